@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Aggregator: the engine without its server
+ *
+ * Feed it batches of datagrams, ask it for the page that Prometheus scrapes. It does no I/O, knows
+ * no threads, reads no clock: bytes and `now` go in, bytes come out. It can be embedded.
+ *
+ * Threads: worker i is fed by one thread at a time. All other functions belong to one thread, the
+ * control thread, and may run while workers are fed. A scrape never stops a worker.
+ *
+ * Time: `now_ms` is a monotonic clock in milliseconds, never negative; all callers use the same.
+ */
+#ifndef BACOWR_AGGREGATOR_H
+#define BACOWR_AGGREGATOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bacowr/slice.h"
+#include "bacowr/statsd.h"
+
+struct bacowr;
+struct bacowr_worker;
+struct bacowr_scrape;
+struct buf; /* base/buf.h */
+struct err; /* base/err.h */
+
+struct bacowr_config {
+    unsigned n_workers;            /* 1..BACOWR_MAX_WORKERS */
+    uint64_t hash_seed;            /* random: senders must not be able to guess it */
+    struct statsd_options statsd;
+    uint64_t max_series;           /* births past it are refused and counted; 0: 1 000 000 */
+    uint64_t max_routes;           /* remembered identities of each worker; 0: 2 097 152 */
+};
+#define BACOWR_MAX_WORKERS 64
+
+/* 0, -ENOMEM, -EINVAL. The engine starts without rules: everything is unmapped. */
+int bacowr_new(struct bacowr **out, const struct bacowr_config *config);
+void bacowr_free(struct bacowr *b); /* no worker is being fed; accepts NULL */
+
+/*
+ * Load a mapping and, when it is good, put it in the old one's place; workers take it up with their
+ * next batch, existing series go on. @file names the text in messages. 0; -ENOMEM; -EINVAL with @e
+ * filled and nothing changed. Warnings go to @on_warning (may be NULL).
+ */
+int bacowr_load_mapping(struct bacowr *b, const char *file, struct slice text,
+                        void (*on_warning)(void *ctx, const struct err *e), void *ctx,
+                        struct err *e);
+uint64_t bacowr_n_rules(const struct bacowr *b);
+
+/* ---- the worker's side ---- */
+
+/* Worker @i, borrowed. */
+struct bacowr_worker *bacowr_worker(struct bacowr *b, unsigned i);
+
+struct bacowr_datagram {
+    const char *p; /* borrowed during bacowr_feed() */
+    size_t len;
+    bool truncated; /* the kernel cut it: what follows its last LF is not a line */
+    bool stream;    /* whole lines of a stream: nothing after the last LF is no line */
+};
+
+/* Parse, map and fold a batch. Nothing is returned: what is refused is counted. */
+void bacowr_feed(struct bacowr_worker *w, const struct bacowr_datagram *batch, unsigned n,
+                 int64_t now_ms);
+
+/* ---- the control thread's side ---- */
+
+/*
+ * Expire what is due and give back what no worker can touch any more: a bounded step, to be called
+ * about ten times a second.
+ */
+void bacowr_tick(struct bacowr *b, int64_t now_ms);
+
+enum bacowr_metric_type { BACOWR_METRIC_COUNTER, BACOWR_METRIC_GAUGE };
+
+/* A family of the embedding program's own, shown in its place on the page. */
+struct bacowr_own_sample {
+    const char *labels; /* as on the page without braces: code="200"; NULL or "": none */
+    double value;
+};
+struct bacowr_own_family {
+    const char *name; /* its name is reserved: see bacowr_reserve() */
+    const char *help;
+    enum bacowr_metric_type type;
+    unsigned n_samples;
+    const struct bacowr_own_sample *samples;
+};
+
+/* Refuse senders' metrics of this name from now on. Before the first feed. 0 or -ENOMEM. */
+int bacowr_reserve(struct bacowr *b, const char *name);
+
+/* A format of the page, chosen by an Accept header. Static: never freed. */
+struct bacowr_format;
+const struct bacowr_format *bacowr_format_for(struct slice accept);
+const char *bacowr_content_type(const struct bacowr_format *format);
+
+/*
+ * Begin a page of what is alive now. @own (its arrays and strings are borrowed until the scrape is
+ * freed) are the program's own families. Nothing that is on the page is freed before the scrape is;
+ * expiry waits for it. 0 or -ENOMEM.
+ */
+int bacowr_scrape_new(struct bacowr_scrape **out, struct bacowr *b,
+                      const struct bacowr_format *format, const struct bacowr_own_family *own,
+                      unsigned n_own, int64_t now_ms);
+
+/*
+ * Append at least one and about @want bytes of the page to @out. 1: more to come. 0: that was the
+ * end. -ENOMEM.
+ */
+int bacowr_scrape_next(struct bacowr_scrape *s, struct buf *out, unsigned want);
+void bacowr_scrape_free(struct bacowr_scrape *s); /* accepts NULL */
+
+/* How @line is read, which rule takes it, the series it becomes, as text. 0 or -ENOMEM. */
+int bacowr_explain(struct bacowr *b, struct slice line, struct buf *out);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Slice helpers: compare, cut and search borrowed bytes
+ *
+ * Contract: nothing here allocates, writes to the text or needs a terminator.
+ */
+#ifndef BASE_SLICE_H
+#define BASE_SLICE_H
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "bacowr/slice.h"
+
+/* The slice of a string literal. */
+#define SLICE_LIT(text) ((struct slice){(text), sizeof(text) - 1})
+
+static inline struct slice slice_of(const char *p, size_t len)
+{
+    return (struct slice){p, len};
+}
+
+/* Borrows @text, which must be NUL-terminated. */
+static inline struct slice slice_str(const char *text)
+{
+    return (struct slice){text, strlen(text)};
+}
+
+static inline bool slice_eq(struct slice a, struct slice b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
+}
+
+static inline bool slice_eq_str(struct slice a, const char *text)
+{
+    return slice_eq(a, slice_str(text));
+}
+
+static inline bool slice_starts(struct slice s, struct slice prefix)
+{
+    return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.p, prefix.p, prefix.len) == 0);
+}
+
+/* Byte order, shorter first on a common prefix: <0, 0, >0. */
+static inline int slice_cmp(struct slice a, struct slice b)
+{
+    size_t n = a.len < b.len ? a.len : b.len;
+    int c = n ? memcmp(a.p, b.p, n) : 0;
+
+    if (c != 0)
+        return c;
+    return a.len < b.len ? -1 : a.len > b.len;
+}
+
+/* What is left of @s after its first @n bytes; @n must not exceed the length. */
+static inline struct slice slice_from(struct slice s, size_t n)
+{
+    return (struct slice){s.len ? s.p + n : s.p, s.len - n};
+}
+
+/* The position of the first @byte, or s.len. */
+static inline size_t slice_find(struct slice s, char byte)
+{
+    const char *hit = s.len ? memchr(s.p, byte, s.len) : NULL;
+
+    return hit ? (size_t)(hit - s.p) : s.len;
+}
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options: the settings table, and the command line read by it
+ *
+ * Every setting is one row of the table in options.c: flag, kind, default, check, meaning. The
+ * defaults, --help, the checks and the shell completion all come from that row.
+ *
+ * Contract: the spelling is kingpin's, as statsd_exporter's users know it: --a.b-c=v, --a.b-c v,
+ * --flag, --no-flag, `--` ends the flags. A repeatable flag's first use replaces its defaults; an
+ * empty value alone means "none".
+ */
+#ifndef CONF_OPTIONS_H
+#define CONF_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "bacowr/statsd.h"
+
+enum options_command {
+    OPTIONS_SERVE, /* the default */
+    OPTIONS_CHECK, /* check FILE, or --check-config */
+    OPTIONS_EXPLAIN,
+};
+
+enum options_outcome {
+    OPTIONS_E_DONE = 1, /* --help, --version and the like: printed, nothing left to do */
+};
+
+struct options_list {
+    size_t n;
+    char **items; /* each owned */
+};
+
+struct options {
+    enum options_command command;
+    struct options_list arguments; /* check: files; explain: lines */
+
+    struct options_list listen_udp; /* host:port, [v6]:port, :port */
+    struct options_list listen_tcp;
+    struct options_list web_listen;
+    char *telemetry_path;
+    char *mapping_config; /* NULL: none */
+    bool check_config;
+
+    struct statsd_options statsd;
+    uint64_t read_buffer;    /* bytes of SO_RCVBUF; 0: as much as the system grants */
+    uint64_t ingest_threads; /* 1.. */
+    uint64_t max_series;
+    uint64_t tcp_max_connections;
+    uint64_t web_max_connections;
+    int64_t web_timeout_ms; /* for a request to come in, and for a response to make progress */
+    bool enable_lifecycle;
+
+    enum log_level log_level;
+    enum log_format log_format;
+
+    struct options_list ignored; /* flags that were given and have no meaning here */
+};
+
+/*
+ * Read @argv (argv[0] is skipped) over the defaults. What --help and the like print goes to @out.
+ * 0; OPTIONS_E_DONE; -EINVAL with @e filled; -ENOMEM. options_release() in every case.
+ */
+int options_parse(struct options *o, int argc, char *const *argv, FILE *out, struct err *e);
+void options_release(struct options *o); /* accepts a zeroed one */
+
+#endif

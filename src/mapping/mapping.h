@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Mapping: an immutable set of rules, and the question which one takes a name
+ *
+ * Contract: built once, never changed, read by any number of threads, each with its own scratch.
+ * Globs are tried before regexes, whatever their order in the file; among globs the first in the
+ * file wins (or, with glob_disable_ordering, the most literal), among regexes the first.
+ */
+#ifndef MAPPING_MAPPING_H
+#define MAPPING_MAPPING_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/slice.h"
+#include "mapping/rule.h"
+
+struct mapping;
+struct mapping_scratch;
+
+/*
+ * Compile @n rules. Takes @rules (allocated with malloc, each filled) and what @defaults points to,
+ * also on failure. @file is for messages. A rule that can never match, and what is legal but surely
+ * not meant, goes to @on_warning (may be NULL). 0; -ENOMEM; -EINVAL with @e filled (a regex that
+ * does not compile, a construct that RE2 lacks).
+ */
+int mapping_new(struct mapping **out, const char *file, struct mapping_rule *rules, size_t n,
+                struct mapping_defaults *defaults, err_fn on_warning, void *ctx, struct err *e);
+void mapping_free(struct mapping *m); /* accepts NULL */
+
+/* No rules and the default settings: what a server without a mapping file has. 0 or -ENOMEM. */
+int mapping_new_empty(struct mapping **out);
+
+/*
+ * Read a mapping file's text (load.c). Everything that is wrong with it comes back in @e with file,
+ * line and column; @file names it. 0; -ENOMEM; -EINVAL.
+ */
+int mapping_load(struct mapping **out, const char *file, struct slice text, err_fn on_warning,
+                 void *ctx, struct err *e);
+
+size_t mapping_n_rules(const struct mapping *m);
+const struct mapping_rule *mapping_rule(const struct mapping *m, size_t i);
+const struct mapping_defaults *mapping_defaults(const struct mapping *m);
+
+/* Room for one match at a time: capture positions, expanded text, the regex engine's state. */
+int mapping_scratch_new(struct mapping_scratch **out); /* 0 or -ENOMEM */
+void mapping_scratch_free(struct mapping_scratch *s);  /* accepts NULL */
+
+struct mapping_result {
+    const struct mapping_rule *rule; /* NULL: no rule takes it; borrowed from the mapping */
+    struct slice name;               /* the template filled, not yet escaped */
+    const struct slice *label_values; /* filled, rule->n_labels of them, in their order */
+    bool limit_hit;                  /* a regex gave up at its match limit and counts as no match */
+};
+
+/*
+ * Which rule takes @name (raw: after tag extraction, before escaping, valid UTF-8)? The views in
+ * @out point into @s and live until its next use. 0, or -ENOMEM.
+ */
+int mapping_match(const struct mapping *m, enum mapping_kind kind, struct slice name,
+                  struct mapping_scratch *s, struct mapping_result *out);
+
+/*
+ * The same walk told in words: for each rule that took the name or came close (same literals up to
+ * some segment, other kind, a regex whose literal prefix fits) one line appended to @out, the
+ * winner marked. 0 or -ENOMEM.
+ */
+int mapping_explain(const struct mapping *m, enum mapping_kind kind, struct slice name,
+                    struct mapping_scratch *s, struct buf *out);
+
+/* "counter", "gauge", "observer", "set". */
+const char *mapping_kind_name(enum mapping_kind kind);
+
+#endif

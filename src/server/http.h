@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP: the page that Prometheus scrapes, and the small pages beside it
+ *
+ * A libuv TCP handler on the control loop; requests are read by llhttp. What is behind a path is
+ * told by callbacks, so that this file knows connections and nothing of metrics.
+ *
+ * Contract: everything is bounded: connections, bytes of a request, bytes waiting to be sent, time
+ * for a request to arrive and for a response to make progress. A slow or hostile client costs its
+ * own connection and nothing else.
+ */
+#ifndef SERVER_HTTP_H
+#define SERVER_HTTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/slice.h"
+#include "bacowr/aggregator.h"
+
+struct http;
+
+struct http_config {
+    const char *telemetry_path; /* borrowed; "/": there is no landing page */
+    bool enable_lifecycle;      /* POST or PUT /-/reload and /-/quit exist */
+    unsigned max_connections;
+    int64_t timeout_ms;
+    const char *version;        /* for the landing page; borrowed */
+
+    void *ctx;
+    /* Begin a page; the scrape is freed by http. 0 or -ENOMEM. */
+    int (*scrape)(void *ctx, const struct bacowr_format *format, struct bacowr_scrape **out);
+    /* 0, or an error whose text was written to @message (not NUL-terminated by promise). */
+    int (*reload)(void *ctx, struct buf *message);
+    void (*quit)(void *ctx);
+    bool (*ready)(void *ctx);
+};
+
+/* What http counts, for the self metrics; the struct belongs to http and is read on its thread. */
+struct http_stats {
+    uint64_t connections;         /* accepted */
+    uint64_t connections_refused; /* at the limit */
+    uint64_t connections_open;
+    uint64_t timeouts;
+    uint64_t bad_requests;
+    uint64_t scrapes_in_flight;
+    uint64_t scrapes_by_code[3];  /* 200, 500, 503 */
+    uint64_t scrape_bytes;        /* sent, after compression */
+    double scrape_seconds;        /* summed, from request to last byte produced */
+    double last_scrape_seconds;
+    uint64_t last_scrape_bytes;   /* before compression */
+};
+
+/* 0, -ENOMEM. The loop is borrowed and outlives @out. */
+int http_new(struct http **out, uv_loop_t *loop, const struct http_config *config);
+
+/* Listen on one more address. 0 or a negative errno (as libuv's codes are). */
+int http_listen(struct http *h, const struct sockaddr *address);
+
+/* The port that listener @i was given (for port 0), or a negative errno. */
+int http_port(const struct http *h, unsigned i);
+
+const struct http_stats *http_stats(const struct http *h);
+
+/* Stop listening, end all connections; @h is freed from the loop once its handles are closed. */
+void http_close(struct http *h);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Set: how many distinct members were seen, exactly while they are few, by HyperLogLog beyond
+ *
+ * A block holds the distinct 64-bit member hashes of one epoch. It begins as a small table of the
+ * hashes themselves and is copied into a larger block when it is full; past SET_MAX_EXACT members it
+ * becomes HyperLogLog registers. The head of set.c states the error.
+ *
+ * Contract: as store/sketch.h: one writer, relaxed words, readers work on private copies. Blocks
+ * never move or grow by themselves: the owner allocates the next level and copies.
+ */
+#ifndef STORE_SET_H
+#define STORE_SET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+enum set_outcome { SET_E_FULL = 1 };
+
+#define SET_N_LEVELS 3 /* 0, 1: hashes; 2: registers */
+
+struct set_block;
+
+/* The member's hash: fixed seed, so that registers merge across workers and restarts. */
+uint64_t set_hash(struct slice member);
+
+/* Bytes of a block of @level, a multiple of 8. */
+size_t set_block_size(unsigned level);
+void set_block_init(struct set_block *b, unsigned level, uint32_t epoch);
+unsigned set_block_level(const struct set_block *b);
+uint32_t set_block_epoch(const struct set_block *b);
+
+/* Empty it for another epoch; its level stays. */
+void set_block_reset(struct set_block *b, uint32_t epoch);
+
+/* 0, or SET_E_FULL: the caller makes a block of the next level, set_block_copy()s and adds again. */
+int set_block_add(struct set_block *b, uint64_t hash);
+void set_block_copy(struct set_block *to, const struct set_block *from);
+
+/* Distinct members in the union of blocks: a private accumulator. */
+struct set_merge;
+size_t set_merge_size(void);
+void set_merge_init(struct set_merge *m);
+void set_merge_add(struct set_merge *m, const struct set_block *b);
+double set_merge_count(const struct set_merge *m); /* a whole number */
+
+#endif

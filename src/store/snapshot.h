@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Snapshot: what an encoder sees of the store
+ *
+ * A scrape walks the families in name order and, in each, the series in order of birth. For every
+ * series the workers' cells are read without a lock and summed in a fixed order into one of these.
+ *
+ * Contract: all pointers are borrowed and valid until the walk's next step.
+ */
+#ifndef STORE_SNAPSHOT_H
+#define STORE_SNAPSHOT_H
+
+#include <stdint.h>
+
+#include "base/slice.h"
+
+enum snapshot_type {
+    SNAPSHOT_COUNTER,
+    SNAPSHOT_GAUGE,
+    SNAPSHOT_HISTOGRAM,
+    SNAPSHOT_SUMMARY,
+};
+
+struct snapshot_family {
+    struct slice name;
+    struct slice help; /* not escaped */
+    enum snapshot_type type;
+};
+
+struct snapshot_series {
+    /* Rendered at the series' birth: a="b",c="d" - names in order, values escaped as in the text
+     * format, no braces, no trailing comma; empty without labels. */
+    struct slice labels;
+
+    double value; /* counter, gauge */
+
+    /* Histogram and summary. */
+    double sum;
+    uint64_t count;
+
+    /* Histogram: n_points finite bounds. Summary: n_points quantiles. Their `le` or `quantile`
+     * texts were printed once, when the shape was made. */
+    unsigned n_points;
+    const struct slice *point_texts;
+    const uint64_t *cumulative; /* histogram: observations <= bound */
+    const double *quantiles;    /* summary: NaN when the window is empty */
+};
+
+#endif
