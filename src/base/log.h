@@ -58,7 +58,7 @@ void log_write(const struct log *log, enum log_level level, const char *event,
  * At least one field:
  * log_event(log, LOG_LEVEL_INFO, "listening", log_str("transport", "udp"), log_int("port", 8125));
  */
-#define log_event(log, level, event, ...)                                                          \
+#define log_event(log, level, event, ...) \
     log_write((log), (level), (event), (const struct log_field[]){__VA_ARGS__, {.key = NULL}})
 
 #endif

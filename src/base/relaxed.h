@@ -18,11 +18,11 @@ typedef _Atomic uint16_t relaxed_u16;
 typedef _Atomic uint32_t relaxed_u32;
 typedef _Atomic uint64_t relaxed_u64;
 
-#define relaxed_load(word) atomic_load_explicit((word), memory_order_relaxed)
+#define relaxed_load(word)         atomic_load_explicit((word), memory_order_relaxed)
 #define relaxed_store(word, value) atomic_store_explicit((word), (value), memory_order_relaxed)
 
 /* For the word's only writer: no locked instruction. */
-#define relaxed_add(word, n) relaxed_store((word), relaxed_load(word) + (n))
+#define relaxed_add(word, n)       relaxed_store((word), relaxed_load(word) + (n))
 
 static inline double relaxed_load_double(const relaxed_u64 *word)
 {

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs that are not ours, run as plain processes for one test.
+
+They are Debian's own (with Debian's own Python), or unpacked under build/ by tools/deps.sh; none is
+a service, and each is ended by its process when its test is over.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import unittest
+import urllib.parse
+from pathlib import Path
+from typing import Any, Callable, Mapping, Sequence
+
+from lib.harness import HOST, ROOT, end_process, log_folder, wait_until
+
+PYTHON = "/usr/bin/python3"  # Debian's: it has the packages
+PROMETHEUS = ROOT / "build" / "programs" / "usr" / "bin" / "prometheus"
+PROMTOOL = ROOT / "build" / "programs" / "usr" / "bin" / "promtool"
+NODE_MODULES = ROOT / "build" / "npm" / "node_modules"
+
+
+def start(test: unittest.TestCase, name: str, command: Sequence[str | Path], folder: Path,
+          env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Run a program until the test is over; what it prints goes to a log."""
+    with open(log_folder() / f"{test.id()}.{name}.log", "wb") as log:
+        process = subprocess.Popen([str(word) for word in command], cwd=folder, stdout=log,
+                                   stderr=log, stdin=subprocess.DEVNULL,
+                                   env=os.environ | dict(env or {}))
+    test.addCleanup(end_process, process)
+    return process
+
+
+def run(command: Sequence[str | Path], text: str | None = None, folder: Path = ROOT,
+        env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end."""
+    return subprocess.run([str(word) for word in command], cwd=folder, input=text,
+                          capture_output=True, text=True, timeout=60,
+                          env=os.environ | dict(env or {}))
+
+
+def request(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(HOST, port, timeout=20)
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def answers(port: int, path: str) -> Callable[[], bool]:
+    """A check that something is served there."""
+    def check() -> bool:
+        try:
+            return request(port, path)[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    return check
+
+
+class Prometheus:
+    """A real Prometheus that scrapes one server every second."""
+
+    def __init__(self, test: unittest.TestCase, folder: Path, port: int, target: int) -> None:
+        self.port = port
+        config = folder / "prometheus.yml"
+        config.write_text("global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+                          "scrape_configs:\n"
+                          "- job_name: bacowr\n"
+                          f"  static_configs: [{{targets: ['{HOST}:{target}']}}]\n")
+        start(test, "prometheus", [PROMETHEUS, f"--config.file={config}",
+                                   f"--storage.tsdb.path={folder / 'data'}",
+                                   f"--web.listen-address={HOST}:{port}"], folder)
+        wait_until("Prometheus is ready", answers(port, "/-/ready"), 60)
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """The vector an instant query answers."""
+        path = "/api/v1/query?" + urllib.parse.urlencode({"query": expression})
+        status, body = request(self.port, path)
+        answer = json.loads(body)
+        assert status == 200 and answer["status"] == "success", body
+        return answer["data"]["result"]
+
+    def value(self, expression: str) -> float | None:
+        """The one value an instant query answers; None when it answers nothing."""
+        result = self.query(expression)
+        assert len(result) <= 1, f"{expression} answers {len(result)} series"
+        return float(result[0]["value"][1]) if result else None

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Slice helpers: at the edges, where the bytes end and where there are none
+ */
+#include "base/slice.h"
+
+#include "lib/guard.h"
+#include "lib/unit.h"
+
+/* Equality is that of length and bytes; no bytes equal no bytes, wherever they are. */
+START_TEST(test_slice_equality)
+{
+    struct slice none = {0};
+
+    ck_assert(slice_eq(none, SLICE_LIT("")));
+    ck_assert(slice_eq(SLICE_LIT("a\0b"), slice_of("a\0b", 3)));
+    ck_assert(!slice_eq(SLICE_LIT("a\0b"), SLICE_LIT("a\0c")));
+    ck_assert(!slice_eq(SLICE_LIT("ab"), SLICE_LIT("abc")));
+    ck_assert(slice_eq_str(slice_of("abc", 2), "ab"));
+    ck_assert(slice_starts(SLICE_LIT("abc"), SLICE_LIT("ab")));
+    ck_assert(slice_starts(SLICE_LIT("abc"), none));
+    ck_assert(!slice_starts(SLICE_LIT("ab"), SLICE_LIT("abc")));
+}
+END_TEST
+
+static int sign(int v)
+{
+    return v < 0 ? -1 : v > 0;
+}
+
+/* Order is that of unsigned bytes, a prefix before what it begins. */
+START_TEST(test_slice_order)
+{
+    static const struct {
+        struct slice a, b;
+        int order;
+    } cases[] = {
+        {{"", 0}, {NULL, 0}, 0},   {{"a", 1}, {"a", 1}, 0},        {{"a", 1}, {"b", 1}, -1},
+        {{"a", 1}, {"ab", 2}, -1}, {{"\xc3", 1}, {"a", 1}, 1},     {{NULL, 0}, {"a", 1}, -1},
+        {{"b", 1}, {"ab", 2}, 1},  {{"a\0a", 3}, {"a\0b", 3}, -1},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ck_assert_int_eq(sign(slice_cmp(cases[i].a, cases[i].b)), cases[i].order);
+        ck_assert_int_eq(sign(slice_cmp(cases[i].b, cases[i].a)), -cases[i].order);
+    }
+}
+END_TEST
+
+/* Cutting and searching touch no byte behind the end. */
+START_TEST(test_slice_cuts_and_finds)
+{
+    struct slice s = {guard_copy("key=v", 5), 5};
+    struct slice none = {0};
+
+    ck_assert_uint_eq(slice_find(s, '='), 3);
+    ck_assert_uint_eq(slice_find(s, 'k'), 0);
+    ck_assert_uint_eq(slice_find(s, '\0'), 5);
+    ck_assert_uint_eq(slice_find(none, 'x'), 0);
+    ck_assert(slice_eq_str(slice_from(s, 4), "v"));
+    ck_assert_uint_eq(slice_from(s, 5).len, 0);
+    ck_assert_uint_eq(slice_from(none, 0).len, 0);
+    guard_free(s.p, s.len);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("slice");
+    TCase *eq = tcase_create("slice_eq");
+    TCase *cmp = tcase_create("slice_cmp");
+    TCase *from = tcase_create("slice_from");
+
+    tcase_add_test(eq, test_slice_equality);
+    suite_add_tcase(s, eq);
+    tcase_add_test(cmp, test_slice_order);
+    suite_add_tcase(s, cmp);
+    tcase_add_test(from, test_slice_cuts_and_finds);
+    suite_add_tcase(s, from);
+    return s;
+}
+
+int main(void)
+{
+    return unit_main(suite());
+}
