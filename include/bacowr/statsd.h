@@ -96,11 +96,11 @@ bool statsd_next_line(struct statsd_cursor *cursor, struct slice *line);
 /* ---- the long way: any line ---- */
 
 struct statsd_parts {
-    struct slice name;     /* what stands before the first colon */
-    struct slice rest;     /* samples not yet taken */
-    struct slice suffix;   /* packed: the suffix that all values share */
-    bool packed;           /* name:v1:v2:v3|ms... */
-    bool whole;            /* the rest is one sample, colons and all */
+    struct slice name;   /* what stands before the first colon */
+    struct slice rest;   /* samples not yet taken */
+    struct slice suffix; /* packed: the suffix that all values share */
+    bool packed;         /* name:v1:v2:v3|ms... */
+    bool whole;          /* the rest is one sample, colons and all */
     bool done;
     unsigned n_tag_errors; /* malformed tags inside the name, once a line */
 };
@@ -139,8 +139,9 @@ struct statsd_scan {
 bool statsd_scan(struct slice line, const struct statsd_options *options, struct statsd_scan *out);
 
 /*
- * Copy @suffix without its T, e: and card: sections: they are no part of what is measured. @out has
- * room for suffix.len bytes. The number of bytes.
+ * Copy @suffix without its T, e: and card: sections: they are no part of what is measured. A suffix
+ * with too many sections is copied whole, so that it is still refused for that. @out has room for
+ * suffix.len bytes. The number of bytes.
  */
 size_t statsd_strip_extras(struct slice suffix, char *out);
 
@@ -159,10 +160,10 @@ struct statsd_identity {
     bool reason_precedes_value; /* the refusal counts whether or not the value is well formed */
 
     enum statsd_type type;
-    struct slice name;     /* without tags, not escaped; empty only with STATSD_E_NAME */
-    double divisor;        /* of a counter's value: the product of its @ factors, 1 without */
-    int64_t repeat;        /* of an observation: how often it counts; 0 or less: not at all */
-    unsigned n_tag_errors; /* malformed tags in the suffix; those in the name: statsd_parts */
+    struct slice name;      /* without tags, not escaped; empty only with STATSD_E_NAME */
+    double divisor;         /* of a counter's value: the product of its @ factors, 1 without */
+    int64_t repeat;         /* of an observation: how often it counts; 0 or less: not at all */
+    unsigned n_tag_errors;  /* malformed tags in the suffix; those in the name: statsd_parts */
     unsigned n_rate_errors; /* unreadable @ factors that did not end the sample */
     unsigned n_labels;
     struct statsd_label labels[STATSD_MAX_LABELS]; /* unique keys, in order of first appearance */
