@@ -2,12 +2,13 @@
 /*
  * Options: the settings table, and the command line read by it
  *
- * Every setting is one row of the table in options.c: flag, kind, default, check, meaning. The
+ * Every setting is one row of the table in settings.c: flag, kind, default, check, meaning. The
  * defaults, --help, the checks and the shell completion all come from that row.
  *
  * Contract: the spelling is kingpin's, as statsd_exporter's users know it: --a.b-c=v, --a.b-c v,
- * --flag, --no-flag, `--` ends the flags. A repeatable flag's first use replaces its defaults; an
- * empty value alone means "none".
+ * --flag, --no-flag, `--` ends the flags, @FILE stands for the arguments in FILE, one a line. A
+ * repeatable flag's first use replaces its defaults; an empty value alone means "none". Any other
+ * flag may be given once.
  */
 #ifndef CONF_OPTIONS_H
 #define CONF_OPTIONS_H
@@ -22,9 +23,12 @@
 
 enum options_command {
     OPTIONS_SERVE, /* the default */
-    OPTIONS_CHECK, /* check FILE, or --check-config */
+    OPTIONS_CHECK, /* check FILE..., or --check-config: then the mapping file, if there is one */
     OPTIONS_EXPLAIN,
 };
+
+/* The most that --statsd.ingest-threads takes. */
+#define OPTIONS_MAX_INGEST_THREADS 64
 
 enum options_outcome {
     OPTIONS_E_DONE = 1, /* --help, --version and the like: printed, nothing left to do */
@@ -34,6 +38,10 @@ struct options_list {
     size_t n;
     char **items; /* each owned */
 };
+
+/* Copies @text to the end. 0 or -ENOMEM. */
+int options_list_add(struct options_list *list, const char *text, size_t len);
+void options_list_release(struct options_list *list); /* leaves an empty list */
 
 struct options {
     enum options_command command;
@@ -62,10 +70,12 @@ struct options {
 };
 
 /*
- * Read @argv (argv[0] is skipped) over the defaults. What --help and the like print goes to @out.
- * 0; OPTIONS_E_DONE; -EINVAL with @e filled; -ENOMEM. options_release() in every case.
+ * Read @argv (NULL ends it, argv[0] is skipped) over the defaults. What --help and the like print
+ * goes to @out; @version is what --version says. 0; OPTIONS_E_DONE; -EINVAL with @e filled;
+ * -ENOMEM. options_release() in every case.
  */
-int options_parse(struct options *o, int argc, char *const *argv, FILE *out, struct err *e);
+int options_parse(struct options *o, char *const *argv, const char *version, FILE *out,
+                  struct err *e);
 void options_release(struct options *o); /* accepts a zeroed one */
 
 #endif

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options: the command line, read by the settings table
+ *
+ *      argv --expand_all--> words --read_words--> settings, command, arguments --finish--> options
+ *             @FILE               by the table                    what rows cannot know alone
+ *
+ * A flag that asks for help or for the version wins over whatever else is on the line, right or
+ * wrong: it is looked for first. Everything else is read from left to right, and the first mistake
+ * ends it.
+ *
+ * Laws: a value that begins with '-' needs the form --flag=value, as kingpin has it; after a plain
+ *       "--" there are no flags and no @FILE; files of arguments are bounded in size and number, so
+ *       one that names itself is an error and not a loop.
+ */
+#include "conf/options.h"
+
+#include "base/buf.h"
+#include "conf/options_help.h"
+#include "conf/settings.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#define MAX_FILE_SIZE (1u << 20)
+#define MAX_FILES     16
+#define MAX_FLAGS     128 /* rows of both tables */
+
+/* ---- lists ---- */
+
+int options_list_add(struct options_list *list, const char *text, size_t len)
+{
+    char **items = realloc(list->items, (list->n + 1) * sizeof *items);
+    char *copy;
+
+    if (!items)
+        return -ENOMEM;
+    list->items = items;
+    copy = strndup(text, len);
+    if (!copy)
+        return -ENOMEM;
+    list->items[list->n++] = copy;
+    return 0;
+}
+
+void options_list_release(struct options_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (struct options_list){0};
+}
+
+/* ---- @FILE ---- */
+
+struct expansion {
+    struct options_list *words;
+    unsigned n_files;
+    bool literal; /* a plain "--" was seen */
+    struct err *e;
+};
+
+static int read_file(const char *path, struct buf *text, struct err *e)
+{
+    FILE *f = fopen(path, "re");
+    size_t n;
+
+    if (!f) {
+        err_set(e, NULL, 0, 0, "cannot read arguments from '%.200s': %s", path, strerror(errno));
+        return -EINVAL;
+    }
+    if (buf_reserve(text, MAX_FILE_SIZE + 1) < 0) {
+        fclose(f);
+        return -ENOMEM;
+    }
+    n = fread(text->p, 1, MAX_FILE_SIZE + 1, f);
+    text->len = n;
+    if (ferror(f) || n > MAX_FILE_SIZE) {
+        err_set(e, NULL, 0, 0, "cannot read arguments from '%.200s': %s", path,
+                ferror(f) ? strerror(errno) : "it is longer than 1 MiB");
+        fclose(f);
+        return -EINVAL;
+    }
+    fclose(f);
+    return 0;
+}
+
+static int expand_file(struct expansion *x, const char *path);
+
+static int expand_word(struct expansion *x, const char *word, size_t len)
+{
+    char *path;
+    int r;
+
+    if (x->literal || len == 0 || word[0] != '@') {
+        x->literal |= len == 2 && memcmp(word, "--", 2) == 0;
+        return options_list_add(x->words, word, len);
+    }
+    if (++x->n_files > MAX_FILES) {
+        err_set(x->e, NULL, 0, 0, "'%.*s' is one file of arguments too many, one may name itself",
+                (int)(len < 200 ? len : 200), word);
+        return -EINVAL;
+    }
+    path = strndup(word + 1, len - 1);
+    r = path ? expand_file(x, path) : -ENOMEM;
+    free(path);
+    return r;
+}
+
+/* One argument a line; empty lines and those that begin with '#' are none. */
+static int expand_file(struct expansion *x, const char *path)
+{
+    struct buf text = {0};
+    struct slice rest;
+    int r = read_file(path, &text, x->e);
+
+    rest = buf_slice(&text);
+    while (r == 0 && rest.len > 0) {
+        struct slice line = {rest.p, slice_find(rest, '\n')};
+
+        rest = slice_from(rest, line.len < rest.len ? line.len + 1 : line.len);
+        if (line.len > 0 && line.p[line.len - 1] == '\r')
+            line.len--;
+        if (line.len > 0 && line.p[0] != '#')
+            r = expand_word(x, line.p, line.len);
+    }
+    buf_release(&text);
+    return r;
+}
+
+static int expand_all(struct options_list *words, char *const *argv, struct err *e)
+{
+    struct expansion x = {.words = words, .e = e};
+    int r = 0;
+
+    for (size_t i = 1; argv[0] && argv[i] && r == 0; i++)
+        r = expand_word(&x, argv[i], strlen(argv[i]));
+    return r;
+}
+
+/* ---- words ---- */
+
+struct reader {
+    struct options *o;
+    const struct options_list *words;
+    size_t next;
+    bool literal;
+    bool has_command;
+    const struct setting *given[MAX_FLAGS];
+    size_t n_given;
+    const char *print; /* the print flag to obey, instead of anything else */
+    struct err *e;
+};
+
+/* --name[=value] or --no-name, cut. */
+struct flag {
+    const char *word;
+    struct slice name;
+    const char *value; /* NULL: none in the word */
+    bool negated;
+    const struct setting *setting;
+};
+
+/* A dash alone is an ordinary word. */
+static bool is_dashed(const char *word)
+{
+    return word[0] == '-' && word[1] != '\0';
+}
+
+static struct flag cut_flag(const char *word)
+{
+    const char *equals = strchr(word, '=');
+    struct flag flag = {.word = word, .value = equals ? equals + 1 : NULL};
+
+    flag.name = slice_of(word + 2, equals ? (size_t)(equals - word) - 2 : strlen(word) - 2);
+    flag.setting = setting_find(flag.name.p, flag.name.len);
+    if (!flag.setting && slice_starts(flag.name, SLICE_LIT("no-"))) {
+        flag.setting = setting_find(flag.name.p + 3, flag.name.len - 3);
+        flag.negated = flag.setting && flag.setting->kind == SETTING_SWITCH;
+        if (!flag.negated)
+            flag.setting = NULL;
+    }
+    return flag;
+}
+
+static int refuse_unknown(const struct flag *flag, struct err *e)
+{
+    const char *names[MAX_FLAGS];
+    const char *nearest;
+    char name[128];
+    size_t n = 0;
+
+    for (const struct setting *s = settings; s->name; s++)
+        names[n++] = s->name;
+    for (const struct setting_word *w = settings_print_flags; w->name; w++)
+        names[n++] = w->name;
+    snprintf(name, sizeof name, "%.*s", (int)(flag->name.len < 127 ? flag->name.len : 127),
+             flag->name.p);
+    nearest = err_suggest(name, names, n);
+    if (nearest)
+        err_set(e, NULL, 0, 0, "unknown flag --%s, did you mean --%s", name, nearest);
+    else
+        err_set(e, NULL, 0, 0, "unknown flag --%s", name);
+    return -EINVAL;
+}
+
+/* A switch needs no value, but takes one in its own word: --flag=false. */
+static const char *switch_value(const struct flag *flag, struct err *e)
+{
+    if (!flag->value)
+        return flag->negated ? "false" : "true";
+    if (!flag->negated)
+        return flag->value;
+    err_set(e, NULL, 0, 0, "%.200s: a flag with --no- takes no value", flag->word);
+    return NULL;
+}
+
+/* The value in the flag's word or in the next one; NULL with an error when there is none. */
+static const char *take_value(struct reader *reader, const struct flag *flag)
+{
+    const struct setting *s = flag->setting;
+    const char *word;
+
+    if (s->kind == SETTING_SWITCH)
+        return switch_value(flag, reader->e);
+    if (flag->value)
+        return flag->value;
+    word = reader->next < reader->words->n ? reader->words->items[reader->next] : NULL;
+    if (word && !is_dashed(word)) {
+        reader->next++;
+        return word;
+    }
+    err_set(reader->e, NULL, 0, 0, "--%s needs a value, write --%s=%s", s->name, s->name,
+            s->metavar);
+    return NULL;
+}
+
+/* The first use of a list replaces its defaults; anything else has one use. */
+static int note_given(struct reader *reader, const struct setting *s)
+{
+    for (size_t i = 0; i < reader->n_given; i++) {
+        if (reader->given[i] != s)
+            continue;
+        if (s->kind == SETTING_LIST)
+            return 0;
+        err_set(reader->e, NULL, 0, 0, "--%s is given more than once, keep one of them", s->name);
+        return -EINVAL;
+    }
+    assert(reader->n_given < MAX_FLAGS);
+    reader->given[reader->n_given++] = s;
+    if (s->kind == SETTING_LIST)
+        options_list_release(setting_field(s, reader->o));
+    if (s->ignored)
+        return options_list_add(&reader->o->ignored, s->name, strlen(s->name));
+    return 0;
+}
+
+static int read_flag(struct reader *reader, const char *word)
+{
+    struct flag flag = cut_flag(word);
+    const char *value;
+    int r;
+
+    if (!flag.setting)
+        return refuse_unknown(&flag, reader->e);
+    value = take_value(reader, &flag);
+    if (!value)
+        return -EINVAL;
+    r = note_given(reader, flag.setting);
+    if (r < 0)
+        return r;
+    return flag.setting->set(flag.setting, value, setting_field(flag.setting, reader->o),
+                             reader->e);
+}
+
+static int read_command(struct reader *reader, const char *word)
+{
+    static const enum options_command commands[] = {OPTIONS_SERVE, OPTIONS_CHECK, OPTIONS_EXPLAIN};
+
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(settings_commands[i].name, word) == 0) {
+            reader->o->command = commands[i];
+            reader->has_command = true;
+            return 0;
+        }
+    }
+    if (strcmp(word, "help") == 0) {
+        reader->print = "help";
+        return OPTIONS_E_DONE;
+    }
+    err_set(reader->e, NULL, 0, 0,
+            "unexpected word '%.200s', the commands are serve, check, explain and help", word);
+    return -EINVAL;
+}
+
+static int read_positional(struct reader *reader, const char *word)
+{
+    struct options *o = reader->o;
+
+    if (!reader->has_command)
+        return read_command(reader, word);
+    if (o->command != OPTIONS_SERVE)
+        return options_list_add(&o->arguments, word, strlen(word));
+    err_set(reader->e, NULL, 0, 0, "unexpected word '%.200s', serve takes no arguments", word);
+    return -EINVAL;
+}
+
+static int read_words(struct reader *reader)
+{
+    int r = 0;
+
+    while (r == 0 && reader->next < reader->words->n) {
+        const char *word = reader->words->items[reader->next++];
+
+        if (reader->literal || !is_dashed(word)) {
+            r = read_positional(reader, word);
+        } else if (strcmp(word, "--") == 0) {
+            reader->literal = true;
+        } else if (word[1] == '-') {
+            r = read_flag(reader, word);
+        } else {
+            err_set(reader->e, NULL, 0, 0,
+                    "unknown short flag '%.200s': there is only -h, other flags begin with --",
+                    word);
+            r = -EINVAL;
+        }
+    }
+    return r;
+}
+
+/* ---- the whole ---- */
+
+/* The name of the first print flag among @words, or NULL; @after: the position behind it. */
+static const char *find_print_flag(const struct options_list *words, size_t *after)
+{
+    for (size_t i = 0; i < words->n; i++) {
+        const char *word = words->items[i];
+
+        *after = i + 1;
+        if (strcmp(word, "--") == 0)
+            return NULL;
+        if (strcmp(word, "-h") == 0)
+            return "help";
+        for (const struct setting_word *w = settings_print_flags; w->name; w++) {
+            if (is_dashed(word) && word[1] == '-' && strcmp(word + 2, w->name) == 0)
+                return w->name;
+        }
+    }
+    return NULL;
+}
+
+/* What no row can know alone. */
+static int finish(struct options *o, struct err *e)
+{
+    const char *missing = NULL;
+
+    if (o->command == OPTIONS_SERVE && o->check_config) {
+        o->command = OPTIONS_CHECK;
+        if (!o->mapping_config)
+            return 0;
+        return options_list_add(&o->arguments, o->mapping_config, strlen(o->mapping_config));
+    }
+    if (o->command == OPTIONS_CHECK && o->arguments.n == 0)
+        missing = "check needs a file: check FILE...";
+    else if (o->command == OPTIONS_EXPLAIN && o->arguments.n == 0)
+        missing = "explain needs a line: explain 'name:1|c'";
+    else if (o->command == OPTIONS_SERVE && o->listen_udp.n + o->listen_tcp.n == 0)
+        missing =
+            "nothing to listen on, give --statsd.listen-udp or --statsd.listen-tcp an address";
+    else if (o->command == OPTIONS_SERVE && o->web_listen.n == 0)
+        missing = "no metrics page without an address, give --web.listen-address one";
+    if (!missing)
+        return 0;
+    err_set(e, NULL, 0, 0, "%s", missing);
+    return -EINVAL;
+}
+
+static int read_line(struct options *o, const struct options_list *words, const char *version,
+                     FILE *out, struct err *e)
+{
+    struct reader reader = {.o = o, .words = words, .e = e};
+    struct options_list rest = {0};
+    size_t after = words->n;
+    int r = OPTIONS_E_DONE;
+
+    reader.print = find_print_flag(words, &after);
+    if (!reader.print) {
+        r = settings_defaults(o);
+        if (r == 0)
+            r = read_words(&reader);
+        if (r == 0)
+            r = finish(o, e);
+    }
+    if (r == OPTIONS_E_DONE) {
+        rest.n = words->n - after;
+        rest.items = rest.n > 0 ? words->items + after : NULL;
+        options_print(reader.print, &rest, version, out);
+    }
+    return r;
+}
+
+int options_parse(struct options *o, char *const *argv, const char *version, FILE *out,
+                  struct err *e)
+{
+    struct options_list words = {0};
+    int r;
+
+    memset(o, 0, sizeof *o);
+    r = expand_all(&words, argv, e);
+    if (r == 0)
+        r = read_line(o, &words, version, out, e);
+    options_list_release(&words);
+    return r;
+}
+
+void options_release(struct options *o)
+{
+    if (!o)
+        return;
+    options_list_release(&o->arguments);
+    options_list_release(&o->listen_udp);
+    options_list_release(&o->listen_tcp);
+    options_list_release(&o->web_listen);
+    options_list_release(&o->ignored);
+    free(o->telemetry_path);
+    free(o->mapping_config);
+    memset(o, 0, sizeof *o);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options help: what the flags that print something print
+ *
+ * Help, manual page and completion are all made from the rows of the settings table: a setting that
+ * exists is in each of them, with the default that is really used.
+ *
+ * The completion answers for the last of the words: a value's choices behind a flag that has some,
+ * flags where a dash was begun, otherwise the commands. The scripts only carry words to and fro.
+ */
+#include "conf/options_help.h"
+
+#include "conf/settings.h"
+
+#include <string.h>
+
+#define WIDTH  80 /* of a terminal */
+#define INDENT 8
+
+static const char summary[] =
+    "Receives StatsD lines over UDP and TCP, turns them into metrics by a mapping file, and serves "
+    "them to Prometheus.";
+
+static const char notes[] =
+    "A flag's value may also be the next word. @FILE stands for the arguments in FILE, one a line. "
+    "After -- there are no flags and no @FILE.";
+
+/* ---- help ---- */
+
+/* Fill lines of @text up to WIDTH, each @indent deep. */
+static void print_wrapped(FILE *out, const char *text, int indent)
+{
+    size_t column = 0;
+
+    while (*text) {
+        size_t len = strcspn(text, " ");
+
+        if (column > 0 && column + 1 + len > WIDTH) {
+            fputc('\n', out);
+            column = 0;
+        }
+        if (column == 0)
+            column = (size_t)fprintf(out, "%*s%.*s", indent, "", (int)len, text);
+        else
+            column += (size_t)fprintf(out, " %.*s", (int)len, text);
+        text += len;
+        text += strspn(text, " ");
+    }
+    fputc('\n', out);
+}
+
+/* "(default a and b)", or nothing where there is none worth a word. */
+static void describe_default(const struct setting *s, char *out, size_t cap)
+{
+    const char *first = s->fallback[0], *second = s->fallback[1];
+
+    *out = '\0';
+    if (s->kind == SETTING_SWITCH)
+        snprintf(out, cap, " (default %s)", strcmp(first, "true") == 0 ? "on" : "off");
+    else if (second)
+        snprintf(out, cap, " (default %s and %s)", first, second);
+    else if (*first)
+        snprintf(out, cap, " (default %s)", first);
+}
+
+/* What the row says in one sentence or more: meaning, choices, repetition, default. */
+static void describe(const struct setting *s, char *out, size_t cap)
+{
+    size_t len = (size_t)snprintf(out, cap, "%s", s->help);
+
+    for (size_t i = 0; s->choices && s->choices[i]; i++)
+        len += (size_t)snprintf(out + len, cap - len, "%s%s%s", i ? ", " : " One of ",
+                                s->choices[i], s->choices[i + 1] ? "" : ".");
+    if (s->kind == SETTING_LIST)
+        len += (size_t)snprintf(out + len, cap - len, " Repeatable.");
+    describe_default(s, out + len, cap - len);
+}
+
+/* "--[no-]name" or "--name=METAVAR" */
+static void spell(const struct setting *s, char *out, size_t cap)
+{
+    if (s->kind == SETTING_SWITCH)
+        snprintf(out, cap, "--[no-]%s", s->name);
+    else
+        snprintf(out, cap, "--%s=%s", s->name, s->metavar);
+}
+
+static void print_help(FILE *out)
+{
+    char flag[128], text[512];
+
+    fputs("usage: bacowr-statsd [FLAG...] [COMMAND [ARGUMENT...]]\n\n", out);
+    print_wrapped(out, summary, 0);
+    fputs("\nCommands:\n", out);
+    for (const struct setting_word *w = settings_commands; w->name; w++) {
+        fprintf(out, "  %s%s%s\n", w->name, *w->arguments ? " " : "", w->arguments);
+        print_wrapped(out, w->help, INDENT);
+    }
+    fputs("\nFlags:\n", out);
+    for (const struct setting_word *w = settings_print_flags; w->name; w++) {
+        fprintf(out, "  --%s\n", w->name);
+        print_wrapped(out, w->help, INDENT);
+    }
+    for (const struct setting *s = settings; s->name; s++) {
+        spell(s, flag, sizeof flag);
+        describe(s, text, sizeof text);
+        fprintf(out, "  %s\n", flag);
+        print_wrapped(out, text, INDENT);
+    }
+    fputc('\n', out);
+    print_wrapped(out, notes, 0);
+}
+
+static void print_version(FILE *out, const char *version)
+{
+    fprintf(out, "bacowr-statsd, version %s\n", version);
+}
+
+/* ---- manual page ---- */
+
+/* Text for roff: a dash that can be copied, a backslash that is one, no line that is a request. */
+static void print_roff(FILE *out, const char *text)
+{
+    if (*text == '.' || *text == '\'')
+        fputs("\\&", out);
+    for (; *text; text++) {
+        if (*text == '-' || *text == '\\')
+            fputc('\\', out);
+        fputs(*text == '\\' ? "e" : (char[]){*text, '\0'}, out);
+    }
+}
+
+/* A paragraph with a tag. */
+static void print_tagged(FILE *out, const char *tag, const char *text)
+{
+    fputs(".TP\n.B ", out);
+    print_roff(out, tag);
+    fputc('\n', out);
+    print_roff(out, text);
+    fputc('\n', out);
+}
+
+static void print_man(FILE *out, const char *version)
+{
+    char tag[128], text[512];
+
+    fprintf(out, ".TH BACOWR\\-STATSD 1 \"\" \"bacowr-statsd %s\"\n", version);
+    fputs(".SH NAME\nbacowr\\-statsd \\- StatsD server for Prometheus\n", out);
+    fputs(".SH SYNOPSIS\n.B bacowr\\-statsd\n[FLAG...] [COMMAND [ARGUMENT...]]\n", out);
+    fputs(".SH DESCRIPTION\n", out);
+    print_roff(out, summary);
+    fputs("\n.SH COMMANDS\n", out);
+    for (const struct setting_word *w = settings_commands; w->name; w++) {
+        snprintf(tag, sizeof tag, "%s %s", w->name, w->arguments);
+        print_tagged(out, tag, w->help);
+    }
+    fputs(".SH OPTIONS\n", out);
+    for (const struct setting_word *w = settings_print_flags; w->name; w++) {
+        snprintf(tag, sizeof tag, "--%s", w->name);
+        print_tagged(out, tag, w->help);
+    }
+    for (const struct setting *s = settings; s->name; s++) {
+        spell(s, tag, sizeof tag);
+        describe(s, text, sizeof text);
+        print_tagged(out, tag, text);
+    }
+    fputs(".PP\n", out);
+    print_roff(out, notes);
+    fputs("\n.SH EXIT STATUS\n0 after an orderly end, 1 after a failure.\n", out);
+}
+
+/* ---- completion ---- */
+
+static bool begins(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static void complete_flag(FILE *out, const char *begun)
+{
+    char flag[128];
+
+    for (const struct setting *s = settings; s->name; s++) {
+        snprintf(flag, sizeof flag, "--%s", s->name);
+        if (begins(flag, begun))
+            fprintf(out, "%s\n", flag);
+        snprintf(flag, sizeof flag, "--no-%s", s->name);
+        if (s->kind == SETTING_SWITCH && begins(flag, begun))
+            fprintf(out, "%s\n", flag);
+    }
+    for (const struct setting_word *w = settings_print_flags; w->name; w++) {
+        snprintf(flag, sizeof flag, "--%s", w->name);
+        if (begins(flag, begun))
+            fprintf(out, "%s\n", flag);
+    }
+}
+
+/* The setting whose value comes behind @word, or NULL. */
+static const struct setting *awaits_value(const char *word)
+{
+    const struct setting *s = begins(word, "--") ? setting_find(word + 2, strlen(word) - 2) : NULL;
+
+    return s && s->kind != SETTING_SWITCH ? s : NULL;
+}
+
+static void complete(FILE *out, const struct options_list *words)
+{
+    const char *begun = words->n > 0 ? words->items[words->n - 1] : "";
+    const struct setting *s = words->n > 1 ? awaits_value(words->items[words->n - 2]) : NULL;
+
+    if (s) {
+        for (size_t i = 0; s->choices && s->choices[i]; i++) {
+            if (begins(s->choices[i], begun))
+                fprintf(out, "%s\n", s->choices[i]);
+        }
+        return;
+    }
+    if (*begun == '-') {
+        complete_flag(out, begun);
+        return;
+    }
+    for (const struct setting_word *w = settings_commands; w->name; w++) {
+        if (begins(w->name, begun))
+            fprintf(out, "%s\n", w->name);
+    }
+}
+
+static const char completion_function[] = "_bacowr_statsd() {\n"
+                                          "    COMPREPLY=($(\"${COMP_WORDS[0]}\" --completion-bash "
+                                          "\"${COMP_WORDS[@]:1:$COMP_CWORD}\"))\n"
+                                          "}\n"
+                                          "complete -o default -F _bacowr_statsd bacowr-statsd\n";
+
+void options_print(const char *name, const struct options_list *words, const char *version,
+                   FILE *out)
+{
+    if (strcmp(name, "help") == 0 || strcmp(name, "help-long") == 0)
+        print_help(out);
+    else if (strcmp(name, "help-man") == 0)
+        print_man(out, version);
+    else if (strcmp(name, "version") == 0)
+        print_version(out, version);
+    else if (strcmp(name, "completion-bash") == 0)
+        complete(out, words);
+    else if (strcmp(name, "completion-script-bash") == 0)
+        fputs(completion_function, out);
+    else if (strcmp(name, "completion-script-zsh") == 0)
+        fprintf(out, "#compdef bacowr-statsd\nautoload -U +X bashcompinit && bashcompinit\n%s",
+                completion_function);
+}

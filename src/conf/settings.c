@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Settings: one row for everything that can be set
+ *
+ * To add a setting: a field in struct options, a row here. The row names the setter, and the setter
+ * checks the value; most kinds of value have one already. Defaults are text and take the same way,
+ * so a default that its own check refuses is caught by the first test that runs.
+ *
+ * Three sorts of rows: what this server does; what statsd_exporter has and makes no sense here
+ * (queues, caches), which is checked as it checks it, so that a wrong value is not discovered on
+ * the way back; and what is not built yet, which is refused unless it is off.
+ *
+ * Laws: a message names the flag, the word, and what to write instead; nothing is stored when a
+ *       value is refused.
+ */
+#include "conf/settings.h"
+
+#include "base/num.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#define HOST_MAX 255 /* of a name in the DNS */
+
+/* "--flag: 'word' " and what is wrong with it and how to mend it. Always -EINVAL. */
+static int refuse(const struct setting *s, const char *value, struct err *e, const char *remedy)
+{
+    err_set(e, NULL, 0, 0, "--%s: '%.200s' %s", s->name, value, remedy);
+    return -EINVAL;
+}
+
+/* ---- setters ---- */
+
+static int set_switch(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    bool on = strcmp(value, "true") == 0;
+
+    if (!on && strcmp(value, "false") != 0)
+        return refuse(s, value, e, "is neither true nor false");
+    *(bool *)field = on;
+    return 0;
+}
+
+/* An empty text is NULL. */
+static int set_text(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    char **text = field;
+    char *copy = NULL;
+
+    (void)s;
+    (void)e;
+    if (*value) {
+        copy = strdup(value);
+        if (!copy)
+            return -ENOMEM;
+    }
+    free(*text);
+    *text = copy;
+    return 0;
+}
+
+static int set_path(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    if (value[0] != '/')
+        return refuse(s, value, e, "is no path of a page, it must begin with '/' as in /metrics");
+    for (const char *p = value; *p; p++) {
+        if (*p <= ' ' || *p == 0x7f || *p == '?' || *p == '#')
+            return refuse(s, value, e, "is no path of a page, leave out blanks, '?' and '#'");
+    }
+    return set_text(s, value, field, e);
+}
+
+#define NO_LIMIT UINT64_MAX
+
+static int set_number(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    unsigned long long min = s->min, max = s->max;
+    char remedy[96];
+    uint64_t v;
+
+    if (num_parse_u64(slice_str(value), s->max, &v) != 0 || v < s->min) {
+        if (s->max == NO_LIMIT)
+            snprintf(remedy, sizeof remedy, "is no whole number, %llu or more", min);
+        else
+            snprintf(remedy, sizeof remedy, "is no whole number from %llu to %llu", min, max);
+        return refuse(s, value, e, remedy);
+    }
+    if (field)
+        *(uint64_t *)field = v;
+    return 0;
+}
+
+/* The field is in milliseconds; what is shorter than one is one. */
+static int set_duration(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    int64_t ns;
+    int r = num_parse_duration(slice_str(value), &ns);
+
+    if (r == NUM_E_SYNTAX)
+        return refuse(s, value, e, "is no duration, write it with its unit as in 200ms or 30s");
+    if (r == NUM_E_RANGE)
+        return refuse(s, value, e, "is too long, write something like 200ms or 30s");
+    if (ns <= 0)
+        return refuse(s, value, e, "is not above zero, write something like 200ms or 30s");
+    if (field)
+        *(int64_t *)field = ns < 1000000 ? 1 : ns / 1000000;
+    return 0;
+}
+
+/* The position of @value among the row's choices, or -EINVAL. */
+static int find_choice(const struct setting *s, const char *value, struct err *e)
+{
+    char remedy[96] = "is not known, choose one of";
+
+    for (int i = 0; s->choices[i]; i++) {
+        if (strcmp(s->choices[i], value) == 0)
+            return i;
+    }
+    for (size_t i = 0; s->choices[i]; i++) {
+        size_t len = strlen(remedy);
+
+        snprintf(remedy + len, sizeof remedy - len, "%s %s", i ? "," : "", s->choices[i]);
+    }
+    return refuse(s, value, e, remedy);
+}
+
+static int set_choice(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    int i = find_choice(s, value, e);
+
+    (void)field;
+    return i < 0 ? i : 0;
+}
+
+static int set_level(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    for (unsigned i = 0; s->choices[i]; i++) {
+        if (strcasecmp(s->choices[i], value) == 0) {
+            *(enum log_level *)field = (enum log_level)i;
+            return 0;
+        }
+    }
+    return find_choice(s, value, e);
+}
+
+static int set_format(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    int i = find_choice(s, value, e);
+
+    if (i < 0)
+        return i;
+    *(enum log_format *)field = (enum log_format)i;
+    return 0;
+}
+
+/* For what is not built yet: only "off" is accepted. */
+static int set_later(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    (void)field;
+    if (*value == '\0')
+        return 0;
+    return refuse(s, value, e, "is not supported yet by this version, leave the flag out");
+}
+
+/* For what only a setting that is not built yet would use. */
+static int set_anything(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    (void)s;
+    (void)value;
+    (void)field;
+    (void)e;
+    return 0;
+}
+
+/* ---- addresses ---- */
+
+static bool is_ipv6(struct slice host)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    size_t len = slice_find(host, '%'); /* what follows is a zone: eth0 */
+
+    if (len >= sizeof text || len + 1 == host.len)
+        return false;
+    memcpy(text, host.p, len);
+    text[len] = '\0';
+    return inet_pton(AF_INET6, text, &address) == 1;
+}
+
+static bool is_host(struct slice host)
+{
+    for (size_t i = 0; i < host.len; i++) {
+        if ((unsigned char)host.p[i] <= ' ' || host.p[i] == 0x7f || strchr("[]/@%", host.p[i]))
+            return false;
+    }
+    return host.len <= HOST_MAX;
+}
+
+/* NULL, or what is wrong with @text as an address to listen on. */
+static const char *address_fault(struct slice text)
+{
+    const char *colon = text.len ? memrchr(text.p, ':', text.len) : NULL;
+    struct slice host, port;
+    uint64_t number;
+
+    if (!colon || text.p[text.len - 1] == ']')
+        return "has no port, write host:port, [IPv6]:port or :port";
+    host = slice_of(text.p, (size_t)(colon - text.p));
+    port = slice_from(text, host.len + 1);
+    if (num_parse_u64(port, UINT16_MAX, &number) != 0)
+        return "has a bad port, it must be a decimal number from 0 to 65535";
+    if (host.len > 1 && host.p[0] == '[' && host.p[host.len - 1] == ']') {
+        if (is_ipv6(slice_of(host.p + 1, host.len - 2)))
+            return NULL;
+        return "has no IPv6 address in its brackets, write it as in [::1]:8125";
+    }
+    if (slice_find(host, ':') < host.len)
+        return "has too many colons, an IPv6 address needs brackets as in [::1]:8125";
+    return is_host(host) ? NULL : "has a bad host, write host:port, [IPv6]:port or :port";
+}
+
+static int set_address(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    const char *fault;
+
+    if (*value == '\0')
+        return 0;
+    fault = address_fault(slice_str(value));
+    if (fault)
+        return refuse(s, value, e, fault);
+    return options_list_add(field, value, strlen(value));
+}
+
+/* ---- the table ---- */
+
+static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const formats[] = {"logfmt", "json", NULL};
+static const char *const cache_types[] = {"lru", "random", NULL};
+
+/* Where a value goes: into a field, or nowhere, with or without a word about it at start. */
+#define FIELD(member) offsetof(struct options, member), false
+#define IGNORED       SETTING_NOWHERE, true
+#define NOWHERE       SETTING_NOWHERE, false
+
+/* clang-format off */
+const struct setting settings[] = {
+    {"web.listen-address", SETTING_LIST, set_address, FIELD(web_listen),
+     {"127.0.0.1:9102"}, "ADDRESS",
+     .help = "Address of the web interface and the metrics page."},
+    {"web.telemetry-path", SETTING_VALUE, set_path, FIELD(telemetry_path),
+     {"/metrics"}, "PATH",
+     .help = "Path of the metrics page."},
+    {"web.enable-lifecycle", SETTING_SWITCH, set_switch, FIELD(enable_lifecycle),
+     {"false"},
+     .help = "Let a PUT or POST to /-/reload and /-/quit reload and end the server."},
+    {"web.max-connections", SETTING_VALUE, set_number, FIELD(web_max_connections),
+     {"512"}, "N", .min = 1, .max = 1000000,
+     .help = "Connections to the web interface at the same time."},
+    {"web.timeout", SETTING_VALUE, set_duration, FIELD(web_timeout_ms),
+     {"30s"}, "DURATION",
+     .help = "Time for a request to come in, and for a response to make progress."},
+
+    {"statsd.listen-udp", SETTING_LIST, set_address, FIELD(listen_udp),
+     {"127.0.0.1:8125", "127.0.0.1:9125"}, "ADDRESS",
+     .help = "UDP address for StatsD lines; an empty value for none."},
+    {"statsd.listen-tcp", SETTING_LIST, set_address, FIELD(listen_tcp),
+     {"127.0.0.1:8125", "127.0.0.1:9125"}, "ADDRESS",
+     .help = "TCP address for StatsD lines; an empty value for none."},
+    {"statsd.mapping-config", SETTING_VALUE, set_text, FIELD(mapping_config),
+     {""}, "FILE",
+     .help = "Mapping file, read again on SIGHUP. Without one, names are only escaped."},
+    {"statsd.read-buffer", SETTING_VALUE, set_number, FIELD(read_buffer),
+     {"0"}, "BYTES", .min = 0, .max = INT32_MAX,
+     .help = "Receive buffer of each UDP socket; 0 for as much as the system grants."},
+    {"statsd.ingest-threads", SETTING_VALUE, set_number, FIELD(ingest_threads),
+     {"1"}, "N", .min = 1, .max = OPTIONS_MAX_INGEST_THREADS,
+     .help = "Threads that receive. With more than one, lines of different senders may be taken "
+             "out of their order."},
+    {"statsd.max-series", SETTING_VALUE, set_number, FIELD(max_series),
+     {"1000000"}, "N", .min = 1, .max = UINT32_MAX,
+     .help = "Series alive at the same time; what would exceed it is refused and counted."},
+    {"statsd.tcp-max-connections", SETTING_VALUE, set_number, FIELD(tcp_max_connections),
+     {"1024"}, "N", .min = 1, .max = 1000000,
+     .help = "TCP connections with StatsD lines at the same time."},
+    {"statsd.parse-dogstatsd-tags", SETTING_SWITCH, set_switch, FIELD(statsd.dogstatsd_tags),
+     {"true"},
+     .help = "Read DogStatsD tags: name:1|c|#key:value,..."},
+    {"statsd.parse-influxdb-tags", SETTING_SWITCH, set_switch, FIELD(statsd.influxdb_tags),
+     {"true"},
+     .help = "Read InfluxDB tags: name,key=value,...:1|c"},
+    {"statsd.parse-librato-tags", SETTING_SWITCH, set_switch, FIELD(statsd.librato_tags),
+     {"true"},
+     .help = "Read Librato tags: name#key=value,...:1|c"},
+    {"statsd.parse-signalfx-tags", SETTING_SWITCH, set_switch, FIELD(statsd.signalfx_tags),
+     {"true"},
+     .help = "Read SignalFX tags: name[key=value,...]:1|c"},
+    {"statsd.parse-graphite-tags", SETTING_SWITCH, set_switch, FIELD(statsd.graphite_tags),
+     {"false"},
+     .help = "Read Graphite tags: name;key=value;...:1|c"},
+
+    {"statsd.cache-size", SETTING_VALUE, set_number, IGNORED,
+     {"1000"}, "N", .max = NO_LIMIT,
+     .help = "No effect: the mapping needs no cache."},
+    {"statsd.cache-type", SETTING_VALUE, set_choice, IGNORED,
+     {"lru"}, "TYPE", .choices = cache_types,
+     .help = "No effect: the mapping needs no cache."},
+    {"statsd.event-queue-size", SETTING_VALUE, set_number, IGNORED,
+     {"10000"}, "N", .max = NO_LIMIT,
+     .help = "No effect: samples are not queued."},
+    {"statsd.event-flush-threshold", SETTING_VALUE, set_number, IGNORED,
+     {"1000"}, "N", .max = NO_LIMIT,
+     .help = "No effect: samples are not queued."},
+    {"statsd.event-flush-interval", SETTING_VALUE, set_duration, IGNORED,
+     {"200ms"}, "DURATION",
+     .help = "No effect: samples are not queued."},
+    {"statsd.udp-packet-queue-size", SETTING_VALUE, set_number, IGNORED,
+     {"10000"}, "N", .max = NO_LIMIT,
+     .help = "No effect: datagrams wait in the socket's buffer only."},
+
+    {"statsd.listen-unixgram", SETTING_VALUE, set_later, NOWHERE,
+     {""}, "PATH",
+     .help = "Not supported yet by this version."},
+    {"statsd.unixsocket-mode", SETTING_VALUE, set_anything, IGNORED,
+     {"755"}, "MODE",
+     .help = "No effect yet: belongs to --statsd.listen-unixgram."},
+    {"statsd.relay.address", SETTING_VALUE, set_later, NOWHERE,
+     {""}, "ADDRESS",
+     .help = "Not supported yet by this version."},
+    {"statsd.relay.packet-length", SETTING_VALUE, set_number, IGNORED,
+     {"1400"}, "BYTES", .max = UINT32_MAX,
+     .help = "No effect yet: belongs to --statsd.relay.address."},
+    {"debug.dump-fsm", SETTING_VALUE, set_later, NOWHERE,
+     {""}, "FILE",
+     .help = "Not supported yet by this version."},
+
+    {"check-config", SETTING_SWITCH, set_switch, FIELD(check_config),
+     {"false"},
+     .help = "Check the mapping file and exit, before any socket is opened."},
+    {"log.level", SETTING_VALUE, set_level, FIELD(log_level),
+     {"info"}, "LEVEL", .choices = levels,
+     .help = "Log lines of this level and above."},
+    {"log.format", SETTING_VALUE, set_format, FIELD(log_format),
+     {"logfmt"}, "FORMAT", .choices = formats,
+     .help = "Form of the log lines on the standard error output."},
+    {.name = NULL},
+};
+
+const struct setting_word settings_print_flags[] = {
+    {"help", "", "Print this help and exit; also -h."},
+    {"help-long", "", "The same as --help."},
+    {"help-man", "", "Print a manual page and exit."},
+    {"version", "", "Print the version and exit."},
+    {"completion-bash", "WORD...", "Print what could complete the last word, for a shell."},
+    {"completion-script-bash", "", "Print a completion script for bash."},
+    {"completion-script-zsh", "", "Print a completion script for zsh."},
+    {.name = NULL},
+};
+
+const struct setting_word settings_commands[] = {
+    {"serve", "", "Receive StatsD lines and serve the metrics page. The default."},
+    {"check", "FILE...", "Check mapping files: every mistake with its line and column."},
+    {"explain", "LINE...", "Say how StatsD lines are read, which rule takes them and the series "
+                           "they become."},
+    {"help", "", "The same as --help."},
+    {.name = NULL},
+};
+/* clang-format on */
+
+void *setting_field(const struct setting *s, struct options *o)
+{
+    return s->offset == SETTING_NOWHERE ? NULL : (char *)o + s->offset;
+}
+
+const struct setting *setting_find(const char *name, size_t len)
+{
+    for (const struct setting *s = settings; s->name; s++) {
+        if (strlen(s->name) == len && memcmp(s->name, name, len) == 0)
+            return s;
+    }
+    return NULL;
+}
+
+int settings_defaults(struct options *o)
+{
+    for (const struct setting *s = settings; s->name; s++) {
+        for (size_t i = 0; i < 2 && s->fallback[i]; i++) {
+            int r = s->set(s, s->fallback[i], setting_field(s, o), NULL);
+
+            if (r != 0)
+                return r;
+        }
+    }
+    return 0;
+}

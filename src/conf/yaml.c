@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * YAML: from the bytes of a file to a tree of nodes
+ *
+ * The only file that knows libyaml. It hands libyaml's events one by one to the builder, stops at
+ * the end of the first document, and puts what libyaml complains about into words that say where
+ * the trouble began and what mostly lies behind it.
+ *
+ * Laws: libyaml sees the text as UTF-8 and nothing else, so its first complaint about a byte is
+ *       ours too. libyaml's own memory never leaves this file.
+ */
+#include "conf/yaml.h"
+
+#include "conf/yaml_build.h"
+
+#include <yaml.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Words of libyaml, and what mostly lies behind them. */
+static const struct {
+    const char *part;
+    const char *hint;
+} hints[] = {
+    {"mapping values are not allowed", "indent the key like its neighbours, or quote the value if "
+                                       "it holds a colon and a blank"},
+    {"cannot start any token", "quote the value, and indent with blanks, not tabs"},
+    {"tab character", "indent with blanks, not tabs"},
+    {"',' or '}'", "close the brace, or quote a value that holds one of { } [ ] ,"},
+    {"',' or ']'", "close the bracket, or quote a value that holds one of { } [ ] ,"},
+    {"end of stream", "close the quote"},
+    {"expected key", "indent the line like its neighbours"},
+    {"expected ':'", "write `key: value`, with a blank after the colon"},
+    {"expected '-' indicator", "begin the item with `- `, or indent the line like its neighbours"},
+    {"escape", "use single quotes if the backslash is meant"},
+    {"hexdecimal", "use single quotes if the backslash is meant"},
+};
+
+static const char *hint_for(const char *problem)
+{
+    for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+        if (strstr(problem, hints[i].part) != NULL)
+            return hints[i].hint;
+    }
+    return "check quotes, brackets and indentation there";
+}
+
+static bool continues(char byte)
+{
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
+/* libyaml refused a character and knows its offset only: find line and column. */
+static int refuse_character(const struct yaml_doc *doc, const yaml_parser_t *parser,
+                            struct slice text, struct err *e)
+{
+    struct yaml_node here = {.line = 1, .column = 1};
+    size_t end = parser->problem_offset < text.len ? parser->problem_offset : text.len;
+
+    /* A sequence that breaks off is blamed on the byte that breaks it; step back to its start. */
+    if (strstr(parser->problem, "trailing") != NULL) {
+        end -= end > 0;
+        while (end > 0 && continues(text.p[end]))
+            end--;
+    }
+    for (size_t i = 0; i < end; i++) {
+        if (text.p[i] == '\n') {
+            here.line++;
+            here.column = 1;
+        } else if (!continues(text.p[i])) {
+            here.column++;
+        }
+    }
+    if (strstr(parser->problem, "control") != NULL)
+        return yaml_doc_refuse(doc, &here, e,
+                               "the control character U+%04X cannot stand in YAML; remove it",
+                               (unsigned)parser->problem_value);
+    return yaml_doc_refuse(doc, &here, e, "this is not UTF-8 (byte 0x%02x); save the file as UTF-8",
+                           end < text.len ? (unsigned char)text.p[end] : 0);
+}
+
+static int refuse_syntax(const struct yaml_doc *doc, const yaml_parser_t *parser, struct slice text,
+                         struct err *e)
+{
+    const char *problem = parser->problem ? parser->problem : "not readable";
+    char context[128] = "";
+    struct yaml_node here = {
+        .line = (unsigned)parser->problem_mark.line + 1,
+        .column = (unsigned)parser->problem_mark.column + 1,
+    };
+
+    if (parser->error == YAML_MEMORY_ERROR)
+        return -ENOMEM;
+    if (parser->error == YAML_READER_ERROR)
+        return refuse_character(doc, parser, text, e);
+    if (parser->context != NULL)
+        snprintf(context, sizeof(context), " (%s that began at line %zu)", parser->context,
+                 parser->context_mark.line + 1);
+    return yaml_doc_refuse(doc, &here, e, "not YAML: %s%s; %s", problem, context,
+                           hint_for(problem));
+}
+
+static struct yaml_head head_of(const yaml_event_t *event, const yaml_char_t *anchor,
+                                const yaml_char_t *tag)
+{
+    return (struct yaml_head){
+        .line = (unsigned)event->start_mark.line + 1,
+        .column = (unsigned)event->start_mark.column + 1,
+        .anchor = (const char *)anchor,
+        .tag = (const char *)tag,
+    };
+}
+
+static int on_scalar(struct yaml_builder *b, const yaml_event_t *event)
+{
+    struct yaml_head head = head_of(event, event->data.scalar.anchor, event->data.scalar.tag);
+    struct slice text = slice_of((const char *)event->data.scalar.value, event->data.scalar.length);
+
+    return yaml_builder_scalar(b, &head, text, event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE);
+}
+
+/* One event. 1 when the first document has ended. */
+static int on_event(struct yaml_builder *b, const yaml_event_t *event)
+{
+    struct yaml_head head;
+
+    switch (event->type) {
+    case YAML_SCALAR_EVENT:
+        return on_scalar(b, event);
+    case YAML_ALIAS_EVENT:
+        head = head_of(event, event->data.alias.anchor, NULL);
+        return yaml_builder_alias(b, &head);
+    case YAML_SEQUENCE_START_EVENT:
+        head = head_of(event, event->data.sequence_start.anchor, event->data.sequence_start.tag);
+        return yaml_builder_start(b, &head, YAML_LIST);
+    case YAML_MAPPING_START_EVENT:
+        head = head_of(event, event->data.mapping_start.anchor, event->data.mapping_start.tag);
+        return yaml_builder_start(b, &head, YAML_MAP);
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
+        return yaml_builder_end(b);
+    case YAML_DOCUMENT_END_EVENT:
+    case YAML_STREAM_END_EVENT:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static int read_events(struct yaml_doc *doc, yaml_parser_t *parser, struct slice text,
+                       struct err *e)
+{
+    struct yaml_builder *b;
+    yaml_event_t event;
+    int r = yaml_builder_new(&b, doc, e);
+
+    if (r < 0)
+        return r;
+    while (r == 0) {
+        if (!yaml_parser_parse(parser, &event)) {
+            r = refuse_syntax(doc, parser, text, e);
+            break;
+        }
+        r = on_event(b, &event);
+        yaml_event_delete(&event);
+    }
+    yaml_builder_free(b);
+    return r < 0 ? r : 0;
+}
+
+static int read_text(struct yaml_doc *doc, struct slice text, struct err *e)
+{
+    static const struct yaml_node start = {.line = 1, .column = 1};
+    yaml_parser_t parser;
+    int r;
+
+    if (text.len > YAML_MAX_BYTES)
+        return yaml_doc_refuse(doc, &start, e, "the file is larger than %u MiB; split it",
+                               YAML_MAX_BYTES >> 20);
+    if (!yaml_parser_initialize(&parser))
+        return -ENOMEM;
+    yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)(text.len > 0 ? text.p : ""),
+                                 text.len);
+    r = read_events(doc, &parser, text, e);
+    yaml_parser_delete(&parser);
+    return r;
+}
+
+int yaml_doc_new(struct yaml_doc **out, const char *file, struct slice text, struct err *e)
+{
+    struct yaml_doc *doc = calloc(1, sizeof(*doc));
+    int r = -ENOMEM;
+
+    if (doc == NULL)
+        return -ENOMEM;
+    if (file != NULL) {
+        doc->file = strdup(file);
+        if (doc->file == NULL)
+            goto fail;
+    }
+    r = read_text(doc, text, e);
+    if (r < 0)
+        goto fail;
+    *out = doc;
+    return 0;
+
+fail:
+    yaml_doc_free(doc);
+    return r;
+}
