@@ -58,6 +58,7 @@ struct mapping_rule {
     size_t n_labels;
     struct mapping_label *labels; /* in order of keys */
     struct mapping_observer_options observer;
+    int64_t set_window_ns; /* in which a set's distinct members are counted; > 0 */
     unsigned line, column;             /* of the rule */
     unsigned match_line, match_column; /* of its match */
 };
@@ -66,13 +67,14 @@ struct mapping_defaults {
     bool glob_disable_ordering;
     int64_t ttl_ns;
     struct mapping_observer_options observer; /* of what no rule takes */
+    int64_t set_window_ns;
 };
 
 /* Both free what the struct points to, not the struct; accept a zeroed one. */
 void mapping_rule_release(struct mapping_rule *rule);
 void mapping_defaults_release(struct mapping_defaults *defaults);
 
-/* summary; .005 ... 10; (0.5,0.05) (0.9,0.01) (0.99,0.001); 10 min in 5. 0 or -ENOMEM. */
+/* summary; sets over 1 min; .005 ... 10; (0.5,0.05) (0.9,0.01) (0.99,0.001); 10 min in 5. 0 or -ENOMEM. */
 int mapping_defaults_init(struct mapping_defaults *defaults);
 
 #endif

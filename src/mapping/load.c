@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loader: from the text of a mapping file to a mapping
+ *
+ * The text becomes a tree of nodes with places, the tree becomes rules, the rules become a mapping.
+ * The top level only notes where `defaults` and `mappings` stand, so that the defaults are complete
+ * before the first rule is read, whatever the order in the file.
+ *
+ * The file is read strictly: a key that no table knows is an error with a suggestion, for a typo in
+ * `histogram_options` must not quietly give other buckets. Keys of statsd_exporter's older schema
+ * are in the tables, each with a warning. So one loader reads the files of both generations.
+ *
+ * Laws: the first mistake ends the load, nothing half-read gets out. What is legal but surely not
+ *       meant is a warning. Nothing is read but the text given: no file, no clock, no environment.
+ */
+#include "mapping/load.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/slice.h"
+#include "mapping/mapping.h"
+
+/* ---- what every level needs ---- */
+
+void load_warn(const struct load *l, const struct yaml_node *node, const char *fmt, ...)
+{
+    struct err e;
+    char text[sizeof(e.text)];
+    va_list args;
+
+    if (l->on_warning == NULL)
+        return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    yaml_doc_refuse(l->doc, node, &e, "%s", text);
+    l->on_warning(l->ctx, &e);
+}
+
+/* "; write a or b", or "; did you mean "a"?" when one is near enough. */
+static void append_remedy(char *out, size_t cap, const char *word, const char *const *words,
+                          size_t n)
+{
+    const char *near = err_suggest(word, words, n);
+    size_t len = 0;
+
+    if (near != NULL) {
+        snprintf(out, cap, "did you mean \"%s\"?", near);
+        return;
+    }
+    len += (size_t)snprintf(out, cap, "write one of: ");
+    for (size_t i = 0; i < n && len < cap; i++)
+        len += (size_t)snprintf(out + len, cap - len, "%s%s", i ? ", " : "", words[i]);
+}
+
+static int refuse_key(struct load *l, const struct yaml_node *key, const char *what,
+                      const struct load_key *keys, const struct load_key *more)
+{
+    const struct load_key *tables[] = {keys, more};
+    const char *words[LOAD_MAX_KEYS];
+    char remedy[512];
+    size_t n = 0;
+
+    for (size_t t = 0; t < 2; t++) {
+        for (const struct load_key *k = tables[t]; k != NULL && k->name != NULL; k++) {
+            if (!k->hidden && n < LOAD_MAX_KEYS)
+                words[n++] = k->name;
+        }
+    }
+    append_remedy(remedy, sizeof(remedy), key->text.p, words, n);
+    return load_refuse(l, key, "unknown key \"%.100s\" in %s; %s", key->text.p, what, remedy);
+}
+
+static const struct load_key *find_key(const struct load_key *keys, struct slice name)
+{
+    for (; keys != NULL && keys->name != NULL; keys++) {
+        if (slice_eq_str(name, keys->name))
+            return keys;
+    }
+    return NULL;
+}
+
+int load_keys(struct load *l, const struct yaml_node *node, const char *what,
+              const struct load_key *keys, const struct load_key *more, void *into)
+{
+    int r = yaml_node_expect(l->doc, node, what, YAML_MAP, l->e);
+
+    for (size_t i = 0; r == 0 && i < node->n; i++) {
+        const struct yaml_pair *pair = &node->pairs[i];
+        const struct load_key *key = find_key(keys, pair->key->text);
+
+        if (key == NULL)
+            key = find_key(more, pair->key->text);
+        if (key == NULL)
+            return refuse_key(l, pair->key, what, keys, more);
+        if (!yaml_node_is_null(pair->value))
+            r = key->read(l, pair, into);
+    }
+    return r;
+}
+
+int load_word(struct load *l, const struct yaml_pair *pair, const char *const *words, size_t n,
+              size_t *out)
+{
+    const char *what = pair->key->text.p, *text;
+    size_t skip = n > 0 && words[0][0] == '\0';
+    char remedy[256];
+    int r = yaml_node_text(l->doc, pair->value, what, &text, l->e);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *out = i;
+            return 0;
+        }
+    }
+    append_remedy(remedy, sizeof(remedy), text, words + skip, n - skip);
+    return load_refuse(l, pair->value, "%s cannot be \"%.100s\"; %s", what, text, remedy);
+}
+
+int load_duration(struct load *l, const struct yaml_pair *pair, int64_t *out_ns)
+{
+    const char *what = pair->key->text.p;
+    struct yaml_duration d;
+    int r = yaml_node_duration(l->doc, pair->value, what, &d, l->e);
+
+    if (r < 0)
+        return r;
+    if (d.bare && d.ns != 0)
+        load_warn(l, pair->value,
+                  "%s: %.50s without a unit counts nanoseconds; write a unit, as in %.50ss", what,
+                  pair->value->text.p, pair->value->text.p);
+    *out_ns = d.ns;
+    return 0;
+}
+
+/* ---- defaults ---- */
+
+static int on_match_type(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    return load_match_type(l, pair, &((struct load_defaults *)into)->match_type);
+}
+
+static int on_ordering(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct load_defaults *d = into;
+
+    return yaml_node_bool(l->doc, pair->value, "glob_disable_ordering",
+                          &d->settled->glob_disable_ordering, l->e);
+}
+
+static int on_ttl(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct load_defaults *d = into;
+    int r = load_duration(l, pair, &d->settled->ttl_ns);
+
+    if (r == 0 && d->settled->ttl_ns < 0)
+        load_warn(l, pair->value,
+                  "a negative ttl drops each series that no rule takes at the next sweep, within a "
+                  "second; write a positive one such as 5m");
+    return r;
+}
+
+static const struct load_key defaults_keys[] = {
+    {"match_type", on_match_type, false},
+    {"glob_disable_ordering", on_ordering, false},
+    {"ttl", on_ttl, false},
+    {0},
+};
+
+/* ---- the top ---- */
+
+struct file {
+    const struct yaml_node *defaults; /* NULL: not given */
+    const struct yaml_node *mappings;
+};
+
+static int on_defaults(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    (void)l;
+    ((struct file *)into)->defaults = pair->value;
+    return 0;
+}
+
+static int on_mappings(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    ((struct file *)into)->mappings = pair->value;
+    return yaml_node_expect(l->doc, pair->value, "mappings", YAML_LIST, l->e);
+}
+
+/* Keys that the rival's decoder takes by accident, and that mean nothing. */
+static int on_nothing(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    (void)into;
+    load_warn(l, pair->key, "the key %s has no effect; remove it", pair->key->text.p);
+    return 0;
+}
+
+static const struct load_key top_keys[] = {
+    {"defaults", on_defaults, false},
+    {"mappings", on_mappings, false},
+    {"fsm", on_nothing, true},
+    {"logger", on_nothing, true},
+    {"registerer", on_nothing, true},
+    {"mappingscount", on_nothing, true},
+    {0},
+};
+
+/* ---- all rules ---- */
+
+struct rules {
+    struct mapping_rule *v;
+    size_t n;
+};
+
+static void rules_free(struct rules *rules)
+{
+    for (size_t i = 0; i < rules->n; i++)
+        mapping_rule_release(&rules->v[i]);
+    free(rules->v);
+}
+
+static int read_rules(struct load *l, const struct yaml_node *list,
+                      const struct load_defaults *defaults, struct rules *rules)
+{
+    if (list == NULL || list->n == 0)
+        return 0;
+    rules->v = calloc(list->n, sizeof(*rules->v));
+    if (rules->v == NULL)
+        return -ENOMEM;
+    rules->n = list->n;
+    for (size_t i = 0; i < list->n; i++) {
+        int r = load_rule(l, list->items[i], defaults, &rules->v[i]);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct mapping_rule *x = *(const struct mapping_rule *const *)a;
+    const struct mapping_rule *y = *(const struct mapping_rule *const *)b;
+    int c = strcmp(x->name, y->name);
+
+    return c != 0 ? c : x < y ? -1 : x > y;
+}
+
+/* One family has one help. Names with references are left out: who knows what they become. */
+static int warn_helps(const struct load *l, const struct rules *rules)
+{
+    const struct mapping_rule **sorted = calloc(rules->n + 1, sizeof(*sorted));
+    const struct mapping_rule *first = NULL;
+    size_t n = 0;
+
+    if (sorted == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < rules->n; i++) {
+        const struct mapping_rule *rule = &rules->v[i];
+
+        if (rule->help != NULL && rule->action == MAPPING_MAP && strchr(rule->name, '$') == NULL)
+            sorted[n++] = rule;
+    }
+    qsort(sorted, n, sizeof(*sorted), by_name);
+    for (size_t i = 0; i < n; i++) {
+        struct yaml_node here = {.line = sorted[i]->line, .column = sorted[i]->column};
+
+        if (first == NULL || strcmp(first->name, sorted[i]->name) != 0)
+            first = sorted[i];
+        else if (strcmp(first->help, sorted[i]->help) != 0)
+            load_warn(l, &here,
+                      "%.200s has another help at line %u, and a metric has only one; the one that "
+                      "is first used will show, so make them the same",
+                      first->name, first->line);
+    }
+    free(sorted);
+    return 0;
+}
+
+/* ---- the file ---- */
+
+static int read_defaults(struct load *l, const struct yaml_node *node, struct load_defaults *d)
+{
+    int r = 0;
+
+    d->library_max_age_ns = d->settled->observer.max_age_ns;
+    d->library_age_buckets = d->settled->observer.age_buckets;
+    if (node != NULL)
+        r = load_keys(l, node, "defaults", defaults_keys, load_observer_keys, d);
+    if (r == 0)
+        load_observer_settle(d);
+    return r;
+}
+
+static int read_file(struct load *l, struct mapping_defaults *settled, struct rules *rules)
+{
+    const struct yaml_node *root = yaml_doc_root(l->doc);
+    struct load_defaults defaults = {.settled = settled};
+    struct file file = {0};
+    int r = 0;
+
+    if (!yaml_node_is_null(root))
+        r = load_keys(l, root, "the file", top_keys, NULL, &file);
+    if (r == 0)
+        r = read_defaults(l, file.defaults, &defaults);
+    if (r == 0)
+        r = read_rules(l, file.mappings, &defaults, rules);
+    if (r == 0)
+        r = warn_helps(l, rules);
+    load_observer_release(&defaults.observer);
+    return r;
+}
+
+int mapping_load(struct mapping **out, const char *file, struct slice text, err_fn on_warning,
+                 void *ctx, struct err *e)
+{
+    struct load l = {.on_warning = on_warning, .ctx = ctx, .e = e};
+    struct mapping_defaults defaults = {0};
+    struct rules rules = {0};
+    struct yaml_doc *doc;
+    int r = yaml_doc_new(&doc, file, text, e);
+
+    if (r < 0)
+        return r;
+    l.doc = doc;
+    r = mapping_defaults_init(&defaults);
+    if (r == 0)
+        r = read_file(&l, &defaults, &rules);
+    yaml_doc_free(doc);
+    if (r == 0)
+        return mapping_new(out, file, rules.v, rules.n, &defaults, on_warning, ctx, e);
+    mapping_defaults_release(&defaults);
+    rules_free(&rules);
+    return r;
+}

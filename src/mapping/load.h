@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loader: what the load_*.c files share
+ *
+ * Contract: private to them. Every level of the mapping file is one table of keys, each with the
+ * function that reads its value; a key that is not in the table is an error. load.c reads the top
+ * and the defaults, load_rule.c a rule, load_observer.c the observer keys of both, load_check.c
+ * knows the grammars, load_resolve.c puts rules and defaults together.
+ */
+#ifndef MAPPING_LOAD_H
+#define MAPPING_LOAD_H
+
+#include "base/err.h"
+#include "conf/yaml.h"
+#include "mapping/rule.h"
+
+struct load {
+    const struct yaml_doc *doc; /* outlives the load */
+    err_fn on_warning;          /* may be NULL */
+    void *ctx;
+    struct err *e;
+};
+
+/* Fill the error, with the place of @node. Always -EINVAL. */
+#define load_refuse(l, node, ...) yaml_doc_refuse((l)->doc, node, (l)->e, __VA_ARGS__)
+
+/* Tell the operator, and go on. */
+void load_warn(const struct load *l, const struct yaml_node *node, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- keys ---- */
+
+struct load_key {
+    const char *name;
+    /* @pair's value is not null. 0; -ENOMEM; -EINVAL with the error filled. */
+    int (*read)(struct load *l, const struct yaml_pair *pair, void *into);
+    bool hidden; /* accepted and never suggested */
+};
+
+#define LOAD_MAX_KEYS 32
+
+/*
+ * Read the mapping @node, called @what in messages, key by key. A null value leaves its key unset.
+ * The tables end with a zeroed row; @more continues @keys and may be NULL.
+ */
+int load_keys(struct load *l, const struct yaml_node *node, const char *what,
+              const struct load_key *keys, const struct load_key *more, void *into);
+
+/* The position of @pair's value among @n @words; a first word "" is taken, but not suggested. */
+int load_word(struct load *l, const struct yaml_pair *pair, const char *const *words, size_t n,
+              size_t *out);
+
+/* Read a duration; a number without a unit is taken, with a warning when it is not 0. */
+int load_duration(struct load *l, const struct yaml_pair *pair, int64_t *out_ns);
+
+/* ---- observers and sets (load_observer.c) ---- */
+
+struct load_list {
+    const struct yaml_node *node; /* NULL: not given */
+    size_t n;
+    void *v; /* owned: double or struct mapping_quantile */
+};
+
+/*
+ * What one level says about observers and sets, before defaults. Rules and defaults have it as
+ * their first member, so that both share the readers in load_observer_keys.
+ */
+struct load_observer {
+    bool has_type, has_old_type;
+    enum mapping_observer type, old_type;
+    const struct yaml_node *summary; /* the options as written; NULL: none */
+    const struct yaml_node *histogram;
+    struct load_list buckets, quantiles;
+    struct load_list old_buckets, old_quantiles; /* beside the options, as before 0.31 */
+    int64_t max_age_ns;                          /* this and the next three: 0 is unset */
+    uint32_t age_buckets;
+    double native_factor;
+    uint32_t native_max_buckets;
+    int64_t set_window_ns; /* 0: unset */
+};
+
+extern const struct load_key load_observer_keys[];
+
+void load_observer_release(struct load_observer *o);
+
+/* What every rule starts from. Complete before the first rule is read. */
+struct load_defaults {
+    struct load_observer observer; /* first: see there */
+    enum mapping_match_type match_type;
+    struct mapping_defaults *settled; /* borrowed */
+    int64_t library_max_age_ns;       /* what holds where the file's defaults do not */
+    uint32_t library_age_buckets;
+};
+
+/* Put what the defaults section says over the library's options in d->settled; takes its lists. */
+void load_observer_settle(struct load_defaults *d);
+
+/* Fill @rule's options, zeroed before, from what it says and the defaults; takes its lists. */
+int load_observer_resolve(struct load *l, struct load_observer *o, const struct load_defaults *d,
+                          struct mapping_rule *rule);
+
+/* ---- one rule (load_rule.c) ---- */
+
+/* "match_type: glob" or "regex", for rules and defaults. */
+int load_match_type(struct load *l, const struct yaml_pair *pair, enum mapping_match_type *out);
+
+/* Fill @rule, zeroed before. On failure the caller releases it. */
+int load_rule(struct load *l, const struct yaml_node *node, const struct load_defaults *defaults,
+              struct mapping_rule *rule);
+
+/* ---- grammars (load_check.c) ---- */
+
+/* Each refuses @text, which stands at @node, when it breaks the grammar. 0 or -EINVAL. */
+int load_check_label(struct load *l, const struct yaml_node *node, const char *text);
+int load_check_name(struct load *l, const struct yaml_node *node, const char *text);
+int load_check_glob(struct load *l, const struct yaml_node *node, const char *text);
+
+/* How many captures a glob makes. */
+size_t load_n_captures(const char *glob);
+
+/* Warn of each reference in @text that a glob with @n_captures leaves empty. */
+void load_check_references(const struct load *l, const struct yaml_node *node, const char *text,
+                           size_t n_captures);
+
+#endif

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loader: the keys of observers and sets, which stand in rules and in the defaults alike
+ *
+ * They are read as written here, each value checked by itself; load_resolve.c puts the two places
+ * together.
+ *
+ * Buckets and quantiles could once stand beside the options, and observer_type was timer_type. Such
+ * files are still deployed, so the old keys are read, with a warning, and kept apart.
+ *
+ * Laws: bounds are finite and rise; a final +Inf is dropped, since it is always there. Quantiles
+ *       lie in 0..1, rise and stand once, the last one written winning. What would have stopped
+ *       statsd_exporter at the first sample is refused here.
+ */
+#include "mapping/load.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/num.h"
+
+/* ---- types ---- */
+
+static const char *const type_words[] = {"", "histogram", "summary"};
+
+static int read_type(struct load *l, const struct yaml_pair *pair, enum mapping_observer *out)
+{
+    size_t i;
+    int r = load_word(l, pair, type_words, 3, &i);
+
+    if (r == 0)
+        *out = i == 1 ? MAPPING_HISTOGRAM : MAPPING_SUMMARY;
+    return r;
+}
+
+static int on_observer_type(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct load_observer *o = into;
+
+    o->has_type = true;
+    return read_type(l, pair, &o->type);
+}
+
+static int on_timer_type(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct load_observer *o = into;
+
+    load_warn(l, pair->key, "timer_type is the old name of observer_type; write observer_type");
+    o->has_old_type = true;
+    return read_type(l, pair, &o->old_type);
+}
+
+/* ---- buckets ---- */
+
+static int refuse_order(struct load *l, const struct yaml_node *node, double last, double bound)
+{
+    char a[NUM_TEXT_MAX], b[NUM_TEXT_MAX];
+    int a_len = (int)num_print(a, last), b_len = (int)num_print(b, bound);
+
+    return load_refuse(l, node,
+                       "buckets must rise, but %.*s comes after %.*s; sort them and keep "
+                       "each once",
+                       b_len, b, a_len, a);
+}
+
+static int read_bounds(struct load *l, const struct yaml_node *list, double *bounds, size_t *n)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const struct yaml_node *item = list->items[i];
+        double bound;
+        int r = yaml_node_double(l->doc, item, "a bucket", &bound, l->e);
+
+        if (r < 0)
+            return r;
+        if (isinf(bound) && bound > 0 && i + 1 == list->n)
+            return 0;
+        if (!isfinite(bound))
+            return load_refuse(l, item,
+                               "a bucket must be finite; +Inf may only come last, and is "
+                               "there without being written");
+        if (i > 0 && bound <= bounds[i - 1])
+            return refuse_order(l, item, bounds[i - 1], bound);
+        bounds[(*n)++] = bound;
+    }
+    return 0;
+}
+
+static int read_buckets(struct load *l, const struct yaml_pair *pair, struct load_list *out)
+{
+    int r = yaml_node_expect(l->doc, pair->value, pair->key->text.p, YAML_LIST, l->e);
+
+    if (r < 0)
+        return r;
+    out->node = pair->value;
+    if (pair->value->n == 0)
+        return 0;
+    out->v = calloc(pair->value->n, sizeof(double));
+    if (out->v == NULL)
+        return -ENOMEM;
+    r = read_bounds(l, pair->value, out->v, &out->n);
+    if (r == 0 && out->n == 0)
+        return load_refuse(l, pair->value,
+                           "buckets hold nothing but +Inf; give at least one "
+                           "finite bound, or leave the key out");
+    return r;
+}
+
+static int on_buckets(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    return read_buckets(l, pair, &((struct load_observer *)into)->buckets);
+}
+
+static int on_old_buckets(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    load_warn(l, pair->key, "buckets has moved; write it inside histogram_options");
+    return read_buckets(l, pair, &((struct load_observer *)into)->old_buckets);
+}
+
+/* ---- quantiles ---- */
+
+struct quantile_item {
+    bool has_quantile;
+    struct mapping_quantile q;
+};
+
+static int read_fraction(struct load *l, const struct yaml_pair *pair, double *out)
+{
+    int r = yaml_node_double(l->doc, pair->value, pair->key->text.p, out, l->e);
+
+    if (r < 0)
+        return r;
+    if (!(*out >= 0 && *out <= 1))
+        return load_refuse(l, pair->value, "%s must lie between 0 and 1, not at %.50s",
+                           pair->key->text.p, pair->value->text.p);
+    return 0;
+}
+
+static int on_quantile(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct quantile_item *item = into;
+
+    item->has_quantile = true;
+    return read_fraction(l, pair, &item->q.quantile);
+}
+
+static int on_error(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    return read_fraction(l, pair, &((struct quantile_item *)into)->q.error);
+}
+
+static const struct load_key quantile_keys[] = {
+    {"quantile", on_quantile, false},
+    {"error", on_error, false},
+    {0},
+};
+
+/* Put @q in its place among the @n that are there; the same quantile is replaced. */
+static void insert_quantile(struct mapping_quantile *v, size_t *n, struct mapping_quantile q)
+{
+    size_t i = *n;
+
+    while (i > 0 && v[i - 1].quantile >= q.quantile)
+        i--;
+    if (i == *n || v[i].quantile != q.quantile) {
+        memmove(v + i + 1, v + i, (*n - i) * sizeof(*v));
+        (*n)++;
+    }
+    v[i] = q;
+}
+
+#define MAX_QUANTILES 1000 /* each is a series; and the insertion above stays cheap */
+
+static int read_quantiles(struct load *l, const struct yaml_pair *pair, struct load_list *out)
+{
+    const struct yaml_node *list = pair->value;
+    int r = yaml_node_expect(l->doc, list, pair->key->text.p, YAML_LIST, l->e);
+
+    if (r < 0)
+        return r;
+    out->node = list;
+    if (list->n > MAX_QUANTILES)
+        return load_refuse(l, list,
+                           "more than %d quantiles in one list; each becomes a series of "
+                           "its own, keep the few that are looked at",
+                           MAX_QUANTILES);
+    if (list->n == 0)
+        return 0;
+    out->v = calloc(list->n, sizeof(struct mapping_quantile));
+    if (out->v == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < list->n; i++) {
+        struct quantile_item item = {0};
+
+        r = load_keys(l, list->items[i], "an entry of quantiles", quantile_keys, NULL, &item);
+        if (r < 0)
+            return r;
+        if (!item.has_quantile)
+            return load_refuse(l, list->items[i],
+                               "the entry has no quantile; write {quantile: "
+                               "0.9, error: 0.01}");
+        insert_quantile(out->v, &out->n, item.q);
+    }
+    return 0;
+}
+
+static int on_quantiles(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    return read_quantiles(l, pair, &((struct load_observer *)into)->quantiles);
+}
+
+static int on_old_quantiles(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    load_warn(l, pair->key, "quantiles has moved; write it inside summary_options");
+    return read_quantiles(l, pair, &((struct load_observer *)into)->old_quantiles);
+}
+
+/* ---- the options objects ---- */
+
+static int on_max_age(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct load_observer *o = into;
+    int r = load_duration(l, pair, &o->max_age_ns);
+
+    if (r == 0 && o->max_age_ns < 0)
+        return load_refuse(l, pair->value,
+                           "max_age must not be negative; write a duration such as "
+                           "10m, or 0 for the default");
+    return r;
+}
+
+static int on_age_buckets(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct load_observer *o = into;
+
+    return yaml_node_u32(l->doc, pair->value, "age_buckets", &o->age_buckets, l->e);
+}
+
+/* Checked and forgotten: our sketch takes each observation at once, there is nothing to buffer. */
+static int on_buf_cap(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    uint32_t ignored;
+
+    (void)into;
+    return yaml_node_u32(l->doc, pair->value, "buf_cap", &ignored, l->e);
+}
+
+static int on_native_factor(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct load_observer *o = into;
+    int r = yaml_node_double(l->doc, pair->value, pair->key->text.p, &o->native_factor, l->e);
+
+    if (r == 0 && !(o->native_factor >= 0 && isfinite(o->native_factor)))
+        return load_refuse(l, pair->value,
+                           "native_histogram_bucket_factor must be finite and not negative: above "
+                           "1 it is the growth from bucket to bucket, up to 1 it turns native "
+                           "buckets off, 0 is the default");
+    return r;
+}
+
+static int on_native_max(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct load_observer *o = into;
+
+    return yaml_node_u32(l->doc, pair->value, pair->key->text.p, &o->native_max_buckets, l->e);
+}
+
+static int on_window(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct load_observer *o = into;
+    int r = load_duration(l, pair, &o->set_window_ns);
+
+    if (r == 0 && o->set_window_ns < INT64_C(1000000000))
+        return load_refuse(l, pair->value,
+                           "the window of a set must be at least 1s; write a duration such as 1m");
+    return r;
+}
+
+static const struct load_key summary_keys[] = {
+    {"quantiles", on_quantiles, false},
+    {"max_age", on_max_age, false},
+    {"age_buckets", on_age_buckets, false},
+    {"buf_cap", on_buf_cap, false},
+    {0},
+};
+
+static const struct load_key histogram_keys[] = {
+    {"buckets", on_buckets, false},
+    {"native_histogram_bucket_factor", on_native_factor, false},
+    {"native_histogram_max_buckets", on_native_max, false},
+    {0},
+};
+
+static const struct load_key set_keys[] = {
+    {"window", on_window, false},
+    {0},
+};
+
+static int on_summary_options(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    ((struct load_observer *)into)->summary = pair->key;
+    return load_keys(l, pair->value, "summary_options", summary_keys, NULL, into);
+}
+
+static int on_histogram_options(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    ((struct load_observer *)into)->histogram = pair->key;
+    return load_keys(l, pair->value, "histogram_options", histogram_keys, NULL, into);
+}
+
+static int on_set_options(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    return load_keys(l, pair->value, "set_options", set_keys, NULL, into);
+}
+
+const struct load_key load_observer_keys[] = {
+    {"observer_type", on_observer_type, false},
+    {"summary_options", on_summary_options, false},
+    {"histogram_options", on_histogram_options, false},
+    {"set_options", on_set_options, false},
+    {"timer_type", on_timer_type, .hidden = true},
+    {"buckets", on_old_buckets, .hidden = true},
+    {"quantiles", on_old_quantiles, .hidden = true},
+    {0},
+};
+
+void load_observer_release(struct load_observer *o)
+{
+    free(o->buckets.v);
+    free(o->quantiles.v);
+    free(o->old_buckets.v);
+    free(o->old_quantiles.v);
+    *o = (struct load_observer){0};
+}

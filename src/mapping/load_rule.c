@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loader: one rule
+ *
+ * A rule is read in two passes. First every key in the order of the file: types, words and numbers.
+ * Then, when match_type and the defaults are known, what depends on more than one key: the grammars
+ * of match, name and labels, the observer options, the time to live, references in templates.
+ *
+ * Laws: a rule that comes out is complete; nobody after this looks at the defaults again. A rule is
+ *       checked alone; what concerns two rules is load.c's and the matcher's.
+ */
+#include "mapping/load.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/slice.h"
+
+struct reader {
+    struct load_observer observer; /* first: see load.h */
+    struct mapping_rule *rule;
+    bool has_match_type;
+    const struct yaml_node *node;                        /* the rule */
+    const struct yaml_node *match, *name, *labels, *ttl; /* NULL: not given */
+};
+
+/* ---- the keys ---- */
+
+static int read_text(struct load *l, const struct yaml_pair *pair, char **out)
+{
+    const char *text;
+    int r = yaml_node_text(l->doc, pair->value, pair->key->text.p, &text, l->e);
+
+    if (r < 0)
+        return r;
+    *out = strdup(text);
+    return *out != NULL ? 0 : -ENOMEM;
+}
+
+static int on_match(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct reader *rd = into;
+
+    rd->match = pair->value;
+    return read_text(l, pair, &rd->rule->match);
+}
+
+int load_match_type(struct load *l, const struct yaml_pair *pair, enum mapping_match_type *out)
+{
+    static const char *const words[] = {"", "glob", "regex"};
+    size_t i;
+    int r = load_word(l, pair, words, 3, &i);
+
+    if (r == 0)
+        *out = i == 2 ? MAPPING_REGEX : MAPPING_GLOB;
+    return r;
+}
+
+static int on_match_type(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct reader *rd = into;
+
+    rd->has_match_type = true;
+    return load_match_type(l, pair, &rd->rule->match_type);
+}
+
+static int on_match_metric_type(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    static const char *const words[] = {"counter", "gauge", "observer"};
+    static const enum mapping_kind kinds[] = {MAPPING_COUNTER, MAPPING_GAUGE, MAPPING_OBSERVER};
+    struct reader *rd = into;
+    size_t i;
+    int r;
+
+    if (pair->value->kind == YAML_SCALAR && slice_eq_str(pair->value->text, "timer"))
+        return load_refuse(l, pair->value,
+                           "match_metric_type: \"timer\" is the old word; write "
+                           "observer");
+    r = load_word(l, pair, words, 3, &i);
+    if (r < 0)
+        return r;
+    rd->rule->any_kind = false;
+    rd->rule->kind = kinds[i];
+    return 0;
+}
+
+static int on_name(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct reader *rd = into;
+
+    rd->name = pair->value;
+    return read_text(l, pair, &rd->rule->name);
+}
+
+static int read_label(struct load *l, const struct yaml_pair *pair, struct mapping_rule *rule)
+{
+    struct mapping_label *label = &rule->labels[rule->n_labels];
+    const char *key;
+    int r = yaml_node_text(l->doc, pair->key, "a label name", &key, l->e);
+
+    if (r < 0)
+        return r;
+    r = load_check_label(l, pair->key, key);
+    if (r < 0)
+        return r;
+    rule->n_labels++;
+    label->key = strdup(key);
+    r = read_text(l, pair, &label->value);
+    return r < 0 ? r : label->key != NULL ? 0 : -ENOMEM;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct mapping_label *x = a, *y = b;
+
+    return strcmp(x->key, y->key);
+}
+
+static int on_labels(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct reader *rd = into;
+    const struct yaml_node *map = pair->value;
+    int r = yaml_node_expect(l->doc, map, "labels", YAML_MAP, l->e);
+
+    if (r < 0 || map->n == 0)
+        return r;
+    rd->labels = map;
+    rd->rule->labels = calloc(map->n, sizeof(*rd->rule->labels));
+    if (rd->rule->labels == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < map->n; i++) {
+        r = read_label(l, &map->pairs[i], rd->rule);
+        if (r < 0)
+            return r;
+    }
+    qsort(rd->rule->labels, rd->rule->n_labels, sizeof(*rd->rule->labels), by_key);
+    return 0;
+}
+
+static int on_honor_labels(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct reader *rd = into;
+
+    return yaml_node_bool(l->doc, pair->value, "honor_labels", &rd->rule->honor_labels, l->e);
+}
+
+static int on_help(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct reader *rd = into;
+    int r = read_text(l, pair, &rd->rule->help);
+
+    if (r == 0 && rd->rule->help[0] == '\0') {
+        free(rd->rule->help);
+        rd->rule->help = NULL;
+    }
+    return r;
+}
+
+static int on_action(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    static const char *const words[] = {"", "map", "drop"};
+    struct reader *rd = into;
+    size_t i;
+    int r = load_word(l, pair, words, 3, &i);
+
+    if (r == 0)
+        rd->rule->action = i == 2 ? MAPPING_DROP : MAPPING_MAP;
+    return r;
+}
+
+static int on_ttl(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct reader *rd = into;
+
+    rd->ttl = pair->value;
+    return load_duration(l, pair, &rd->rule->ttl_ns);
+}
+
+static int on_scale(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct reader *rd = into;
+    int r = yaml_node_double(l->doc, pair->value, "scale", &rd->rule->scale, l->e);
+
+    if (r < 0)
+        return r;
+    if (!isfinite(rd->rule->scale))
+        return load_refuse(l, pair->value,
+                           "scale must be finite, not %.50s; write the factor "
+                           "every value is multiplied by",
+                           pair->value->text.p);
+    rd->rule->has_scale = true;
+    return 0;
+}
+
+static const struct load_key keys[] = {
+    {"match", on_match, false},
+    {"match_type", on_match_type, false},
+    {"match_metric_type", on_match_metric_type, false},
+    {"name", on_name, false},
+    {"labels", on_labels, false},
+    {"honor_labels", on_honor_labels, false},
+    {"help", on_help, false},
+    {"action", on_action, false},
+    {"ttl", on_ttl, false},
+    {"scale", on_scale, false},
+    {0},
+};
+
+/* ---- the rule as a whole ---- */
+
+static int check_match(struct load *l, const struct reader *rd)
+{
+    const struct mapping_rule *rule = rd->rule;
+
+    if (rule->match[0] != '\0')
+        return rule->match_type == MAPPING_GLOB ? load_check_glob(l, rd->match, rule->match) : 0;
+    if (rule->match_type == MAPPING_GLOB)
+        return load_refuse(l, rd->match ? rd->match : rd->node,
+                           "the rule has no match; write match: and a glob such as api.*.count");
+    load_warn(l, rd->match ? rd->match : rd->node,
+              "the rule has no match; an empty regex takes every name, write .* if that is meant");
+    return 0;
+}
+
+static int check_name(struct load *l, const struct reader *rd)
+{
+    const struct mapping_rule *rule = rd->rule;
+
+    if (rule->name[0] != '\0')
+        return load_check_name(l, rd->name, rule->name);
+    return load_refuse(l, rd->name ? rd->name : rd->node,
+                       "the rule has no name; write name: and the metric's name%s",
+                       rule->action == MAPPING_DROP
+                           ? " (statsd_exporter wants one even where action: drop never uses it)"
+                           : "");
+}
+
+/* 0 or absent means the default's, unless that one is negative. */
+static void resolve_ttl(const struct load *l, const struct reader *rd,
+                        const struct mapping_defaults *defaults)
+{
+    struct mapping_rule *rule = rd->rule;
+
+    if (rule->ttl_ns < 0)
+        load_warn(l, rd->ttl,
+                  "a negative ttl drops each series at the next sweep, within a second; write a "
+                  "positive one such as 5m");
+    if (rule->ttl_ns != 0 || defaults->ttl_ns <= 0)
+        return;
+    if (rd->ttl != NULL)
+        load_warn(l, rd->ttl,
+                  "ttl: 0 means the ttl of the defaults here, as in statsd_exporter; write a long "
+                  "one such as 87600h to keep the series");
+    rule->ttl_ns = defaults->ttl_ns;
+}
+
+/* A label that the exposition keeps for itself in this rule's families. */
+static bool is_reserved(const struct mapping_rule *rule, const char *key)
+{
+    bool observes = rule->any_kind || rule->kind == MAPPING_OBSERVER;
+    const char *own = rule->observer.type == MAPPING_HISTOGRAM ? "le" : "quantile";
+
+    return strncmp(key, "__", 2) == 0 || (observes && strcmp(key, own) == 0);
+}
+
+static void warn_labels(const struct load *l, const struct reader *rd)
+{
+    const struct mapping_rule *rule = rd->rule;
+    size_t n_captures = load_n_captures(rule->match);
+
+    for (size_t i = 0; rd->labels != NULL && i < rd->labels->n; i++) {
+        const struct yaml_pair *pair = &rd->labels->pairs[i];
+
+        if (is_reserved(rule, pair->key->text.p))
+            load_warn(
+                l, pair->key,
+                "the label name \"%.100s\" is reserved by Prometheus here and will be exposed "
+                "as exported_%.100s; use another name",
+                pair->key->text.p, pair->key->text.p);
+        if (rule->match_type == MAPPING_GLOB && !yaml_node_is_null(pair->value))
+            load_check_references(l, pair->value, pair->value->text.p, n_captures);
+    }
+}
+
+static int ensure_text(char **text)
+{
+    if (*text == NULL)
+        *text = strdup("");
+    return *text != NULL ? 0 : -ENOMEM;
+}
+
+static int complete(struct load *l, struct reader *rd, const struct load_defaults *defaults)
+{
+    struct mapping_rule *rule = rd->rule;
+    const struct yaml_node *match = rd->match ? rd->match : rd->node;
+    int r;
+
+    if (ensure_text(&rule->match) < 0 || ensure_text(&rule->name) < 0)
+        return -ENOMEM;
+    rule->match_line = match->line;
+    rule->match_column = match->column;
+    if (!rd->has_match_type)
+        rule->match_type = defaults->match_type;
+    r = check_name(l, rd);
+    if (r < 0)
+        return r;
+    r = check_match(l, rd);
+    if (r < 0)
+        return r;
+    r = load_observer_resolve(l, &rd->observer, defaults, rule);
+    if (r < 0)
+        return r;
+    resolve_ttl(l, rd, defaults->settled);
+    if (rule->action == MAPPING_DROP)
+        return 0;
+    warn_labels(l, rd);
+    if (rule->match_type == MAPPING_GLOB)
+        load_check_references(l, rd->name, rule->name, load_n_captures(rule->match));
+    return 0;
+}
+
+int load_rule(struct load *l, const struct yaml_node *node, const struct load_defaults *defaults,
+              struct mapping_rule *rule)
+{
+    struct reader rd = {.rule = rule, .node = node};
+    int r = 0;
+
+    rule->any_kind = true;
+    rule->line = node->line;
+    rule->column = node->column;
+    if (!yaml_node_is_null(node))
+        r = load_keys(l, node, "a rule", keys, load_observer_keys, &rd);
+    if (r == 0)
+        r = complete(l, &rd, defaults);
+    load_observer_release(&rd.observer);
+    return r;
+}

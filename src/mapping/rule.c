@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rule: the memory of rules and defaults, and the defaults of the library
+ *
+ * A rule owns each of its strings and arrays alone; nothing is shared between rules, so each can be
+ * released by itself and in any order.
+ *
+ * Law: the numbers here are the ones statsd_exporter documents. Who changes one changes what a
+ *      mapping file means that leaves the key out.
+ */
+#include "mapping/rule.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void observer_release(struct mapping_observer_options *options)
+{
+    free(options->buckets);
+    free(options->quantiles);
+}
+
+void mapping_rule_release(struct mapping_rule *rule)
+{
+    for (size_t i = 0; i < rule->n_labels; i++) {
+        free(rule->labels[i].key);
+        free(rule->labels[i].value);
+    }
+    free(rule->labels);
+    free(rule->match);
+    free(rule->name);
+    free(rule->help);
+    observer_release(&rule->observer);
+    *rule = (struct mapping_rule){0};
+}
+
+void mapping_defaults_release(struct mapping_defaults *defaults)
+{
+    observer_release(&defaults->observer);
+    *defaults = (struct mapping_defaults){0};
+}
+
+int mapping_defaults_init(struct mapping_defaults *defaults)
+{
+    static const double buckets[] = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
+    static const struct mapping_quantile quantiles[] = {{.5, .05}, {.9, .01}, {.99, .001}};
+    struct mapping_defaults d = {
+        .set_window_ns = INT64_C(60000000000),
+        .observer =
+            {
+                .type = MAPPING_SUMMARY,
+                .n_buckets = sizeof(buckets) / sizeof(buckets[0]),
+                .native_factor = 1.1,
+                .native_max_buckets = 256,
+                .n_quantiles = sizeof(quantiles) / sizeof(quantiles[0]),
+                .max_age_ns = INT64_C(600000000000),
+                .age_buckets = 5,
+            },
+    };
+
+    d.observer.buckets = malloc(sizeof(buckets));
+    d.observer.quantiles = malloc(sizeof(quantiles));
+    if (d.observer.buckets == NULL || d.observer.quantiles == NULL) {
+        mapping_defaults_release(&d);
+        return -ENOMEM;
+    }
+    memcpy(d.observer.buckets, buckets, sizeof(buckets));
+    memcpy(d.observer.quantiles, quantiles, sizeof(quantiles));
+    *defaults = d;
+    return 0;
+}
