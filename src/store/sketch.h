@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define SKETCH_MAX_SLOTS 10
-#define SKETCH_MAX_SIZE 2048
+#define SKETCH_MAX_SIZE  2048
 
 struct sketch;
 

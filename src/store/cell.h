@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cell: the value of one series, as one worker keeps it
+ *
+ * Contract: a cell is written by its owner only: the worker that it was made for (gauges: any
+ * worker, see cell.c). The control thread reads it at any time. A cell's memory is never unmapped,
+ * so a route may always look at `birth` before it believes the rest.
+ */
+#ifndef STORE_CELL_H
+#define STORE_CELL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/relaxed.h"
+#include "base/slice.h"
+#include "store/shape.h"
+#include "store/snapshot.h"
+
+#define CELL_ALIGN   32
+
+/* Last-seen times are ticks of 100 ms. */
+#define CELL_TICK_MS 100
+
+struct cell {
+    relaxed_u32 birth; /* 0: no route may use it. Written under the registry's lock. */
+    relaxed_u32 tick;  /* when it was last written to. Written by the owner. */
+};
+
+/* What samples add to a cell besides their value. */
+struct cell_time {
+    int64_t now_ms;
+    uint32_t tick; /* now_ms / CELL_TICK_MS */
+};
+
+/* Bytes of a cell of @shape, a multiple of CELL_ALIGN. */
+size_t cell_size(const struct shape *shape);
+
+/* Make @c, cell_size() bytes, an empty cell with birth 0. */
+void cell_init(struct cell *c, const struct shape *shape);
+
+/* Free what the cell points to (set blocks). No worker can write it any more. */
+void cell_release(struct cell *c, const struct shape *shape);
+
+/* ---- the owner's side ---- */
+
+/* Counter: @v >= 0 and finite. */
+void cell_add(struct cell *c, double v, struct cell_time t);
+
+/* Gauge. */
+void cell_gauge_set(struct cell *c, double v, struct cell_time t);
+void cell_gauge_add(struct cell *c, double v, struct cell_time t);
+
+/* Histogram, summary: @v counted @weight times. */
+void cell_observe_buckets(struct cell *c, const struct shape *shape, double v, uint64_t weight,
+                          struct cell_time t);
+void cell_observe_sketch(struct cell *c, const struct shape *shape, double v, uint64_t weight,
+                         struct cell_time t);
+
+/* Memory that a cell has outgrown: free() it on the control thread, which may be reading it now. */
+struct cell_outgrown {
+    struct cell_outgrown *next;
+    uint64_t pad; /* what follows is aligned to 16 */
+};
+
+/* Set. @outgrown gets what is to be freed, or NULL. 0 or -ENOMEM. */
+int cell_set_add(struct cell *c, const struct shape *shape, struct slice member, struct cell_time t,
+                 struct cell_outgrown **outgrown);
+
+/* ---- the control thread's side ---- */
+
+/* Room to read series into: grows to the largest shape met, belongs to one reader. */
+struct cell_reader {
+    uint64_t *cumulative;
+    double *quantiles;
+    unsigned n_points; /* capacity of the two */
+    uint64_t *copy;    /* private copy of a cell's block */
+    void *merge;       /* struct sketch_merge or struct set_merge */
+};
+
+void cell_reader_release(struct cell_reader *r); /* accepts a zeroed one */
+
+/*
+ * Sum @n cells of one series (NULLs are skipped) into @out, whose arrays then borrow @r until its
+ * next use; labels are left alone. 0 or -ENOMEM.
+ */
+int cell_read(struct cell *const *cells, unsigned n, const struct shape *shape, int64_t now_ms,
+              struct cell_reader *r, struct snapshot_series *out);
+
+/* How the page shows a metric type. */
+enum snapshot_type metric_snapshot_type(enum metric_type type);
+
+/* "counter", "gauge", "histogram", "summary", "set". */
+const char *metric_type_name(enum metric_type type);
+
+#endif

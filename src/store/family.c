@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Family: names, and what may stand under them
+ *
+ * What clashes is refused here, before it exists: another type under a known name, and names that a
+ * histogram or summary uses on the page (`x_bucket`, `x_sum`, `x_count`), whichever came first. So
+ * whatever is in the registry makes a page that Prometheus takes.
+ *
+ * A vector - the family's series with the same label names - is made by its first series and keeps
+ * that one's shape for all of them. A family's list is what the scrape walks: series in order of
+ * birth, growing by replacement; places of series that are gone are empty until the list is compacted.
+ *
+ * Laws: all under the registry's lock. A family or vector without series goes at once: a name is free
+ * for another type as soon as its last series has expired.
+ */
+#include "store/family.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+#define LIST_MIN 4u
+
+uint64_t name_hash(const struct registry *r, struct slice name)
+{
+    return hash_bytes(name, r->seed);
+}
+
+struct family *family_find(const struct registry *r, struct slice name)
+{
+    uint64_t hash = name_hash(r, name);
+
+    for (struct table_link *l = table_chain(&r->families, hash); l != NULL; l = l->next) {
+        struct family *f = table_entry(l, struct family, link);
+
+        if (l->hash == hash && slice_eq(f->name, name))
+            return f;
+    }
+    return NULL;
+}
+
+static const char *const suffixes[] = {"_bucket", "_sum", "_count"};
+#define N_SUFFIXES 3
+
+/* Does a family of @type show samples named with suffix @i? */
+static bool type_owns_suffix(enum metric_type type, unsigned i)
+{
+    return type == METRIC_HISTOGRAM || (type == METRIC_SUMMARY && i > 0);
+}
+
+/* Is @name a sample name of a histogram or summary that exists? */
+static bool suffix_is_taken(const struct registry *r, struct slice name)
+{
+    for (unsigned i = 0; i < N_SUFFIXES; i++) {
+        size_t len = strlen(suffixes[i]);
+        const struct family *f;
+
+        if (name.len <= len || memcmp(name.p + name.len - len, suffixes[i], len) != 0)
+            continue;
+        f = family_find(r, slice_of(name.p, name.len - len));
+        if (f != NULL && !f->reserved && type_owns_suffix(f->type, i))
+            return true;
+    }
+    return false;
+}
+
+/* Does a family exist whose name a new histogram or summary @name needs for its samples? */
+static int suffix_takes(const struct registry *r, struct slice name, enum metric_type type,
+                        bool *taken)
+{
+    char *text = malloc(name.len + sizeof "_bucket");
+
+    if (text == NULL)
+        return -ENOMEM;
+    *taken = false;
+    memcpy(text, name.p, name.len);
+    for (unsigned i = 0; i < N_SUFFIXES; i++) {
+        size_t len = strlen(suffixes[i]);
+
+        memcpy(text + name.len, suffixes[i], len);
+        if (type_owns_suffix(type, i) && family_find(r, slice_of(text, name.len + len)) != NULL)
+            *taken = true;
+    }
+    free(text);
+    return 0;
+}
+
+struct family *family_new(struct registry *r, struct slice name, struct slice help,
+                          enum metric_type type)
+{
+    struct family *f = calloc(1, sizeof *f + name.len + help.len);
+
+    if (f == NULL)
+        return NULL;
+    memcpy(f->text, name.p, name.len);
+    if (help.len > 0)
+        memcpy(f->text + name.len, help.p, help.len);
+    f->name = slice_of(f->text, name.len);
+    f->help = slice_of(f->text + name.len, help.len);
+    f->type = type;
+    f->link.hash = name_hash(r, name);
+    if (table_insert(&r->families, &f->link) != 0) {
+        free(f);
+        return NULL;
+    }
+    return f;
+}
+
+/* Show the family to the control thread, once it has a series. */
+void family_announce(struct registry *r, struct family *f)
+{
+    if (f->announced)
+        return;
+    f->announced = true;
+    f->next_new = atomic_load_explicit(&r->new_families, memory_order_relaxed);
+    /* Release: the family is whole. Control takes the whole stack at once, so there is no ABA. */
+    while (!atomic_compare_exchange_weak_explicit(&r->new_families, &f->next_new, f,
+                                                  memory_order_release, memory_order_relaxed))
+        continue;
+}
+
+int family_acquire(struct registry *r, const struct series_birth *birth, struct family **out)
+{
+    struct slice name = birth->key.name;
+    struct family *f = family_find(r, name);
+    bool taken;
+
+    if (f != NULL) {
+        if (f->reserved && !(birth->internal && f->internal))
+            return SERIES_E_RESERVED;
+        if (f->type != birth->spec->type)
+            return SERIES_E_TYPE;
+        *out = f;
+        return 0;
+    }
+    if (suffix_is_taken(r, name))
+        return SERIES_E_SUFFIX;
+    if (type_owns_suffix(birth->spec->type, 1)) {
+        if (suffix_takes(r, name, birth->spec->type, &taken) != 0)
+            return -ENOMEM;
+        if (taken)
+            return SERIES_E_SUFFIX;
+    }
+    f = family_new(r, name, birth->help, birth->spec->type);
+    if (f == NULL)
+        return -ENOMEM;
+    *out = f;
+    return 0;
+}
+
+void family_free(struct retired *item)
+{
+    struct family *f = table_entry(item, struct family, retired);
+
+    free(atomic_load_explicit(&f->list, memory_order_relaxed));
+    free(f);
+}
+
+static struct shape *shape_acquire(struct registry *r, const struct shape_spec *spec)
+{
+    struct shape *s;
+
+    for (s = r->shapes; s != NULL; s = s->next)
+        if (shape_is(s, spec))
+            return s;
+    if (shape_new(&s, spec) != 0)
+        return NULL;
+    s->next = r->shapes;
+    r->shapes = s;
+    return s;
+}
+
+struct vector *vector_acquire(struct registry *r, struct family *f,
+                              const struct series_birth *birth)
+{
+    struct slice names = birth->label_names;
+    uint64_t hash = hash_bytes(names, f->link.hash);
+    struct vector *v;
+
+    for (struct table_link *l = table_chain(&r->vectors, hash); l != NULL; l = l->next) {
+        v = table_entry(l, struct vector, link);
+        if (l->hash == hash && v->family == f && slice_eq(slice_of(v->names, v->names_len), names))
+            return v;
+    }
+    v = calloc(1, sizeof *v + names.len);
+    if (v == NULL)
+        return NULL;
+    v->shape = shape_acquire(r, birth->spec);
+    if (v->shape == NULL)
+        goto fail;
+    v->family = f;
+    v->link.hash = hash;
+    v->names_len = (unsigned)names.len;
+    if (names.len > 0)
+        memcpy(v->names, names.p, names.len);
+    if (table_insert(&r->vectors, &v->link) != 0)
+        goto fail;
+    if (!f->internal)
+        relaxed_add(&r->n_vectors[f->type], 1);
+    return v;
+
+fail:
+    free(v);
+    return NULL;
+}
+
+/* Under the lock: a vector without series leaves the table. */
+void vector_drop_empty(struct registry *r, struct vector *v)
+{
+    if (v->n_alive > 0)
+        return;
+    table_remove(&r->vectors, &v->link);
+    if (!v->family->internal)
+        relaxed_store(&r->n_vectors[v->family->type],
+                      relaxed_load(&r->n_vectors[v->family->type]) - 1);
+    registry_outgrow(r, &v->retired, retired_free_whole);
+}
+
+/* Under the lock: room for one more entry at the end. */
+int list_reserve(struct registry *r, struct family *f)
+{
+    struct series_list *old = atomic_load_explicit(&f->list, memory_order_relaxed);
+    uint32_t n = old != NULL ? relaxed_load(&old->n) : 0;
+    uint32_t cap = old != NULL ? 2 * old->cap : LIST_MIN;
+    struct series_list *list;
+
+    if (old != NULL && n < old->cap)
+        return 0;
+    list = malloc(sizeof *list + cap * sizeof list->entries[0]);
+    if (list == NULL)
+        return -ENOMEM;
+    list->cap = cap;
+    relaxed_store(&list->n, n);
+    for (uint32_t i = 0; i < n; i++)
+        atomic_init(&list->entries[i],
+                    atomic_load_explicit(&old->entries[i], memory_order_relaxed));
+    /* Release: the entries are visible before the list. */
+    atomic_store_explicit(&f->list, list, memory_order_release);
+    if (old != NULL)
+        registry_outgrow(r, &old->retired, retired_free_whole);
+    return 0;
+}
+
+void list_append(struct family *f, struct series *s)
+{
+    struct series_list *list = atomic_load_explicit(&f->list, memory_order_relaxed);
+    uint32_t n = relaxed_load(&list->n);
+
+    s->place = n;
+    atomic_init(&list->entries[n], s);
+    /* Release: entry and series are visible before the count. */
+    atomic_store_explicit(&list->n, n + 1, memory_order_release);
+}
+
+/*
+ * Under the lock: leave the gone entries of a list behind once they are the larger part. A scrape
+ * that stands in the middle of the list notices by n_compactions. Without memory it stays as it is.
+ */
+void list_compact(struct registry *r, struct family *f)
+{
+    struct series_list *old = atomic_load_explicit(&f->list, memory_order_relaxed);
+    uint32_t n_old = relaxed_load(&old->n), cap = LIST_MIN, n = 0;
+    struct series_list *list;
+
+    if (f->n_gone < 16 || f->n_gone < n_old / 2)
+        return;
+    while (cap < n_old - f->n_gone + 1)
+        cap *= 2;
+    list = malloc(sizeof *list + cap * sizeof list->entries[0]);
+    if (list == NULL)
+        return;
+    list->cap = cap;
+    for (uint32_t i = 0; i < n_old; i++) {
+        struct series *s = atomic_load_explicit(&old->entries[i], memory_order_relaxed);
+
+        if (s == NULL)
+            continue;
+        s->place = n;
+        atomic_init(&list->entries[n++], s);
+    }
+    atomic_init(&list->n, n);
+    atomic_store_explicit(&f->list, list, memory_order_release);
+    registry_outgrow(r, &old->retired, retired_free_whole);
+    f->n_gone = 0;
+    f->n_compactions++;
+}
+
+void family_drop_empty(struct registry *r, struct family *f)
+{
+    if (f->n_alive > 0 || f->reserved)
+        return;
+    table_remove(&r->families, &f->link);
+    f->gone = true;
+    r->sorted_has_gone = true;
+    registry_outgrow(r, &f->retired, family_free);
+}

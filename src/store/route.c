@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Routes: open addressing in short windows
+ *
+ * A route's home is a place in a power of two of slots; it stands in one of the WINDOW places from
+ * there on. Slots carry the whole hash, so a look at one or two cache lines decides, and growing
+ * moves slots without touching the routes.
+ *
+ *      slots | hash, route | hash, route | empty | ...       16 bytes each
+ *                    `--> cell, shape, factors, birth, gen | name and suffix
+ *
+ * The table doubles while it is more than half full, up to its limit; then a route that finds its
+ * window full takes the place of the coldest. How hot a route is, is counted in two bits of its slot:
+ * a hit sets them to the highest; evictions and age cool them down, and a route without heat is the
+ * first to go. A route that was never hit again has none, so one-off identities evict each other. The
+ * two bits are taken from the hash's lowest, which would only say where home is.
+ *
+ * Age goes round the table in about 50 s: what was not met in four rounds is forgotten, what was met
+ * only once in one. So a churn of names leaves nothing behind, and a route whose series has expired
+ * needs no notice: it is not met any more. When it is, its cell's birth number gives it away.
+ *
+ * A route that was replaced is not freed at once: the caller may hold it from earlier in its batch.
+ *
+ * Laws: at most max_slots places and max_bytes of routes. Nothing is ever moved out of its window, so
+ * a lookup that has seen WINDOW places or an empty one is done; a place that is given up is marked
+ * gone, not empty.
+ */
+#include "store/route.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+#define WINDOW    16u
+#define SLOTS_MIN 512u
+#define HEAT_MASK 3u
+#define HEAT_HOT  3u
+
+struct route_slot {
+    uint64_t hash; /* its two lowest bits: heat */
+    struct route *route;
+};
+
+struct routes {
+    struct route_slot *slots; /* n_slots + WINDOW: windows do not wrap */
+    uint64_t n_slots;
+    uint64_t max_slots;
+    uint64_t max_bytes;
+    uint64_t seed;
+    uint64_t n;      /* routes */
+    uint64_t n_gone; /* places that were given up */
+    uint64_t n_evicted;
+    uint64_t n_route_bytes;
+    uint64_t hand; /* the next place to grow older */
+    struct route *limbo;
+};
+
+/* Stands in a place that was given up. No name is that long. */
+static const struct route gone_route = {.name_len = UINT32_MAX};
+#define GONE ((struct route *)&gone_route)
+
+_Static_assert(sizeof(struct route) <= 96, "a route stays within a cache line and a half");
+
+static struct route_slot *slots_new(uint64_t n_slots)
+{
+    return calloc(n_slots + WINDOW, sizeof(struct route_slot));
+}
+
+int routes_new(struct routes **out, uint64_t seed, uint64_t max_routes)
+{
+    struct routes *t = calloc(1, sizeof *t);
+
+    if (t == NULL)
+        return -ENOMEM;
+    t->seed = seed;
+    t->n_slots = SLOTS_MIN;
+    t->max_slots = SLOTS_MIN;
+    while (t->max_slots < max_routes)
+        t->max_slots *= 2;
+    t->max_bytes = t->max_slots * ROUTE_MEAN_BYTES;
+    t->slots = slots_new(t->n_slots);
+    if (t->slots == NULL) {
+        free(t);
+        return -ENOMEM;
+    }
+    *out = t;
+    return 0;
+}
+
+void routes_free(struct routes *t)
+{
+    if (t == NULL)
+        return;
+    route_flush(t);
+    for (uint64_t i = 0; i < t->n_slots + WINDOW; i++)
+        if (t->slots[i].route != GONE)
+            free(t->slots[i].route);
+    free(t->slots);
+    free(t);
+}
+
+uint64_t route_hash(const struct routes *t, struct slice name, struct slice suffix)
+{
+    return hash_bytes(suffix, hash_bytes(name, t->seed)) & ~(uint64_t)HEAT_MASK;
+}
+
+/* The lowest bits are heat, so home comes from those above. */
+static uint64_t home_of(uint64_t hash, uint64_t n_slots)
+{
+    return (hash >> 2) & (n_slots - 1);
+}
+
+void route_prefetch(const struct routes *t, uint64_t hash)
+{
+    __builtin_prefetch(&t->slots[home_of(hash, t->n_slots)]);
+}
+
+static bool route_is(const struct route *r, struct slice name, struct slice suffix)
+{
+    return r->name_len == name.len && r->suffix_len == suffix.len &&
+           memcmp(r->bytes, name.p, name.len) == 0 &&
+           memcmp(r->bytes + name.len, suffix.p, suffix.len) == 0;
+}
+
+static struct route_slot *slot_of(struct routes *t, uint64_t hash, struct slice name,
+                                  struct slice suffix)
+{
+    struct route_slot *slot = &t->slots[home_of(hash, t->n_slots)];
+
+    for (unsigned i = 0; i < WINDOW && slot->route != NULL; i++, slot++)
+        if ((slot->hash & ~(uint64_t)HEAT_MASK) == hash && route_is(slot->route, name, suffix))
+            return slot;
+    return NULL;
+}
+
+struct route *route_find(struct routes *t, uint64_t hash, struct slice name, struct slice suffix)
+{
+    struct route_slot *slot = slot_of(t, hash, name, suffix);
+
+    if (slot == NULL)
+        return NULL;
+    if ((slot->hash & HEAT_MASK) != HEAT_HOT)
+        slot->hash |= HEAT_HOT;
+    return slot->route;
+}
+
+/* A place in the window of @hash that holds no route, or NULL. */
+static struct route_slot *free_slot(struct route_slot *slots, uint64_t n_slots, uint64_t hash)
+{
+    struct route_slot *slot = &slots[home_of(hash, n_slots)];
+
+    for (unsigned i = 0; i < WINDOW; i++, slot++)
+        if (slot->route == NULL || slot->route == GONE)
+            return slot;
+    return NULL;
+}
+
+static size_t route_bytes(const struct route *r)
+{
+    return sizeof *r + r->name_len + r->suffix_len;
+}
+
+/* The route is out of the table, but the caller may still hold it. */
+static void route_leave(struct routes *t, struct route *r)
+{
+    t->n--;
+    t->n_route_bytes -= route_bytes(r);
+    r->limbo = t->limbo;
+    t->limbo = r;
+}
+
+static void give_up(struct routes *t, struct route_slot *slot)
+{
+    route_leave(t, slot->route);
+    slot->route = GONE;
+    t->n_gone++;
+}
+
+/* Move all to a table of @n_slots. A route that finds no place in its window is forgotten. */
+static int resize(struct routes *t, uint64_t n_slots)
+{
+    struct route_slot *slots = slots_new(n_slots);
+
+    if (slots == NULL)
+        return -ENOMEM;
+    for (uint64_t i = 0; i < t->n_slots + WINDOW; i++) {
+        struct route_slot *from = &t->slots[i];
+        struct route_slot *to;
+
+        if (from->route == NULL || from->route == GONE)
+            continue;
+        to = free_slot(slots, n_slots, from->hash);
+        if (to != NULL) {
+            *to = *from;
+            continue;
+        }
+        route_leave(t, from->route);
+        t->n_evicted++;
+    }
+    free(t->slots);
+    t->slots = slots;
+    t->n_slots = n_slots;
+    t->n_gone = 0;
+    t->hand = 0;
+    return 0;
+}
+
+/* Grow when routes fill it, tidy up when gone places do. Without memory the windows decide. */
+static void make_room(struct routes *t)
+{
+    if (t->n + t->n_gone < t->n_slots / 2)
+        return;
+    if (t->n >= t->n_slots / 4 && t->n_slots < t->max_slots)
+        (void)resize(t, 2 * t->n_slots);
+    else if (t->n_gone >= t->n_slots / 4)
+        (void)resize(t, t->n_slots);
+}
+
+/* The coldest place in a full window, given up; if it was warm, the others cool down. */
+static struct route_slot *evict(struct routes *t, uint64_t hash)
+{
+    struct route_slot *window = &t->slots[home_of(hash, t->n_slots)];
+    struct route_slot *coldest = window;
+
+    for (unsigned i = 1; i < WINDOW; i++)
+        if ((window[i].hash & HEAT_MASK) < (coldest->hash & HEAT_MASK))
+            coldest = &window[i];
+    if ((coldest->hash & HEAT_MASK) != 0)
+        for (unsigned i = 0; i < WINDOW; i++)
+            if ((window[i].hash & HEAT_MASK) != 0)
+                window[i].hash--;
+    give_up(t, coldest);
+    t->n_evicted++;
+    return coldest;
+}
+
+/* Let the next place in turn grow older. True when its route was forgotten. */
+static bool age_one(struct routes *t)
+{
+    struct route_slot *slot = &t->slots[t->hand];
+
+    t->hand = t->hand + 1 < t->n_slots + WINDOW ? t->hand + 1 : 0;
+    if (slot->route == NULL || slot->route == GONE)
+        return false;
+    if ((slot->hash & HEAT_MASK) != 0) {
+        slot->hash--;
+        return false;
+    }
+    give_up(t, slot);
+    return true;
+}
+
+void routes_age(struct routes *t)
+{
+    for (uint64_t i = 0; i < t->n_slots / 512; i++) {
+        (void)age_one(t);
+        if (t->hand == 0 && t->n_slots > SLOTS_MIN && t->n < t->n_slots / 8)
+            (void)resize(t, t->n_slots / 2);
+    }
+}
+
+static struct route *route_copy(struct slice name, struct slice suffix, const struct route *what)
+{
+    struct route *r = malloc(sizeof *r + name.len + suffix.len);
+
+    if (r == NULL)
+        return NULL;
+    *r = *what;
+    r->limbo = NULL;
+    r->name_len = (uint32_t)name.len;
+    r->suffix_len = (uint32_t)suffix.len;
+    memcpy(r->bytes, name.p, name.len);
+    memcpy(r->bytes + name.len, suffix.p, suffix.len);
+    return r;
+}
+
+struct route *route_put(struct routes *t, uint64_t hash, struct slice name, struct slice suffix,
+                        const struct route *what)
+{
+    struct route_slot *slot;
+    struct route *r;
+
+    if (name.len + suffix.len > ROUTE_MAX_KEY)
+        return NULL;
+    r = route_copy(name, suffix, what);
+    if (r == NULL)
+        return NULL;
+    while (t->n > 0 && t->n_route_bytes + route_bytes(r) > t->max_bytes)
+        t->n_evicted += age_one(t);
+    slot = slot_of(t, hash, name, suffix);
+    if (slot != NULL) {
+        route_leave(t, slot->route);
+    } else {
+        make_room(t);
+        slot = free_slot(t->slots, t->n_slots, hash);
+        if (slot == NULL)
+            slot = evict(t, hash);
+        if (slot->route == GONE)
+            t->n_gone--;
+        slot->hash = hash;
+    }
+    slot->route = r;
+    t->n++;
+    t->n_route_bytes += route_bytes(r);
+    return r;
+}
+
+void route_flush(struct routes *t)
+{
+    while (t->limbo != NULL) {
+        struct route *next = t->limbo->limbo;
+
+        free(t->limbo);
+        t->limbo = next;
+    }
+}
+
+struct route_stats route_stats(const struct routes *t)
+{
+    return (struct route_stats){
+        .n = t->n,
+        .n_evicted = t->n_evicted,
+        .n_bytes = t->n_slots * sizeof(struct route_slot) + t->n_route_bytes,
+    };
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Routes: where the samples of an identity go
+ *
+ * A worker meets the same (name, suffix) pairs again and again. This table remembers, for the bytes
+ * as they arrive, what the engine made of them: a cell and an operation, or the reason of a refusal.
+ * A hit skips tag parsing, mapping and label building.
+ *
+ * Contract: belongs to one worker: no locks, no atomics. Bounded in number and bytes: at a limit a
+ * new identity takes the place of a cold one, so a flood of one-off identities evicts itself and not
+ * the hot. What is not met again for some rounds of routes_age() is forgotten.
+ * A route is a promise only while `gen` is the mapping's generation and, if it has a cell, `birth` is
+ * the cell's: the caller checks both.
+ */
+#ifndef STORE_ROUTE_H
+#define STORE_ROUTE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "store/cell.h"
+
+struct route {
+    struct route *limbo; /* next of those that were replaced; see route_flush() */
+    struct cell *cell;
+    const struct shape *shape;
+    double divisor;
+    double scale;
+    int64_t weight;      /* how often an observation counts */
+    uint64_t n_removals; /* refusals: of the registry when this was decided */
+    uint32_t birth;
+    uint32_t gen;
+    uint8_t op;     /* the engine's */
+    uint8_t kind;   /* the engine's */
+    uint8_t reason; /* the engine's */
+    uint8_t flags;  /* the engine's */
+    uint16_t n_name_tag_errors;
+    uint16_t n_tag_errors;
+    uint16_t n_rate_errors;
+    uint16_t pad;
+    uint32_t name_len;
+    uint32_t suffix_len;
+    char bytes[]; /* name, suffix */
+};
+
+struct routes;
+
+struct route_stats {
+    uint64_t n;         /* remembered now */
+    uint64_t n_evicted; /* forgotten to make room */
+    uint64_t n_bytes;   /* of the table and its routes */
+};
+
+/* Identities longer than this are not remembered. */
+#define ROUTE_MAX_KEY    4096u
+
+/* What a route is reckoned at in bytes: past @max_routes times this the coldest make room. */
+#define ROUTE_MEAN_BYTES 256u
+
+/* 0, -ENOMEM. @seed: random. */
+int routes_new(struct routes **out, uint64_t seed, uint64_t max_routes);
+void routes_free(struct routes *t); /* accepts NULL */
+
+uint64_t route_hash(const struct routes *t, struct slice name, struct slice suffix);
+void route_prefetch(const struct routes *t, uint64_t hash);
+
+/* The route of (@name, @suffix), or NULL. Borrowed until route_flush() after its replacement. */
+struct route *route_find(struct routes *t, uint64_t hash, struct slice name, struct slice suffix);
+
+/*
+ * Remember @what (its bytes and lengths are filled in here) for (@name, @suffix), in the place of an
+ * older route of theirs, of an empty place, or of a cold neighbour. Copies. The route, or NULL when
+ * it is too long or there is no memory: the caller goes on with its own.
+ */
+struct route *route_put(struct routes *t, uint64_t hash, struct slice name, struct slice suffix,
+                        const struct route *what);
+
+/* One step of forgetting what was not met lately: 1/512 of the table. To be called every 100 ms. */
+void routes_age(struct routes *t);
+
+/* Free what was replaced: no route found earlier is used after this. */
+void route_flush(struct routes *t);
+
+struct route_stats route_stats(const struct routes *t);
+
+#endif

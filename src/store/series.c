@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Series: births and deaths
+ *
+ * At a birth, in this order, so that nothing half made can be seen: family, vector and shape; the
+ * series with its labels; the cell; the entry in the family's list (for the scrape); the entry in
+ * the index (for the workers). A death goes the other way, and what was unlinked is freed later, when
+ * no worker and no scrape can be looking at it.
+ *
+ * A worker that meets a series for the first time gets a cell of its own; gauges have one cell that
+ * all workers share. The cell carries the series' birth number: a route is believed only while the
+ * two numbers agree, which is how a series is taken away from routes that nobody can enumerate.
+ *
+ * Laws: a series never moves. Only registry_remove() takes one out, only the control thread calls it,
+ * under the lock.
+ */
+#include "store/series.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "store/family.h"
+#include "store/index.h"
+
+struct series_key series_key(const struct registry *r, struct slice name, struct slice labels)
+{
+    return (struct series_key){name, labels, hash_bytes(labels, name_hash(r, name))};
+}
+
+/* Would a birth be refused for the limit? */
+static bool registry_full(const struct registry *r)
+{
+    return relaxed_load(&r->n_series) >= r->max_series;
+}
+
+/* Gauges: one cell for all workers, in the pool behind the workers'. */
+static bool type_is_shared(enum metric_type type)
+{
+    return type == METRIC_GAUGE;
+}
+
+static unsigned cell_place(const struct series *s, unsigned worker)
+{
+    return s->n_cells == 1 ? 0 : worker;
+}
+
+static struct pool *cell_pool(struct registry *r, enum metric_type type, unsigned worker)
+{
+    return &r->pools[type_is_shared(type) ? r->n_workers : worker];
+}
+
+int series_find(struct registry *r, const struct series_key *key, enum metric_type type,
+                uint32_t ttl_ticks, unsigned worker, struct series_ref *out)
+{
+    struct series *s = index_find(r, key);
+    struct cell *c;
+
+    if (s == NULL)
+        return registry_full(r) ? SERIES_E_LIMIT : SERIES_E_ABSENT;
+    if (s->family->type != type || relaxed_load(&s->ttl_ticks) != ttl_ticks)
+        return SERIES_E_ABSENT;
+    /* Acquire pairs with cell_acquire(): the cell is empty and has its birth number. */
+    c = atomic_load_explicit(&s->cells[cell_place(s, worker)], memory_order_acquire);
+    if (c == NULL || relaxed_load(&c->birth) != s->birth)
+        return SERIES_E_ABSENT;
+    *out = (struct series_ref){c, s->vector->shape, s->birth};
+    return 0;
+}
+
+static void series_set_births(struct series *s, uint32_t birth)
+{
+    for (unsigned i = 0; i < s->n_cells; i++) {
+        struct cell *c = atomic_load_explicit(&s->cells[i], memory_order_relaxed);
+
+        if (c != NULL)
+            relaxed_store(&c->birth, birth);
+    }
+}
+
+void series_mark(struct series *s)
+{
+    series_set_births(s, 0);
+    relaxed_store(&s->state, SERIES_DYING);
+}
+
+void series_revive(struct series *s)
+{
+    series_set_births(s, s->birth);
+    relaxed_store(&s->state, SERIES_LIVE);
+}
+
+uint32_t series_last_seen(const struct series *s)
+{
+    uint32_t last = 0;
+
+    for (unsigned i = 0; i < s->n_cells; i++) {
+        const struct cell *c = atomic_load_explicit(&s->cells[i], memory_order_acquire);
+        uint32_t tick = c != NULL ? relaxed_load(&c->tick) : 0;
+
+        if (tick > last)
+            last = tick;
+    }
+    return last;
+}
+
+static int cell_acquire(struct registry *r, struct series *s, unsigned worker, uint32_t tick)
+{
+    _Atomic(struct cell *) *at = &s->cells[cell_place(s, worker)];
+    struct cell *c = atomic_load_explicit(at, memory_order_relaxed);
+
+    if (c != NULL)
+        return 0;
+    c = pool_take(cell_pool(r, s->family->type, worker), s->vector->shape->cell_size);
+    if (c == NULL)
+        return -ENOMEM;
+    cell_init(c, s->vector->shape);
+    relaxed_store(&c->tick, tick);
+    relaxed_store(&c->birth, s->birth);
+    /* Release: an empty cell with its birth number is visible before the pointer. */
+    atomic_store_explicit(at, c, memory_order_release);
+    return 0;
+}
+
+static struct series *series_new(struct registry *r, struct vector *v,
+                                 const struct series_birth *birth)
+{
+    unsigned n_cells = type_is_shared(v->family->type) ? 1 : r->n_workers;
+    struct slice labels = birth->key.labels;
+    struct series *s = calloc(1, sizeof *s + n_cells * sizeof s->cells[0] + labels.len);
+
+    if (s == NULL)
+        return NULL;
+    s->hash = birth->key.hash;
+    s->family = v->family;
+    s->vector = v;
+    s->n_cells = (uint16_t)n_cells;
+    s->labels_len = (uint32_t)labels.len;
+    if (labels.len > 0)
+        memcpy((char *)(s->cells + n_cells), labels.p, labels.len);
+    if (++r->last_birth == 0)
+        r->last_birth = 1;
+    s->birth = r->last_birth;
+    relaxed_store(&s->state, SERIES_LIVE);
+    return s;
+}
+
+/* Under the lock: have control look at the series' time to live. */
+static void series_set_ttl(struct registry *r, struct series *s, uint32_t ttl_ticks)
+{
+    if (relaxed_load(&s->ttl_ticks) == ttl_ticks)
+        return;
+    relaxed_store(&s->ttl_ticks, ttl_ticks);
+    if (ttl_ticks == 0 || s->timed)
+        return;
+    s->timed = true;
+    s->timer.next = (struct wheel_link *)r->to_time;
+    r->to_time = s;
+}
+
+static void count_birth(struct registry *r, struct series *s)
+{
+    struct family *f = s->family;
+
+    f->n_alive++;
+    s->vector->n_alive++;
+    if (f->internal) {
+        relaxed_add(&r->n_internal, 1);
+        return;
+    }
+    relaxed_add(&r->n_series, 1);
+    relaxed_add(&r->n_alive[f->type], 1);
+    relaxed_add(&r->n_born, 1);
+}
+
+/* Under the lock: bring a series into the world; see the head for the order. */
+static int series_create(struct registry *r, const struct series_birth *birth, struct series **out)
+{
+    struct family *f;
+    struct vector *v = NULL;
+    struct series *s = NULL;
+    int rc = family_acquire(r, birth, &f);
+
+    if (rc != 0)
+        return rc;
+    if (!birth->internal && registry_full(r)) {
+        rc = SERIES_E_LIMIT;
+        goto fail;
+    }
+    rc = -ENOMEM;
+    v = vector_acquire(r, f, birth);
+    if (v == NULL)
+        goto fail;
+    s = series_new(r, v, birth);
+    if (s == NULL || index_reserve(r) != 0 || list_reserve(r, f) != 0 ||
+        cell_acquire(r, s, birth->worker, birth->tick) != 0)
+        goto fail;
+    s->order = relaxed_load(&r->n_births) + 1;
+    list_append(f, s);
+    relaxed_store(&r->n_births, s->order);
+    index_put(r, s);
+    count_birth(r, s);
+    series_set_ttl(r, s, birth->ttl_ticks);
+    family_announce(r, f);
+    *out = s;
+    return 0;
+
+fail:
+    free(s);
+    if (v != NULL)
+        vector_drop_empty(r, v);
+    family_drop_empty(r, f);
+    return rc;
+}
+
+int series_acquire(struct registry *r, const struct series_birth *birth, struct series_ref *out)
+{
+    struct series *s;
+    int rc = 0;
+
+    pthread_mutex_lock(&r->lock);
+    s = index_find(r, &birth->key);
+    if (s == NULL) {
+        rc = series_create(r, birth, &s);
+    } else if (s->family->reserved && !birth->internal) {
+        rc = SERIES_E_RESERVED;
+    } else if (s->family->type != birth->spec->type) {
+        rc = SERIES_E_TYPE;
+    } else {
+        rc = cell_acquire(r, s, birth->worker, birth->tick);
+        if (rc == 0 && relaxed_load(&s->state) == SERIES_DYING)
+            series_revive(s);
+        series_set_ttl(r, s, birth->ttl_ticks);
+    }
+    if (rc == 0) {
+        struct cell *c =
+            atomic_load_explicit(&s->cells[cell_place(s, birth->worker)], memory_order_relaxed);
+
+        *out = (struct series_ref){c, s->vector->shape, s->birth};
+    }
+    pthread_mutex_unlock(&r->lock);
+    return rc;
+}
+
+/* ---- death ---- */
+
+static void series_free(struct retired *item)
+{
+    free(table_entry(item, struct series, retired));
+}
+
+void series_release_cells(struct registry *r, struct series *s)
+{
+    const struct shape *shape = s->vector->shape;
+
+    for (unsigned i = 0; i < s->n_cells; i++) {
+        struct cell *c = atomic_load_explicit(&s->cells[i], memory_order_relaxed);
+
+        if (c == NULL)
+            continue;
+        cell_release(c, shape);
+        pool_give(cell_pool(r, shape->type, i), c, shape->cell_size);
+        atomic_store_explicit(&s->cells[i], NULL, memory_order_relaxed);
+    }
+}
+
+void registry_remove(struct registry *r, struct series *s)
+{
+    struct family *f = s->family;
+    struct vector *v = s->vector;
+    struct series_list *list = atomic_load_explicit(&f->list, memory_order_relaxed);
+
+    index_drop(r, s);
+    atomic_store_explicit(&list->entries[s->place], NULL, memory_order_relaxed);
+    series_release_cells(r, s);
+    relaxed_store(&s->state, SERIES_DEAD);
+    f->n_gone++;
+    f->n_alive--;
+    v->n_alive--;
+    if (!f->internal) {
+        relaxed_store(&r->n_series, relaxed_load(&r->n_series) - 1);
+        relaxed_store(&r->n_alive[f->type], relaxed_load(&r->n_alive[f->type]) - 1);
+        relaxed_add(&r->n_expired, 1);
+    }
+    relaxed_add(&r->n_removals, 1);
+    registry_outgrow(r, &s->retired, series_free);
+    list_compact(r, f);
+    vector_drop_empty(r, v);
+    family_drop_empty(r, f);
+}

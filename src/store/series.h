@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Series: the registry of families and their series
+ *
+ *      registry --> family "latency" --> vector {code,zone} --> shape
+ *          |            `--> list of series in order of birth     ^
+ *          `--> index by name and labels --> series --------------'
+ *                                              `--> cell of worker 0, 1, ...
+ *
+ * A family has one name, one help, one type. A vector is a family's series with the same label
+ * names: the first of them decides how all of them are kept. A series is a set of labels; it hands
+ * each worker a cell of its own (gauges: one for all).
+ *
+ * Contract: series_find() takes no lock. series_acquire() takes the registry's only lock, at a birth
+ * or when a worker meets a series for the first time. Everything else is the control thread's.
+ * Workers call both between reclaim_enter() and reclaim_leave(): a series or family that they found
+ * stays readable until then.
+ */
+#ifndef STORE_SERIES_H
+#define STORE_SERIES_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/relaxed.h"
+#include "base/slice.h"
+#include "base/table.h"
+#include "store/cell.h"
+#include "store/pool.h"
+#include "store/reclaim.h"
+#include "store/shape.h"
+#include "store/wheel.h"
+
+enum series_outcome {
+    SERIES_E_ABSENT = 1, /* series_find(): not there, or not ready for this worker: acquire it */
+    SERIES_E_TYPE,       /* the family exists with another type */
+    SERIES_E_SUFFIX,   /* the name clashes with a histogram's or summary's _bucket, _sum, _count */
+    SERIES_E_RESERVED, /* the name is one of the server's own families */
+    SERIES_E_LIMIT,    /* as many series as allowed are alive */
+};
+
+enum series_state { SERIES_LIVE, SERIES_DYING, SERIES_DEAD };
+
+struct family {
+    struct retired retired;
+    struct table_link link;  /* in registry.families, by name */
+    struct family *next_new; /* in registry.new_families */
+    struct slice name;       /* in text */
+    struct slice help;       /* in text */
+    enum metric_type type;
+    bool reserved;                      /* of the server's own; senders may not use the name */
+    bool internal;                      /* holds own series: outside limits and counts of series */
+    bool announced;                     /* was pushed to new_families; under the lock */
+    bool gone;                          /* unlinked; the control thread's */
+    _Atomic(struct series_list *) list; /* published with release; the control thread reads */
+    unsigned n_alive;                   /* under the lock */
+    unsigned n_gone;                    /* empty places in the list; under the lock */
+    uint64_t n_compactions;             /* of the list; the control thread's */
+    char text[];                        /* name, help */
+};
+
+struct vector {
+    struct retired retired;
+    struct table_link link; /* in registry.vectors */
+    struct family *family;  /* outlives the vector */
+    struct shape *shape;    /* outlives the vector */
+    unsigned n_alive;
+    unsigned names_len;
+    char names[]; /* label names, sorted, each followed by ',' */
+};
+
+struct series {
+    union {
+        struct wheel_link timer; /* while alive: the control thread's */
+        struct retired retired;  /* when dead */
+    };
+    uint64_t hash;
+    struct family *family; /* outlives the series */
+    struct vector *vector; /* outlives the series */
+    uint64_t order;        /* of birth, over all series */
+    relaxed_u32 ttl_ticks; /* 0: never expires. Written under the lock. */
+    relaxed_u32 state;     /* enum series_state. Written under the lock. */
+    uint32_t birth;        /* its cells' birth number */
+    uint32_t place;        /* in the family's list; under the lock */
+    uint32_t labels_len;
+    uint16_t n_cells;
+    bool timed;                     /* in the wheel, or about to be; under the lock */
+    _Atomic(struct cell *) cells[]; /* n_cells; the labels' text follows */
+};
+
+/* The labels as the page shows them; they are also the series' identity. */
+static inline struct slice series_labels(const struct series *s)
+{
+    return slice_of((const char *)(s->cells + s->n_cells), s->labels_len);
+}
+
+struct series_list {
+    struct retired retired;
+    relaxed_u32 n; /* stored with release after the entry: see list_append() */
+    uint32_t cap;
+    _Atomic(struct series *) entries[]; /* NULL: gone */
+};
+
+struct series_index;
+
+struct registry {
+    /* Set at start. */
+    unsigned n_workers;
+    uint64_t seed;
+    uint64_t max_series;
+    struct reclaim *reclaim; /* the engine's; outlives the registry */
+
+    _Atomic(struct series_index *) index;  /* published with release */
+    _Atomic(struct family *) new_families; /* stack: pushed under the lock, taken by control */
+    relaxed_u64 n_series;                  /* alive, internal ones not counted; under the lock */
+    relaxed_u64 n_internal;                /* alive internal series; under the lock */
+    relaxed_u64 n_births;                  /* the newest series' order; under the lock */
+    relaxed_u64 n_removals;                /* of series: what was refused may be possible now */
+    relaxed_u64 n_alive[METRIC_N_TYPES];   /* under the lock; read by control */
+    relaxed_u64 n_vectors[METRIC_N_TYPES];
+    relaxed_u64 n_born, n_expired;
+
+    pthread_mutex_t lock; /* guards all that follows, and births */
+    struct table families;
+    struct table vectors;
+    struct shape *shapes;
+    uint32_t last_birth;
+    struct pool *pools;       /* n_workers + 1: the last one holds the gauges */
+    struct retired *outgrown; /* indexes and lists that were replaced: control retires them */
+    struct series *to_time;   /* series that control has to put into the wheel */
+
+    /* The control thread's own. */
+    struct wheel wheel;
+    struct series **dying; /* marked, waiting for the workers */
+    size_t n_dying, cap_dying;
+    uint64_t dying_epoch;
+    struct family **sorted; /* families by name */
+    size_t n_sorted, cap_sorted;
+    bool sorted_has_gone;
+};
+
+/* 0 or -ENOMEM. @reclaim is borrowed. */
+int registry_init(struct registry *r, unsigned n_workers, uint64_t seed, uint64_t max_series,
+                  struct reclaim *reclaim);
+void registry_release(struct registry *r); /* no worker runs; accepts a zeroed one */
+
+/* ---- identity ---- */
+
+struct series_key {
+    struct slice name;   /* of the family */
+    struct slice labels; /* as the page shows them */
+    uint64_t hash;
+};
+
+struct series_key series_key(const struct registry *r, struct slice name, struct slice labels);
+
+/* Where a worker writes. Valid while cell->birth equals birth. */
+struct series_ref {
+    struct cell *cell;
+    const struct shape *shape;
+    uint32_t birth;
+};
+
+/*
+ * Find the series of @key and type @type, ready for @worker. No lock. 0; SERIES_E_ABSENT;
+ * SERIES_E_LIMIT when it is not there and no more may be born.
+ */
+int series_find(struct registry *r, const struct series_key *key, enum metric_type type,
+                uint32_t ttl_ticks, unsigned worker, struct series_ref *out);
+
+struct series_birth {
+    struct series_key key;
+    struct slice label_names;      /* sorted, each followed by ',' */
+    struct slice help;             /* of the family, if this creates it */
+    const struct shape_spec *spec; /* how it is kept, if this creates the vector */
+    uint32_t ttl_ticks;
+    uint32_t tick; /* now */
+    unsigned worker;
+    bool internal; /* one of the server's own: reserved names are allowed */
+};
+
+/*
+ * Find or create, and make ready for the worker. Copies all text. 0; -ENOMEM; SERIES_E_TYPE,
+ * SERIES_E_SUFFIX, SERIES_E_RESERVED, SERIES_E_LIMIT.
+ */
+int series_acquire(struct registry *r, const struct series_birth *birth, struct series_ref *out);
+
+/* ---- the control thread's side ---- */
+
+/*
+ * Reserve a family name. @internal: it will hold series of our own. Type and help matter only then.
+ * 0 or -ENOMEM.
+ */
+int registry_reserve(struct registry *r, struct slice name, struct slice help, bool internal);
+
+/*
+ * One bounded step: mark what is due, remove what was marked and not touched since, retire what was
+ * outgrown. expire.c tells the whole walk.
+ */
+void registry_expire(struct registry *r, int64_t now_ms);
+
+/* Give the caller's thread the families in name order: merges in new ones. 0 or -ENOMEM. */
+int registry_sort(struct registry *r);
+
+/* ---- between series.c, registry.c and expire.c ---- */
+
+/* Under the lock: leave @item to the control thread, which retires it with @fn. */
+void registry_outgrow(struct registry *r, struct retired *item, void (*fn)(struct retired *));
+
+/* Under the lock, control thread: a marked series leaves index, list, vector and family for good. */
+void registry_remove(struct registry *r, struct series *s);
+
+/* Under the lock: take the cells' birth number away, so that no route leads there; or give it back. */
+void series_mark(struct series *s);
+void series_revive(struct series *s);
+
+/* Give the cells back to their pools: nobody can reach them any more. */
+void series_release_cells(struct registry *r, struct series *s);
+
+/* The newest tick of all its cells. */
+uint32_t series_last_seen(const struct series *s);
+
+#endif

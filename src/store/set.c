@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Set: how many distinct members were seen
+ *
+ *      level 0, 1 | header | n hashes, ascending | free |          32 or 256 hashes
+ *      level 2    | header | 4096 registers, eight to a word |     HyperLogLog
+ *
+ * A member is its 64-bit hash under a fixed seed: two members in 2^64 would have to meet for an
+ * exact count to be wrong. The hashes lie sorted, so that asking is a binary search and a union is
+ * one walk; births shift at most 2 KB and there are at most 256 of them to an epoch.
+ *
+ * Past that a hash's first 12 bits choose a register, which keeps the longest run of zeros seen at
+ * the head of the other 52, plus one. The count is Ertl's improved raw estimate ("New cardinality
+ * estimation algorithms for HyperLogLog sketches", 2017), which needs no correction for small or
+ * large numbers: standard error 1.04 / sqrt(4096) = 1.6 %, so 95 of 100 counts are within 3.3 %.
+ *
+ * Laws: a union is exact as long as all its blocks are and it has at most 2048 members. What was
+ *       added before changes nothing, at any level. Registers only grow until the block is reset.
+ */
+#include "store/set.h"
+
+#include "base/hash.h"
+#include "base/relaxed.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+/* Any number would do, but it may never change: registers outlive the process. */
+#define SET_SEED     UINT64_C(0x6261636f77722173)
+
+#define N_INDEX_BITS 12
+#define N_REGISTERS  (1u << N_INDEX_BITS)
+#define N_WORDS      (N_REGISTERS / 8)
+#define N_RANK_BITS  (64 - N_INDEX_BITS) /* ranks are 1..N_RANK_BITS + 1; 0: nothing seen */
+
+/* Words behind the header; for the hashes that is how many fit. */
+static const uint16_t level_words[SET_N_LEVELS] = {32, 256, N_WORDS};
+
+#define LEVEL_REGISTERS (SET_N_LEVELS - 1)
+
+/* Everything here is written by the block's only writer. */
+struct set_block {
+    relaxed_u32 epoch;
+    relaxed_u16 level; /* never changes */
+    relaxed_u16 n;     /* hashes held; 0 in registers */
+    relaxed_u64 words[];
+};
+
+uint64_t set_hash(struct slice member)
+{
+    return hash_bytes(member, SET_SEED);
+}
+
+/* ---- registers ---- */
+
+static unsigned hash_register(uint64_t hash)
+{
+    return (unsigned)(hash >> N_RANK_BITS);
+}
+
+static unsigned hash_rank(uint64_t hash)
+{
+    /* The bit set below the 52 ends the run at its longest. */
+    uint64_t tail = hash << N_INDEX_BITS | UINT64_C(1) << (N_INDEX_BITS - 1);
+
+    return (unsigned)__builtin_clzll(tail) + 1;
+}
+
+/* @word with register @i mod 8 raised to @rank, where it is lower. */
+static uint64_t word_raise(uint64_t word, unsigned i, unsigned rank)
+{
+    unsigned shift = i % 8 * 8;
+
+    if ((word >> shift & 0xff) >= rank)
+        return word;
+    return (word & ~(UINT64_C(0xff) << shift)) | (uint64_t)rank << shift;
+}
+
+static void registers_add(relaxed_u64 *words, uint64_t hash)
+{
+    unsigned i = hash_register(hash);
+    uint64_t old = relaxed_load(&words[i / 8]);
+    uint64_t raised = word_raise(old, i, hash_rank(hash));
+
+    if (raised != old)
+        relaxed_store(&words[i / 8], raised);
+}
+
+/* ---- hashes ---- */
+
+/* How many of @n ascending words are below @hash. */
+static unsigned hashes_below(const relaxed_u64 *words, unsigned n, uint64_t hash)
+{
+    unsigned lo = 0;
+
+    while (n > 0) {
+        unsigned half = n / 2;
+
+        if (relaxed_load(&words[lo + half]) < hash) {
+            lo += half + 1;
+            n -= half + 1;
+        } else {
+            n = half;
+        }
+    }
+    return lo;
+}
+
+/* ---- block ---- */
+
+size_t set_block_size(unsigned level)
+{
+    assert(level < SET_N_LEVELS);
+    return sizeof(struct set_block) + level_words[level] * sizeof(uint64_t);
+}
+
+void set_block_init(struct set_block *b, unsigned level, uint32_t epoch)
+{
+    memset(b, 0, set_block_size(level));
+    relaxed_store(&b->level, (uint16_t)level);
+    relaxed_store(&b->epoch, epoch);
+}
+
+unsigned set_block_level(const struct set_block *b)
+{
+    return relaxed_load(&b->level);
+}
+
+uint32_t set_block_epoch(const struct set_block *b)
+{
+    return relaxed_load(&b->epoch);
+}
+
+void set_block_reset(struct set_block *b, uint32_t epoch)
+{
+    relaxed_store(&b->epoch, epoch);
+    relaxed_store(&b->n, 0);
+    if (set_block_level(b) == LEVEL_REGISTERS)
+        for (unsigned i = 0; i < N_WORDS; i++)
+            relaxed_store(&b->words[i], 0);
+}
+
+int set_block_add(struct set_block *b, uint64_t hash)
+{
+    unsigned level = set_block_level(b), n = relaxed_load(&b->n), at;
+
+    if (level == LEVEL_REGISTERS) {
+        registers_add(b->words, hash);
+        return 0;
+    }
+    at = hashes_below(b->words, n, hash);
+    if (at < n && relaxed_load(&b->words[at]) == hash)
+        return 0;
+    if (n == level_words[level])
+        return SET_E_FULL;
+    for (unsigned i = n; i > at; i--)
+        relaxed_store(&b->words[i], relaxed_load(&b->words[i - 1]));
+    relaxed_store(&b->words[at], hash);
+    relaxed_store(&b->n, (uint16_t)(n + 1));
+    return 0;
+}
+
+/* Hashes to registers, or words to words of the same kind: @to is the larger block. */
+void set_block_copy(struct set_block *to, const struct set_block *from)
+{
+    unsigned n = set_block_level(from) == LEVEL_REGISTERS ? N_WORDS : relaxed_load(&from->n);
+
+    assert(set_block_level(to) >= set_block_level(from));
+    set_block_reset(to, set_block_epoch(from));
+    if (set_block_level(to) == LEVEL_REGISTERS && set_block_level(from) != LEVEL_REGISTERS) {
+        for (unsigned i = 0; i < n; i++)
+            registers_add(to->words, relaxed_load(&from->words[i]));
+        return;
+    }
+    for (unsigned i = 0; i < n; i++)
+        relaxed_store(&to->words[i], relaxed_load(&from->words[i]));
+    relaxed_store(&to->n, relaxed_load(&from->n));
+}
+
+/* ---- merge ---- */
+
+#define MERGE_MAX_HASHES 2048
+
+struct set_merge {
+    bool exact;
+    unsigned n;                        /* exact: distinct members so far */
+    uint64_t hashes[MERGE_MAX_HASHES]; /* exact: ascending */
+    uint64_t words[N_WORDS];           /* set up when it is no longer exact */
+};
+
+size_t set_merge_size(void)
+{
+    return sizeof(struct set_merge);
+}
+
+void set_merge_init(struct set_merge *m)
+{
+    m->exact = true;
+    m->n = 0;
+}
+
+static void merge_raise(struct set_merge *m, uint64_t hash)
+{
+    unsigned i = hash_register(hash);
+
+    m->words[i / 8] = word_raise(m->words[i / 8], i, hash_rank(hash));
+}
+
+static void merge_to_registers(struct set_merge *m)
+{
+    if (!m->exact)
+        return;
+    memset(m->words, 0, sizeof m->words);
+    for (unsigned i = 0; i < m->n; i++)
+        merge_raise(m, m->hashes[i]);
+    m->exact = false;
+}
+
+static unsigned merge_count_new(const struct set_merge *m, const struct set_block *b)
+{
+    unsigned n = relaxed_load(&b->n), n_new = 0;
+
+    for (unsigned i = 0, at = 0; i < n; i++) {
+        uint64_t hash = relaxed_load(&b->words[i]);
+
+        while (at < m->n && m->hashes[at] < hash)
+            at++;
+        n_new += at == m->n || m->hashes[at] != hash;
+    }
+    return n_new;
+}
+
+/* Both ascend; merging from the top down needs no second array. */
+static void merge_union(struct set_merge *m, const struct set_block *b, unsigned n_new)
+{
+    unsigned left = m->n, from = relaxed_load(&b->n), to = left + n_new;
+
+    m->n = to;
+    while (from > 0) {
+        uint64_t hash = relaxed_load(&b->words[from - 1]);
+
+        if (left > 0 && m->hashes[left - 1] >= hash) {
+            from -= m->hashes[left - 1] == hash;
+            m->hashes[--to] = m->hashes[--left];
+        } else {
+            m->hashes[--to] = hash;
+            from--;
+        }
+    }
+}
+
+/* The larger register at each of eight places: ranks need no top bit, so it can take the borrow. */
+static uint64_t word_max(uint64_t a, uint64_t b)
+{
+    const uint64_t tops = UINT64_C(0x8080808080808080);
+    uint64_t not_below = ((a | tops) - b) & tops; /* the top bit where a >= b */
+    uint64_t take_a = (not_below >> 7) * 0xff;
+
+    return (a & take_a) | (b & ~take_a);
+}
+
+void set_merge_add(struct set_merge *m, const struct set_block *b)
+{
+    unsigned n_new;
+
+    if (set_block_level(b) == LEVEL_REGISTERS) {
+        merge_to_registers(m);
+        for (unsigned w = 0; w < N_WORDS; w++)
+            m->words[w] = word_max(m->words[w], relaxed_load(&b->words[w]));
+        return;
+    }
+    n_new = m->exact ? merge_count_new(m, b) : 0;
+    if (m->exact && n_new <= MERGE_MAX_HASHES - m->n) {
+        merge_union(m, b, n_new);
+        return;
+    }
+    merge_to_registers(m);
+    for (unsigned i = 0; i < relaxed_load(&b->n); i++)
+        merge_raise(m, relaxed_load(&b->words[i]));
+}
+
+/* ---- the estimate: after Ertl, algorithms 5 and 6 ---- */
+
+/* x + sum over k >= 1 of x^(2^k) * 2^(k-1): what the registers at 0 stand for. */
+static double sigma(double x)
+{
+    double y = 1, z = x, before;
+
+    if (x == 1)
+        return INFINITY;
+    do {
+        before = z;
+        x *= x;
+        z += x * y;
+        y += y;
+    } while (z != before);
+    return z;
+}
+
+/* (1 - x - sum over k >= 1 of (1 - x^(2^-k))^2 * 2^-k) / 3: the registers at their highest. */
+static double tau(double x)
+{
+    double y = 1, z = 1 - x, before;
+
+    if (x == 0 || x == 1)
+        return 0;
+    do {
+        before = z;
+        x = sqrt(x);
+        y /= 2;
+        z -= (1 - x) * (1 - x) * y;
+    } while (z != before);
+    return z / 3;
+}
+
+static double estimate(const uint64_t *words)
+{
+    const double m = N_REGISTERS, alpha = 0.5 / M_LN2;
+    unsigned n_at[256] = {0}; /* registers by rank */
+    double z;
+
+    for (unsigned i = 0; i < N_REGISTERS; i++)
+        n_at[words[i / 8] >> i % 8 * 8 & 0xff]++;
+    z = m * tau(1 - n_at[N_RANK_BITS + 1] / m);
+    for (unsigned rank = N_RANK_BITS; rank >= 1; rank--)
+        z = (z + n_at[rank]) / 2;
+    z += m * sigma(n_at[0] / m);
+    return alpha * m * m / z;
+}
+
+double set_merge_count(const struct set_merge *m)
+{
+    return m->exact ? m->n : round(estimate(m->words));
+}
