@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Prometheus text format 0.0.4
+ *
+ *      # HELP name help                       backslash and LF escaped
+ *      # TYPE name type
+ *      name[_suffix][{labels[,key="text"]}] value
+ *
+ * A page has as many lines as there are series, so a line is a few copies into room that was made
+ * once for all lines of its series: the labels were rendered at the series' birth, the texts of
+ * bounds and quantiles when their shape was made, and only the numbers are printed here.
+ *
+ * Laws: what was measured stands for itself: no timestamps, no blank lines, no marker at the end.
+ *       Numbers of all kinds, counts too, go through num_print(), as statsd_exporter prints them.
+ *       A series appears whole or, when memory is short, not at all.
+ */
+#include "expo/encoder.h"
+
+#include "base/num.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const char *const type_names[] = {
+    [SNAPSHOT_COUNTER] = "counter",
+    [SNAPSHOT_GAUGE] = "gauge",
+    [SNAPSHOT_HISTOGRAM] = "histogram",
+    [SNAPSHOT_SUMMARY] = "summary",
+};
+
+/* What a line adds to the series' name and labels. */
+struct part {
+    struct slice suffix;
+    struct slice key; /* empty: no label beyond the series' own */
+};
+
+static const struct part part_plain = {{NULL, 0}, {NULL, 0}};
+static const struct part part_bucket = {{"_bucket", 7}, {"le=\"", 4}};
+static const struct part part_quantile = {{NULL, 0}, {"quantile=\"", 10}};
+static const struct part part_sum = {{"_sum", 4}, {NULL, 0}};
+static const struct part part_count = {{"_count", 6}, {NULL, 0}};
+
+/* The most that a line adds to name, labels and text: _bucket { , quantile=" " } space value LF. */
+#define LINE_EXTRA (7 + 2 + 10 + 4 + NUM_TEXT_MAX)
+
+static char *put(char *p, struct slice s)
+{
+    if (s.len > 0)
+        memcpy(p, s.p, s.len);
+    return p + s.len;
+}
+
+/* One line into room that is known to be enough. The place behind it. */
+static char *put_line(char *p, struct slice name, struct slice labels, const struct part *part,
+                      struct slice text, double value)
+{
+    p = put(p, name);
+    p = put(p, part->suffix);
+    if (labels.len > 0 || part->key.len > 0) {
+        *p++ = '{';
+        p = put(p, labels);
+        if (part->key.len > 0) {
+            if (labels.len > 0)
+                *p++ = ',';
+            p = put(p, part->key);
+            p = put(p, text);
+            *p++ = '"';
+        }
+        *p++ = '}';
+    }
+    *p++ = ' ';
+    p += num_print(p, value);
+    *p++ = '\n';
+    return p;
+}
+
+/* Room for every line of a series. Where to write, or NULL. */
+static char *reserve_lines(struct buf *out, const struct snapshot_family *f,
+                           const struct snapshot_series *s)
+{
+    size_t n_lines = (size_t)s->n_points + 3; /* +Inf, _sum, _count */
+    size_t need = n_lines * (f->name.len + s->labels.len + LINE_EXTRA) + SLICE_LIT("+Inf").len;
+
+    for (unsigned i = 0; i < s->n_points; i++)
+        need += s->point_texts[i].len;
+    return buf_reserve(out, need) < 0 ? NULL : out->p + out->len;
+}
+
+static void commit(struct buf *out, const char *end)
+{
+    out->len = (size_t)(end - out->p);
+    assert(out->len <= out->cap);
+}
+
+static char *put_totals(char *p, const struct snapshot_family *f, const struct snapshot_series *s)
+{
+    p = put_line(p, f->name, s->labels, &part_sum, SLICE_LIT(""), s->sum);
+    return put_line(p, f->name, s->labels, &part_count, SLICE_LIT(""), (double)s->count);
+}
+
+static void add_value(struct buf *out, const struct snapshot_family *f,
+                      const struct snapshot_series *s)
+{
+    size_t need = f->name.len + s->labels.len + LINE_EXTRA;
+
+    if (buf_reserve(out, need) < 0)
+        return;
+    commit(out,
+           put_line(out->p + out->len, f->name, s->labels, &part_plain, SLICE_LIT(""), s->value));
+}
+
+static void add_histogram(struct buf *out, const struct snapshot_family *f,
+                          const struct snapshot_series *s)
+{
+    char *p = reserve_lines(out, f, s);
+
+    if (!p)
+        return;
+    for (unsigned i = 0; i < s->n_points; i++)
+        p = put_line(p, f->name, s->labels, &part_bucket, s->point_texts[i],
+                     (double)s->cumulative[i]);
+    p = put_line(p, f->name, s->labels, &part_bucket, SLICE_LIT("+Inf"), (double)s->count);
+    commit(out, put_totals(p, f, s));
+}
+
+static void add_summary(struct buf *out, const struct snapshot_family *f,
+                        const struct snapshot_series *s)
+{
+    char *p = reserve_lines(out, f, s);
+
+    if (!p)
+        return;
+    for (unsigned i = 0; i < s->n_points; i++)
+        p = put_line(p, f->name, s->labels, &part_quantile, s->point_texts[i], s->quantiles[i]);
+    commit(out, put_totals(p, f, s));
+}
+
+static void text_series(struct buf *out, const struct snapshot_family *f,
+                        const struct snapshot_series *s)
+{
+    if (f->type == SNAPSHOT_HISTOGRAM)
+        add_histogram(out, f, s);
+    else if (f->type == SNAPSHOT_SUMMARY)
+        add_summary(out, f, s);
+    else
+        add_value(out, f, s);
+}
+
+/* Copy @s in the runs between bytes that need a backslash. */
+static void add_escaped(struct buf *out, struct slice s, bool quotes)
+{
+    size_t done = 0;
+
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.p[i];
+
+        if (c != '\\' && c != '\n' && !(quotes && c == '"'))
+            continue;
+        buf_add(out, s.p + done, i - done);
+        buf_add_byte(out, '\\');
+        buf_add_byte(out, c == '\n' ? 'n' : c);
+        done = i + 1;
+    }
+    if (done < s.len)
+        buf_add(out, s.p + done, s.len - done);
+}
+
+void text_escape_label(struct buf *out, struct slice value)
+{
+    add_escaped(out, value, true);
+}
+
+static void text_family_begin(struct buf *out, const struct snapshot_family *f)
+{
+    buf_add_str(out, "# HELP ");
+    buf_add_slice(out, f->name);
+    buf_add_byte(out, ' ');
+    add_escaped(out, f->help, false);
+    buf_add_str(out, "\n# TYPE ");
+    buf_add_slice(out, f->name);
+    buf_add_byte(out, ' ');
+    buf_add_str(out, type_names[f->type]);
+    buf_add_byte(out, '\n');
+}
+
+static void text_family_end(struct buf *out, const struct snapshot_family *f)
+{
+    (void)out;
+    (void)f;
+}
+
+static void text_end(struct buf *out)
+{
+    (void)out;
+}
+
+const struct encoder encoder_text = {
+    .content_type = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
+    .family_begin = text_family_begin,
+    .series = text_series,
+    .family_end = text_family_end,
+    .end = text_end,
+};
