@@ -26,11 +26,11 @@ struct buf; /* base/buf.h */
 struct err; /* base/err.h */
 
 struct bacowr_config {
-    unsigned n_workers;            /* 1..BACOWR_MAX_WORKERS */
-    uint64_t hash_seed;            /* random: senders must not be able to guess it */
+    unsigned n_workers; /* 1..BACOWR_MAX_WORKERS */
+    uint64_t hash_seed; /* random: senders must not be able to guess it */
     struct statsd_options statsd;
-    uint64_t max_series;           /* births past it are refused and counted; 0: 1 000 000 */
-    uint64_t max_routes;           /* remembered identities of each worker; 0: 2 097 152 */
+    uint64_t max_series; /* births past it are refused and counted; 0: 1 000 000 */
+    uint64_t max_routes; /* remembered identities of each worker; 0: 2 097 152 */
 };
 #define BACOWR_MAX_WORKERS 64
 

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Engine: the object, its rules, its tick
+ *
+ * What the threads share hangs off struct bacowr: the registry, the generation of rules, and reclaim,
+ * which says when memory may go. What belongs to one worker hangs off struct bacowr_worker.
+ *
+ * Reload: the new mapping is loaded and checked aside, then published with the next generation
+ * number. A worker takes it up with its next batch; a route made under an older generation misses
+ * when it is next met and is made again, so no table is ever cleared in one go. The old rules are
+ * retired and freed when no batch can be using them. Series live on: the same name and labels lead to
+ * the same series, and a changed time to live reaches it with its next sample.
+ *
+ * Laws: only the control thread calls these functions. Nothing here waits for a worker.
+ */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define DEFAULT_MAX_SERIES 1000000u
+#define DEFAULT_MAX_ROUTES (2u * 1024u * 1024u)
+
+static void rules_free(struct retired *item)
+{
+    struct rules *rules = (struct rules *)item;
+
+    mapping_free(rules->mapping);
+    free(rules);
+}
+
+/* Takes @mapping, also on failure. */
+static int rules_publish(struct bacowr *b, struct mapping *mapping)
+{
+    struct rules *old = atomic_load_explicit(&b->rules, memory_order_relaxed);
+    struct rules *rules = calloc(1, sizeof *rules);
+
+    if (rules == NULL) {
+        mapping_free(mapping);
+        return -ENOMEM;
+    }
+    rules->mapping = mapping;
+    rules->gen = old != NULL ? old->gen + 1 : 1;
+    /* Release: the mapping is whole before a worker can find it. */
+    atomic_store_explicit(&b->rules, rules, memory_order_release);
+    if (old != NULL)
+        reclaim_retire(&b->reclaim, &old->retired, rules_free);
+    return 0;
+}
+
+static void worker_free(struct bacowr_worker *w)
+{
+    struct cell_outgrown *memory;
+
+    if (w == NULL)
+        return;
+    memory = atomic_load_explicit(&w->outgrown, memory_order_acquire);
+    while (memory != NULL) {
+        struct cell_outgrown *next = memory->next;
+
+        free(memory);
+        memory = next;
+    }
+    routes_free(w->routes);
+    resolver_release(&w->resolver);
+    buf_release(&w->suffix);
+    free(w);
+}
+
+static int worker_new(struct bacowr_worker **out, struct bacowr *b, unsigned i)
+{
+    size_t size = (sizeof(struct bacowr_worker) + 63) / 64 * 64;
+    struct bacowr_worker *w = aligned_alloc(64, size);
+
+    if (w == NULL)
+        return -ENOMEM;
+    memset(w, 0, size);
+    w->b = b;
+    w->i = i;
+    if (resolver_init(&w->resolver) != 0 ||
+        routes_new(&w->routes, b->config.hash_seed + i, b->config.max_routes) != 0) {
+        worker_free(w);
+        return -ENOMEM;
+    }
+    *out = w;
+    return 0;
+}
+
+static int engine_init(struct bacowr *b)
+{
+    struct mapping *mapping;
+
+    reclaim_init(&b->reclaim, b->config.n_workers);
+    if (registry_init(&b->registry, b->config.n_workers, b->config.hash_seed, b->config.max_series,
+                      &b->reclaim) != 0)
+        return -ENOMEM;
+    if (own_reserve(b) != 0 || resolver_init(&b->resolver) != 0)
+        return -ENOMEM;
+    if (mapping_new_empty(&mapping) != 0 || rules_publish(b, mapping) != 0)
+        return -ENOMEM;
+    for (unsigned i = 0; i < b->config.n_workers; i++)
+        if (worker_new(&b->workers[i], b, i) != 0)
+            return -ENOMEM;
+    return 0;
+}
+
+int bacowr_new(struct bacowr **out, const struct bacowr_config *config)
+{
+    struct bacowr *b;
+
+    if (config->n_workers < 1 || config->n_workers > BACOWR_MAX_WORKERS)
+        return -EINVAL;
+    b = aligned_alloc(64, (sizeof *b + 63) / 64 * 64);
+    if (b == NULL)
+        return -ENOMEM;
+    memset(b, 0, sizeof *b);
+    b->config = *config;
+    if (b->config.max_series == 0)
+        b->config.max_series = DEFAULT_MAX_SERIES;
+    if (b->config.max_routes == 0)
+        b->config.max_routes = DEFAULT_MAX_ROUTES;
+    if (engine_init(b) != 0) {
+        bacowr_free(b);
+        return -ENOMEM;
+    }
+    *out = b;
+    return 0;
+}
+
+void bacowr_free(struct bacowr *b)
+{
+    struct rules *rules;
+
+    if (b == NULL)
+        return;
+    for (unsigned i = 0; i < b->config.n_workers; i++)
+        worker_free(b->workers[i]);
+    registry_release(&b->registry);
+    reclaim_release(&b->reclaim);
+    rules = atomic_load_explicit(&b->rules, memory_order_relaxed);
+    if (rules != NULL)
+        rules_free(&rules->retired);
+    resolver_release(&b->resolver);
+    cell_reader_release(&b->reader);
+    free(b);
+}
+
+struct bacowr_worker *bacowr_worker(struct bacowr *b, unsigned i)
+{
+    return b->workers[i];
+}
+
+int bacowr_load_mapping(struct bacowr *b, const char *file, struct slice text,
+                        void (*on_warning)(void *ctx, const struct err *e), void *ctx,
+                        struct err *e)
+{
+    struct mapping *mapping;
+    int rc = mapping_load(&mapping, file, text, on_warning, ctx, e);
+
+    return rc != 0 ? rc : rules_publish(b, mapping);
+}
+
+uint64_t bacowr_n_rules(const struct bacowr *b)
+{
+    return mapping_n_rules(atomic_load_explicit(&b->rules, memory_order_relaxed)->mapping);
+}
+
+int bacowr_reserve(struct bacowr *b, const char *name)
+{
+    return registry_reserve(&b->registry, slice_str(name), slice_of(NULL, 0), false);
+}
+
+/* Free what workers have outgrown; the control thread, the only reader, is not reading now. */
+static void collect_outgrown(struct bacowr *b)
+{
+    for (unsigned i = 0; i < b->config.n_workers; i++) {
+        /* Acquire pairs with the push in feed.c: the link is visible. */
+        struct cell_outgrown *memory =
+            atomic_exchange_explicit(&b->workers[i]->outgrown, NULL, memory_order_acquire);
+
+        while (memory != NULL) {
+            struct cell_outgrown *next = memory->next;
+
+            free(memory);
+            memory = next;
+        }
+    }
+}
+
+void bacowr_tick(struct bacowr *b, int64_t now_ms)
+{
+    registry_expire(&b->registry, now_ms);
+    collect_outgrown(b);
+    reclaim_turn(&b->reclaim);
+}

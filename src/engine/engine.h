@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Engine: what its files share
+ *
+ *      engine.c    the object, the mapping's reload, the control thread's tick
+ *      feed.c      a batch of datagrams through the routes into the cells
+ *      resolve.c   the long way: identity -> mapping -> labels -> series -> route
+ *      own.c       the engine's own families
+ *      scrape.c    the page, slice by slice
+ *      explain.c   the long way told in words
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include <stdatomic.h>
+
+#include "bacowr/aggregator.h"
+#include "base/buf.h"
+#include "mapping/mapping.h"
+#include "store/cell.h"
+#include "store/reclaim.h"
+#include "store/route.h"
+#include "store/series.h"
+
+/* What a worker counts. own.c says under which name each is shown. */
+enum stat {
+    STAT_DATAGRAMS,
+    STAT_LINES,
+    STAT_SAMPLES,
+    STAT_TAGGED,
+    STAT_TAG_ERRORS,
+    STAT_TRUNCATED_LINES,
+    STAT_DOGSTATSD_EVENTS,
+    STAT_DOGSTATSD_CHECKS,
+    STAT_UNAPPLIED_MAPPED,   /* events of a rule that did not reach a series */
+    STAT_UNAPPLIED_UNMAPPED, /* the same without a rule */
+    STAT_DROPPED,            /* events of a rule with action: drop */
+    STAT_EMPTY_NAME,
+    STAT_NEGATIVE,
+    STAT_NOT_FINITE,
+    STAT_LIMIT,
+    STAT_TOO_COMPLEX,
+    STAT_NO_MEMORY,
+    STAT_RENAMED_LABELS,
+    STAT_REGEX_LIMIT,
+    STAT_ROUTE_HITS,
+    STAT_ROUTE_MISSES,
+    STAT_ROUTES, /* the worker's routes now */
+    STAT_ROUTE_BYTES,
+    STAT_ROUTE_EVICTED,
+    STAT_REASONS,                                  /* + enum statsd_reason */
+    STAT_EVENTS = STAT_REASONS + STATSD_N_REASONS, /* + STAT_EVENT(kind, mapped) */
+    N_STATS = STAT_EVENTS + 2 * MAPPING_N_KINDS,
+};
+#define STAT_EVENT(kind, mapped) (STAT_EVENTS + 2 * (unsigned)(kind) + ((mapped) ? 1u : 0u))
+
+/* What a route does with a sample: the index of feed.c's table. */
+enum op {
+    OP_COUNT,
+    OP_GAUGE,
+    OP_BUCKETS,
+    OP_SKETCH,
+    OP_SET,
+    OP_DROP,       /* the rule says so */
+    OP_REFUSE,     /* the line is wrong: route.reason */
+    OP_EMPTY_NAME, /* the name became empty */
+    OP_CONFLICT,   /* the registry refuses it: counted in route.cell, if there is one */
+    OP_LIMIT,      /* too many series */
+};
+#define N_OPS 10
+
+enum route_flag {
+    ROUTE_TAGGED = 1,         /* has labels of its own: counts in tags_total */
+    ROUTE_MAPPED = 2,         /* a rule takes it */
+    ROUTE_PRECEDES_VALUE = 4, /* OP_REFUSE: whether or not the value is well formed */
+    ROUTE_RARE = 8,           /* has error counts to add */
+};
+
+/* One generation of rules. */
+struct rules {
+    struct retired retired;
+    struct mapping *mapping;
+    uint32_t gen;
+};
+
+struct label_pair {
+    struct slice key;
+    struct slice value;
+};
+
+/* Room for the long way; one per worker, one for explain. */
+struct resolver {
+    struct statsd_identity identity;
+    struct mapping_scratch *mapping_scratch;
+    struct buf scratch; /* statsd_identify()'s */
+    struct buf keys;    /* renamed label keys */
+    struct buf name;    /* of the family, escaped */
+    struct buf labels;  /* as on the page */
+    struct buf names;   /* label names, each followed by ',' */
+    struct buf points;  /* doubles of a shape_spec */
+    struct label_pair *pairs;
+    unsigned n_pairs, cap_pairs;
+    unsigned n_renamed;
+};
+
+/* What the long way found out about an identity, before the registry is asked. */
+struct resolution {
+    enum op op; /* what the route will do if the registry agrees */
+    enum mapping_kind kind;
+    enum metric_type type;
+    struct mapping_result match;
+    const struct mapping_observer_options *observer;
+    int64_t set_window_ns;
+    int64_t ttl_ns;
+    struct slice help;
+    struct slice name;
+    struct slice labels;
+    struct slice label_names;
+};
+
+struct bacowr_worker {
+    struct bacowr *b; /* outlives the worker */
+    unsigned i;
+    struct routes *routes;
+    struct resolver resolver;
+    struct buf suffix; /* a suffix without its extras */
+
+    /* Of the batch under way. */
+    struct rules *rules;
+    struct cell_time time;
+    uint32_t aged_tick;
+
+    _Atomic(struct cell_outgrown *) outgrown; /* pushed here, taken by control */
+    relaxed_u64 stats[N_STATS];               /* written here, read by control */
+};
+
+struct bacowr {
+    struct bacowr_config config;
+    struct reclaim reclaim;
+    struct registry registry;
+    _Atomic(struct rules *) rules; /* published with release by control */
+    struct cell_reader reader;     /* control's */
+    struct resolver resolver;      /* control's: explain */
+    struct bacowr_worker *workers[BACOWR_MAX_WORKERS];
+};
+
+static inline void stat_add(struct bacowr_worker *w, unsigned stat, uint64_t n)
+{
+    relaxed_add(&w->stats[stat], n);
+}
+
+/* ---- resolve.c ---- */
+
+int resolver_init(struct resolver *r); /* 0 or -ENOMEM */
+void resolver_release(struct resolver *r);
+
+/*
+ * What do samples of (@name, @suffix) become under @mapping? Fills @r->identity and @out, whose
+ * views borrow @r, @name, @suffix and the mapping. 0 or -ENOMEM.
+ */
+int resolve(struct resolver *r, const struct mapping *mapping, const struct statsd_options *options,
+            struct slice name, struct slice suffix, struct resolution *out);
+
+/* An identity that a worker met, with the value it came with. */
+struct route_request {
+    uint64_t hash;
+    struct slice name;
+    struct slice suffix; /* without extras */
+    double value;
+    unsigned n_name_tag_errors; /* from statsd_split() */
+};
+
+/*
+ * The whole way to a route, counted and remembered. A value that its counter will refuse makes no
+ * series and no memory. @room is used when the table cannot take the route. The route, or NULL
+ * without memory (counted).
+ */
+struct route *resolve_route(struct bacowr_worker *w, const struct route_request *q,
+                            struct route *room);
+
+/* Why a sample of (@name, @suffix) with a malformed value is refused. */
+enum statsd_reason resolve_refusal(struct bacowr_worker *w, struct slice name, struct slice suffix);
+
+/* The enum mapping_kind of a StatsD type. */
+enum mapping_kind kind_of(enum statsd_type type);
+
+/* ---- own.c ---- */
+
+/* Reserve the engine's own names. 0 or -ENOMEM. */
+int own_reserve(struct bacowr *b);
+
+/* The family that counts conflicts, and how many names it tells apart. */
+#define OWN_CONFLICTS      "statsd_exporter_events_conflict_total"
+#define OWN_CONFLICTS_HELP "Samples refused because their name is taken by another type."
+#define OWN_CONFLICTS_MAX  1000u
+
+struct own_families;
+
+/* The engine's and the embedding program's families in name order. 0 or -ENOMEM. */
+int own_new(struct own_families **out, struct bacowr *b, const struct bacowr_own_family *more,
+            unsigned n_more);
+void own_free(struct own_families *o); /* accepts NULL */
+unsigned own_n(const struct own_families *o);
+const struct bacowr_own_family *own_at(const struct own_families *o, unsigned i);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Explain: the long way told in words
+ *
+ * A line goes through the very functions that feed it - split, identify, mapping, labels - and each
+ * step says what it found. Nothing is counted and no series is made, so a clash with what other
+ * senders sent cannot be seen here.
+ *
+ *      line     api.requests.jobs.GET.200:1|c|@0.5
+ *      sample 1 value "1" suffix "|c|@0.5"
+ *        reads  counter "api.requests.jobs.GET.200", adds 2
+ *        rules  rule 3 (line 12) ... <- wins
+ *        series api_requests_total{endpoint="jobs",method="GET",status="200"} counter
+ *
+ * Laws: what came from the wire is quoted and its control bytes are escaped.
+ */
+#include "engine/engine.h"
+
+#include <errno.h>
+
+#include "base/num.h"
+
+/* Text from the wire between double quotes, so that it cannot move a terminal's cursor. */
+static void add_quoted(struct buf *out, struct slice text)
+{
+    buf_add_byte(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+
+        if (c == '"' || c == '\\')
+            buf_addf(out, "\\%c", c);
+        else if (c < 0x20 || c == 0x7f)
+            buf_addf(out, "\\x%02x", c);
+        else
+            buf_add_byte(out, (char)c);
+    }
+    buf_add_byte(out, '"');
+}
+
+/* What one sample does to its series. */
+static void add_effect(struct buf *out, const struct statsd_identity *id,
+                       const struct mapping_rule *rule, struct slice value)
+{
+    double scale = rule != NULL && rule->has_scale ? rule->scale : 1;
+    double v = 0;
+
+    (void)num_parse(value, &v);
+    switch (id->type) {
+    case STATSD_TYPE_COUNTER:
+        buf_add_str(out, "adds ");
+        buf_add_double(out, v / id->divisor * scale);
+        return;
+    case STATSD_TYPE_GAUGE:
+        buf_add_str(out, value.len > 0 && (value.p[0] == '+' || value.p[0] == '-') ? "changes by "
+                                                                                   : "sets ");
+        buf_add_double(out, v * scale);
+        return;
+    case STATSD_TYPE_TIMER:
+    case STATSD_TYPE_HISTOGRAM:
+    case STATSD_TYPE_DISTRIBUTION:
+        buf_add_str(out, "observes ");
+        buf_add_double(out, (id->type == STATSD_TYPE_TIMER ? v / 1000 : v) * scale);
+        buf_addf(out, ", counted %lld times", (long long)(id->repeat > 0 ? id->repeat : 0));
+        return;
+    case STATSD_TYPE_SET:
+        buf_add_str(out, "holds the member ");
+        add_quoted(out, value);
+        return;
+    }
+}
+
+static void add_series(struct buf *out, const struct resolver *r, const struct resolution *res)
+{
+    buf_add_str(out, "  series ");
+    buf_add_slice(out, res->name);
+    if (res->labels.len > 0) {
+        buf_add_byte(out, '{');
+        buf_add_slice(out, res->labels);
+        buf_add_byte(out, '}');
+    }
+    buf_addf(out, " %s", metric_type_name(res->type));
+    if (res->ttl_ns != 0) {
+        buf_add_str(out, ", expires after ");
+        buf_add_double(out, (double)res->ttl_ns / 1e9);
+        buf_add_str(out, " s without samples");
+    }
+    if (r->n_renamed > 0)
+        buf_add_str(out, ", reserved labels renamed to exported_...");
+    buf_add_byte(out, '\n');
+}
+
+static void add_reading(struct buf *out, const struct statsd_identity *id,
+                        const struct resolution *res, struct slice value)
+{
+    buf_addf(out, "  reads  %s ", statsd_type_name(id->type));
+    add_quoted(out, id->name);
+    for (unsigned i = 0; i < id->n_labels; i++) {
+        buf_add_str(out, i == 0 ? " tags " : ", ");
+        buf_add_slice(out, id->labels[i].key);
+        buf_add_byte(out, '=');
+        add_quoted(out, id->labels[i].value);
+    }
+    buf_add_str(out, ", ");
+    add_effect(out, id, res->match.rule, value);
+    if (id->n_tag_errors > 0)
+        buf_addf(out, ", %u malformed tags left out", id->n_tag_errors);
+    if (id->n_rate_errors > 0)
+        buf_add_str(out, ", unreadable sample rate ignored");
+    buf_add_byte(out, '\n');
+}
+
+static void add_refusal(struct buf *out, const char *counter, const char *reason)
+{
+    buf_addf(out, "  refused, counted in %s{reason=\"%s\"}\n", counter, reason);
+}
+
+static int explain_mapped(struct bacowr *b, const struct mapping *mapping,
+                          const struct resolution *res, struct slice value, struct buf *out)
+{
+    struct resolver *r = &b->resolver;
+    const struct statsd_identity *id = &r->identity;
+
+    add_reading(out, id, res, value);
+    if (res->op == OP_EMPTY_NAME)
+        add_refusal(out, "statsd_exporter_events_error_total", "empty_metric_name");
+    else if (res->op == OP_DROP)
+        buf_add_str(out, "  dropped, as its rule says\n");
+    else
+        add_series(out, r, res);
+    buf_addf(out, "  rules  %s\n", res->match.rule != NULL ? "" : "none takes it");
+    return mapping_explain(mapping, res->kind, id->name, r->mapping_scratch, out);
+}
+
+static int explain_sample(struct bacowr *b, struct slice name, const struct statsd_sample *sample,
+                          struct buf *out)
+{
+    const struct mapping *mapping = atomic_load_explicit(&b->rules, memory_order_relaxed)->mapping;
+    struct resolver *r = &b->resolver;
+    const struct statsd_identity *id = &r->identity;
+    struct resolution res;
+    double v;
+
+    if (resolve(r, mapping, &b->config.statsd, name, sample->suffix, &res) != 0)
+        return -ENOMEM;
+    if (res.op == OP_REFUSE && id->reason_precedes_value) {
+        add_refusal(out, "statsd_exporter_sample_errors_total", statsd_reason_name(id->reason));
+        return 0;
+    }
+    if ((res.op == OP_REFUSE || id->type != STATSD_TYPE_SET) && num_parse(sample->value, &v) != 0) {
+        add_refusal(out, "statsd_exporter_sample_errors_total", statsd_reason_name(STATSD_E_VALUE));
+        return 0;
+    }
+    if (res.op == OP_REFUSE) {
+        add_refusal(out, "statsd_exporter_sample_errors_total", statsd_reason_name(id->reason));
+        return 0;
+    }
+    return explain_mapped(b, mapping, &res, sample->value, out);
+}
+
+static int explain_line(struct bacowr *b, struct slice line, struct buf *out)
+{
+    struct statsd_parts parts;
+    struct statsd_sample sample;
+    enum statsd_reason reason;
+    int n = 0, rc = 0;
+
+    buf_add_str(out, "line     ");
+    add_quoted(out, line);
+    buf_add_byte(out, '\n');
+    if (line.len == 0) {
+        buf_add_str(out, "  empty, counted as a line and nothing else\n");
+        return 0;
+    }
+    reason = statsd_split(line, &b->config.statsd, &parts);
+    if (parts.n_tag_errors > 0)
+        buf_addf(out, "  %u malformed tags in the name left out\n", parts.n_tag_errors);
+    if (reason == STATSD_E_EVENT || reason == STATSD_E_CHECK) {
+        buf_addf(out, "  a %s: recognised, counted, left out\n",
+                 reason == STATSD_E_EVENT ? "DogStatsD event" : "DogStatsD service check");
+        return 0;
+    }
+    if (reason != STATSD_OK) {
+        add_refusal(out, "statsd_exporter_sample_errors_total", statsd_reason_name(reason));
+        return 0;
+    }
+    while (rc == 0 && statsd_next_sample(&parts, &sample)) {
+        buf_addf(out, "sample %d value ", ++n);
+        add_quoted(out, sample.value);
+        buf_add_str(out, " suffix ");
+        add_quoted(out, sample.suffix);
+        buf_add_byte(out, '\n');
+        rc = explain_sample(b, parts.name, &sample, out);
+    }
+    return rc;
+}
+
+int bacowr_explain(struct bacowr *b, struct slice line, struct buf *out)
+{
+    struct statsd_cursor cursor = statsd_cursor(line, true);
+    struct slice one;
+    int rc = 0;
+
+    while (rc == 0 && statsd_next_line(&cursor, &one))
+        rc = explain_line(b, one, out);
+    return rc != 0 || out->failed ? -ENOMEM : 0;
+}

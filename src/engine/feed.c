@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Feed: a batch of datagrams through the routes into the cells
+ *
+ * Nearly every line is one sample of an identity met before. Such lines are gathered in groups of up
+ * to GROUP and go through three stages, so that the cache misses of a group overlap:
+ *
+ *      scan, hash, prefetch the slot  |  find the route, prefetch its cell  |  apply
+ *
+ * All other lines - several samples, odd numbers, sections to be left out, an identity not met
+ * before - take the long way, one by one. The order of lines is kept: a line that takes the long way
+ * waits for the group before it. Both ways end in apply(), so a line counts the same whichever it
+ * took; a test feeds the same lines both ways and compares.
+ *
+ * Laws: no lock, no allocation and no clock on the short way. What is refused is counted. A route is
+ * believed only after its generation and its cell's birth number were looked at.
+ */
+#include "engine/engine.h"
+
+#include <math.h>
+
+#include "base/num.h"
+
+#define GROUP 64
+
+struct item {
+    struct slice line;
+    struct statsd_scan scan;
+    uint64_t hash;
+    struct route *route;
+    double value;
+    bool is_set;
+};
+
+struct group {
+    unsigned n;
+    uint64_t n_samples;
+    uint64_t n_tagged;
+    uint64_t n_hits;
+    struct item items[GROUP];
+};
+
+/* ---- applying a sample ---- */
+
+static bool is_signed(struct slice value)
+{
+    return value.len > 0 && (value.p[0] == '+' || value.p[0] == '-');
+}
+
+/* Count events that reached their series. */
+static void count_applied(struct bacowr_worker *w, const struct route *r, uint64_t weight)
+{
+    stat_add(w, STAT_EVENT(r->kind, r->flags & ROUTE_MAPPED), weight);
+}
+
+/* Count events that did not, under their reason. */
+static void count_unapplied(struct bacowr_worker *w, const struct route *r, unsigned stat)
+{
+    uint64_t weight = r->weight > 0 ? (uint64_t)r->weight : 0;
+
+    stat_add(w, r->flags & ROUTE_MAPPED ? STAT_UNAPPLIED_MAPPED : STAT_UNAPPLIED_UNMAPPED, weight);
+    stat_add(w, stat, weight);
+}
+
+static void apply_count(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
+{
+    v = v / r->divisor * r->scale;
+    /* resolve_route() makes no series, and no cell, for the first two. */
+    if (!isfinite(v)) {
+        count_unapplied(w, r, STAT_NOT_FINITE);
+    } else if (v < 0) {
+        count_unapplied(w, r, STAT_NEGATIVE);
+    } else {
+        cell_add(r->cell, v, w->time);
+        count_applied(w, r, 1);
+    }
+}
+
+static void apply_gauge(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
+{
+    if (is_signed(text))
+        cell_gauge_add(r->cell, v * r->scale, w->time);
+    else
+        cell_gauge_set(r->cell, v * r->scale, w->time);
+    count_applied(w, r, 1);
+}
+
+static void apply_buckets(struct bacowr_worker *w, const struct route *r, struct slice text,
+                          double v)
+{
+    if (r->weight <= 0)
+        return;
+    v = v / r->divisor * r->scale;
+    cell_observe_buckets(r->cell, r->shape, v, (uint64_t)r->weight, w->time);
+    count_applied(w, r, (uint64_t)r->weight);
+}
+
+static void apply_sketch(struct bacowr_worker *w, const struct route *r, struct slice text,
+                         double v)
+{
+    if (r->weight <= 0)
+        return;
+    v = v / r->divisor * r->scale;
+    cell_observe_sketch(r->cell, r->shape, v, (uint64_t)r->weight, w->time);
+    count_applied(w, r, (uint64_t)r->weight);
+}
+
+/* Release: control reads the link after it took the stack. */
+static void leave_outgrown(struct bacowr_worker *w, struct cell_outgrown *memory)
+{
+    memory->next = atomic_load_explicit(&w->outgrown, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&w->outgrown, &memory->next, memory,
+                                                  memory_order_release, memory_order_relaxed))
+        continue;
+}
+
+static void apply_set(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
+{
+    struct cell_outgrown *outgrown;
+
+    if (cell_set_add(r->cell, r->shape, text, w->time, &outgrown) != 0) {
+        count_unapplied(w, r, STAT_NO_MEMORY);
+        return;
+    }
+    if (outgrown != NULL)
+        leave_outgrown(w, outgrown);
+    count_applied(w, r, 1);
+}
+
+static void apply_drop(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
+{
+    stat_add(w, STAT_DROPPED, r->weight > 0 ? (uint64_t)r->weight : 0);
+}
+
+static void apply_refuse(struct bacowr_worker *w, const struct route *r, struct slice text,
+                         double v)
+{
+    stat_add(w, STAT_REASONS + r->reason, 1);
+}
+
+static void apply_empty_name(struct bacowr_worker *w, const struct route *r, struct slice text,
+                             double v)
+{
+    stat_add(w, STAT_EMPTY_NAME, r->weight > 0 ? (uint64_t)r->weight : 0);
+}
+
+static void apply_conflict(struct bacowr_worker *w, const struct route *r, struct slice text,
+                           double v)
+{
+    uint64_t weight = r->weight > 0 ? (uint64_t)r->weight : 0;
+
+    stat_add(w, r->flags & ROUTE_MAPPED ? STAT_UNAPPLIED_MAPPED : STAT_UNAPPLIED_UNMAPPED, weight);
+    if (r->cell != NULL)
+        cell_add(r->cell, (double)weight, w->time);
+}
+
+static void apply_limit(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
+{
+    count_unapplied(w, r, STAT_LIMIT);
+}
+
+static void (*const apply_ops[N_OPS])(struct bacowr_worker *w, const struct route *r,
+                                      struct slice text, double v) = {
+    [OP_COUNT] = apply_count,       [OP_GAUGE] = apply_gauge,
+    [OP_BUCKETS] = apply_buckets,   [OP_SKETCH] = apply_sketch,
+    [OP_SET] = apply_set,           [OP_DROP] = apply_drop,
+    [OP_REFUSE] = apply_refuse,     [OP_EMPTY_NAME] = apply_empty_name,
+    [OP_CONFLICT] = apply_conflict, [OP_LIMIT] = apply_limit,
+};
+
+/* One sample with a well-formed value: what its identity counts, then its operation. */
+static void apply(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
+{
+    if (r->flags & ROUTE_RARE) {
+        stat_add(w, STAT_TAG_ERRORS, r->n_tag_errors);
+        stat_add(w, STAT_REASONS + STATSD_E_RATE, r->n_rate_errors);
+    }
+    apply_ops[r->op](w, r, text, v);
+}
+
+/* ---- routes ---- */
+
+/* Is what @r says still so? */
+static bool route_holds(const struct bacowr_worker *w, const struct route *r)
+{
+    if (r->gen != w->rules->gen)
+        return false;
+    if (r->cell != NULL && relaxed_load(&r->cell->birth) != r->birth)
+        return false;
+    /* Acquire is not needed: the registry is asked under its lock. */
+    return (r->op != OP_CONFLICT && r->op != OP_LIMIT) ||
+           r->n_removals == relaxed_load(&w->b->registry.n_removals);
+}
+
+/* The route of an identity, by the table or the long way; NULL without memory (counted). */
+static const struct route *route_of(struct bacowr_worker *w, const struct statsd_parts *parts,
+                                    struct slice suffix, double v, struct route *room)
+{
+    uint64_t hash = route_hash(w->routes, parts->name, suffix);
+    struct route *r = route_find(w->routes, hash, parts->name, suffix);
+
+    if (r != NULL && route_holds(w, r)) {
+        stat_add(w, STAT_ROUTE_HITS, 1);
+        return r;
+    }
+    stat_add(w, STAT_ROUTE_MISSES, 1);
+    return resolve_route(w,
+                         &(struct route_request){
+                             .hash = hash,
+                             .name = parts->name,
+                             .suffix = suffix,
+                             .value = v,
+                             .n_name_tag_errors = parts->n_tag_errors,
+                         },
+                         room);
+}
+
+/* ---- the long way ---- */
+
+static bool is_set_type(struct slice suffix)
+{
+    return suffix.len >= 2 && suffix.p[1] == 's' && (suffix.len == 2 || suffix.p[2] == '|');
+}
+
+/* One line on the long way. */
+struct long_line {
+    struct statsd_parts parts;
+    struct slice suffix;       /* of the route below: packed samples share it */
+    const struct route *route; /* NULL: none yet, or none to be had */
+    struct route *room;        /* for a route that the table cannot take */
+    size_t work_left;
+};
+
+/* How many bytes of identities one line may have read the long way. An honest line needs a few
+ * hundred; one that is all tags and all samples would need minutes. */
+#define LINE_WORK_MAX (1024u * 1024u)
+
+/* May (name, @suffix) still be read? Counted when not. */
+static bool work_allowed(struct bacowr_worker *w, struct long_line *l, struct slice suffix)
+{
+    size_t work = l->parts.name.len + suffix.len;
+
+    if (work > l->work_left) {
+        stat_add(w, STAT_TOO_COMPLEX, 1);
+        return false;
+    }
+    l->work_left -= work;
+    return true;
+}
+
+/* The route of the line's next sample, whose value is @v; NULL when there is none (counted). */
+static const struct route *sample_route(struct bacowr_worker *w, struct long_line *l,
+                                        struct slice suffix, double v)
+{
+    struct slice stripped;
+
+    l->route = NULL;
+    l->suffix = suffix;
+    if (!work_allowed(w, l, suffix))
+        return NULL;
+    buf_clear(&w->suffix);
+    if (buf_reserve(&w->suffix, suffix.len + 1) != 0) {
+        stat_add(w, STAT_NO_MEMORY, 1);
+        return NULL;
+    }
+    stripped = slice_of(w->suffix.p, statsd_strip_extras(suffix, w->suffix.p));
+    l->route = route_of(w, &l->parts, stripped, v, l->room);
+    return l->route;
+}
+
+/* A number; the member of a set is any text but none. */
+static bool read_value(struct slice suffix, struct slice value, double *v)
+{
+    *v = 0;
+    return is_set_type(suffix) ? value.len > 0 : num_parse(value, v) == 0;
+}
+
+/* A malformed value: no series may come of it, and some refusals come before it. */
+static void refuse_value(struct bacowr_worker *w, struct long_line *l, struct slice suffix)
+{
+    if (!work_allowed(w, l, suffix))
+        return;
+    stat_add(w, STAT_REASONS + resolve_refusal(w, l->parts.name, suffix), 1);
+}
+
+static void feed_sample(struct bacowr_worker *w, struct long_line *l,
+                        const struct statsd_sample *sample)
+{
+    struct slice suffix = sample->suffix;
+    const struct route *r = l->route;
+    double v;
+
+    stat_add(w, STAT_SAMPLES, 1);
+    if (!read_value(suffix, sample->value, &v)) {
+        refuse_value(w, l, suffix);
+        return;
+    }
+    if (r == NULL || suffix.p != l->suffix.p || suffix.len != l->suffix.len)
+        r = sample_route(w, l, suffix, v);
+    if (r == NULL)
+        return;
+    if (r->flags & ROUTE_TAGGED)
+        stat_add(w, STAT_TAGGED, 1);
+    apply(w, r, sample->value, v);
+}
+
+static void feed_line(struct bacowr_worker *w, struct slice line)
+{
+    struct route room;
+    struct long_line l = {.room = &room, .work_left = LINE_WORK_MAX};
+    struct statsd_sample sample;
+    enum statsd_reason reason = statsd_split(line, &w->b->config.statsd, &l.parts);
+
+    stat_add(w, STAT_TAG_ERRORS, l.parts.n_tag_errors);
+    if (reason == STATSD_E_EVENT) {
+        stat_add(w, STAT_DOGSTATSD_EVENTS, 1);
+    } else if (reason == STATSD_E_CHECK) {
+        stat_add(w, STAT_DOGSTATSD_CHECKS, 1);
+    } else if (reason != STATSD_OK) {
+        stat_add(w, STAT_REASONS + reason, 1);
+    } else {
+        while (statsd_next_sample(&l.parts, &sample))
+            feed_sample(w, &l, &sample);
+    }
+}
+
+/* ---- the short way ---- */
+
+/* Apply each of several packed values; false, and nothing done, when one is not a number. */
+static bool apply_packed(struct bacowr_worker *w, struct group *g, const struct item *item)
+{
+    struct slice rest = item->scan.values;
+    struct slice values[GROUP];
+    double numbers[GROUP];
+    unsigned n = 0;
+
+    for (bool more = true; more; n++) {
+        size_t len = slice_find(rest, ':');
+
+        if (n == GROUP)
+            return false;
+        values[n] = slice_of(rest.p, len);
+        if (num_parse(values[n], &numbers[n]) != 0)
+            return false;
+        more = len < rest.len;
+        rest = slice_from(rest, more ? len + 1 : len);
+    }
+    for (unsigned i = 0; i < n; i++)
+        apply(w, item->route, values[i], numbers[i]);
+    g->n_samples += n;
+    g->n_tagged += item->route->flags & ROUTE_TAGGED ? n : 0;
+    return true;
+}
+
+static void apply_item(struct bacowr_worker *w, struct group *g, struct item *item)
+{
+    const struct route *r = item->route;
+
+    if (r == NULL || !route_holds(w, r)) {
+        feed_line(w, item->line);
+        return;
+    }
+    if (item->scan.packed && !apply_packed(w, g, item)) {
+        feed_line(w, item->line);
+        return;
+    }
+    g->n_hits++;
+    if (r->flags & ROUTE_RARE)
+        stat_add(w, STAT_TAG_ERRORS, r->n_name_tag_errors);
+    if (item->scan.packed)
+        return;
+    g->n_samples++;
+    g->n_tagged += r->flags & ROUTE_TAGGED ? 1 : 0;
+    apply(w, r, item->scan.values, item->value);
+}
+
+static void run_group(struct bacowr_worker *w, struct group *g)
+{
+    for (unsigned i = 0; i < g->n; i++) {
+        struct item *item = &g->items[i];
+
+        item->route = route_find(w->routes, item->hash, item->scan.name, item->scan.suffix);
+        if (item->route != NULL && item->route->cell != NULL)
+            __builtin_prefetch(item->route->cell, 1);
+    }
+    for (unsigned i = 0; i < g->n; i++)
+        apply_item(w, g, &g->items[i]);
+    g->n = 0;
+    route_flush(w->routes);
+}
+
+/* Take @line into the group; false when it has to take the long way. */
+static bool gather(struct bacowr_worker *w, struct group *g, struct slice line)
+{
+    struct item *item = &g->items[g->n];
+
+    if (!statsd_scan(line, &w->b->config.statsd, &item->scan) || item->scan.extras)
+        return false;
+    item->is_set = is_set_type(item->scan.suffix);
+    item->value = 0;
+    if (!item->is_set && !item->scan.packed && num_parse(item->scan.values, &item->value) != 0)
+        return false;
+    item->line = line;
+    item->hash = route_hash(w->routes, item->scan.name, item->scan.suffix);
+    route_prefetch(w->routes, item->hash);
+    g->n++;
+    return true;
+}
+
+static void feed_text(struct bacowr_worker *w, struct group *g, struct slice text, bool stream)
+{
+    struct statsd_cursor cursor = statsd_cursor(text, stream);
+    struct slice line;
+    uint64_t n_lines = 0;
+
+    while (statsd_next_line(&cursor, &line)) {
+        n_lines++;
+        if (line.len == 0)
+            continue;
+        if (g->n == GROUP)
+            run_group(w, g);
+        if (gather(w, g, line))
+            continue;
+        run_group(w, g);
+        feed_line(w, line);
+    }
+    stat_add(w, STAT_LINES, n_lines);
+}
+
+/* A cut datagram: its last piece is no line. True when something was left out. */
+static struct slice whole_lines(struct bacowr_worker *w, const struct bacowr_datagram *d)
+{
+    const char *lf = d->len > 0 ? memrchr(d->p, '\n', d->len) : NULL;
+
+    stat_add(w, STAT_TRUNCATED_LINES, 1);
+    return slice_of(d->p, lf != NULL ? (size_t)(lf + 1 - d->p) : 0);
+}
+
+static void batch_begin(struct bacowr_worker *w, int64_t now_ms)
+{
+    reclaim_enter(&w->b->reclaim, w->i);
+    /* Acquire pairs with the publication in engine.c: the mapping is whole. */
+    w->rules = atomic_load_explicit(&w->b->rules, memory_order_acquire);
+    w->time = (struct cell_time){now_ms, (uint32_t)(now_ms / CELL_TICK_MS)};
+}
+
+static void batch_end(struct bacowr_worker *w)
+{
+    if (w->aged_tick != w->time.tick) {
+        struct route_stats stats;
+
+        w->aged_tick = w->time.tick;
+        routes_age(w->routes);
+        stats = route_stats(w->routes);
+        relaxed_store(&w->stats[STAT_ROUTES], stats.n);
+        relaxed_store(&w->stats[STAT_ROUTE_BYTES], stats.n_bytes);
+        relaxed_store(&w->stats[STAT_ROUTE_EVICTED], stats.n_evicted);
+    }
+    route_flush(w->routes);
+    reclaim_leave(&w->b->reclaim, w->i);
+}
+
+void bacowr_feed(struct bacowr_worker *w, const struct bacowr_datagram *batch, unsigned n,
+                 int64_t now_ms)
+{
+    struct group g;
+
+    g.n = 0;
+    g.n_samples = g.n_tagged = g.n_hits = 0;
+    batch_begin(w, now_ms);
+    for (unsigned i = 0; i < n; i++) {
+        const struct bacowr_datagram *d = &batch[i];
+
+        if (d->truncated)
+            feed_text(w, &g, whole_lines(w, d), true);
+        else
+            feed_text(w, &g, slice_of(d->p, d->len), d->stream);
+    }
+    run_group(w, &g);
+    stat_add(w, STAT_DATAGRAMS, n);
+    stat_add(w, STAT_SAMPLES, g.n_samples);
+    stat_add(w, STAT_TAGGED, g.n_tagged);
+    stat_add(w, STAT_ROUTE_HITS, g.n_hits);
+    batch_end(w);
+}

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Resolve: from an identity to its series, the long way
+ *
+ *      (name, suffix) --statsd_identify--> type, rate, tags
+ *                     --mapping_match----> rule, name and labels filled
+ *                     --labels-----------> one sorted, escaped text: the series' identity
+ *                     --series_find------> no lock; or series_acquire: a birth
+ *                     --route------------> remembered, so that none of this is done again
+ *
+ * Labels: what the client sent comes first; a rule's labels replace them (or, with honor_labels, give
+ * way). Names that belong to the format are kept for it: `le` on a histogram, `quantile` on a summary
+ * and whatever begins with `__` get the prefix `exported_`, as Prometheus itself does in such a case;
+ * that is counted, and nothing is lost.
+ *
+ * Laws: what is refused gets a route too, so a flood of bad lines is as cheap as one of good ones. A
+ * refusal that time can heal (a clash, a limit) notes how many series had been removed when it was
+ * decided, and is decided anew when that has changed.
+ */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/name.h"
+#include "expo/encoder.h"
+
+#define NS_PER_TICK  (INT64_C(1000000) * CELL_TICK_MS)
+#define EXPORTED     "exported_"
+
+#define DEFAULT_HELP "Metric generated from StatsD samples by bacowr-statsd."
+
+/* A set's window moves in this many steps. */
+#define SET_SLOTS    6u
+
+static const enum mapping_kind kinds[STATSD_N_TYPES] = {
+    [STATSD_TYPE_COUNTER] = MAPPING_COUNTER,       [STATSD_TYPE_GAUGE] = MAPPING_GAUGE,
+    [STATSD_TYPE_TIMER] = MAPPING_OBSERVER,        [STATSD_TYPE_HISTOGRAM] = MAPPING_OBSERVER,
+    [STATSD_TYPE_DISTRIBUTION] = MAPPING_OBSERVER, [STATSD_TYPE_SET] = MAPPING_SET,
+};
+
+enum mapping_kind kind_of(enum statsd_type type)
+{
+    return kinds[type];
+}
+
+int resolver_init(struct resolver *r)
+{
+    *r = (struct resolver){0};
+    return mapping_scratch_new(&r->mapping_scratch);
+}
+
+void resolver_release(struct resolver *r)
+{
+    mapping_scratch_free(r->mapping_scratch);
+    buf_release(&r->scratch);
+    buf_release(&r->keys);
+    buf_release(&r->name);
+    buf_release(&r->labels);
+    buf_release(&r->names);
+    buf_release(&r->points);
+    free(r->pairs);
+    *r = (struct resolver){0};
+}
+
+/* ---- labels ---- */
+
+static int pairs_reserve(struct resolver *r, unsigned n)
+{
+    struct label_pair *pairs;
+
+    if (n <= r->cap_pairs)
+        return 0;
+    pairs = realloc(r->pairs, n * sizeof *pairs);
+    if (pairs == NULL)
+        return -ENOMEM;
+    r->pairs = pairs;
+    r->cap_pairs = n;
+    return 0;
+}
+
+static bool is_reserved_label(struct slice key, enum metric_type type)
+{
+    return slice_starts(key, SLICE_LIT("__")) ||
+           (type == METRIC_HISTOGRAM && slice_eq(key, SLICE_LIT("le"))) ||
+           (type == METRIC_SUMMARY && slice_eq(key, SLICE_LIT("quantile")));
+}
+
+/* The key, or the one it is renamed to; room for it was reserved in r->keys. */
+static struct slice label_key(struct resolver *r, struct slice key, enum metric_type type)
+{
+    size_t from = r->keys.len;
+
+    if (!is_reserved_label(key, type))
+        return key;
+    r->n_renamed++;
+    buf_add_str(&r->keys, EXPORTED);
+    buf_add_slice(&r->keys, key);
+    return slice_of(r->keys.p + from, r->keys.len - from);
+}
+
+/* Insert in order of keys; a pair with this key is replaced, or kept when @keep. */
+static void pairs_put(struct resolver *r, struct slice key, struct slice value, bool keep)
+{
+    unsigned i = r->n_pairs;
+
+    while (i > 0 && slice_cmp(r->pairs[i - 1].key, key) > 0)
+        i--;
+    if (i > 0 && slice_eq(r->pairs[i - 1].key, key)) {
+        if (!keep)
+            r->pairs[i - 1].value = value;
+        return;
+    }
+    for (unsigned j = r->n_pairs; j > i; j--)
+        r->pairs[j] = r->pairs[j - 1];
+    r->pairs[i] = (struct label_pair){key, value};
+    r->n_pairs++;
+}
+
+/* Renamed keys must not move while pairs point to them. */
+static int keys_reserve(struct resolver *r, const struct mapping_rule *rule)
+{
+    size_t len = 0;
+
+    for (unsigned i = 0; i < r->identity.n_labels; i++)
+        len += r->identity.labels[i].key.len + sizeof EXPORTED;
+    for (size_t i = 0; rule != NULL && i < rule->n_labels; i++)
+        len += strlen(rule->labels[i].key) + sizeof EXPORTED;
+    buf_clear(&r->keys);
+    return buf_reserve(&r->keys, len);
+}
+
+static int gather_labels(struct resolver *r, const struct resolution *res)
+{
+    const struct statsd_identity *id = &r->identity;
+    const struct mapping_rule *rule = res->match.rule;
+    size_t n_rule = rule != NULL ? rule->n_labels : 0;
+
+    r->n_pairs = 0;
+    r->n_renamed = 0;
+    if (pairs_reserve(r, id->n_labels + (unsigned)n_rule) != 0 || keys_reserve(r, rule) != 0)
+        return -ENOMEM;
+    for (unsigned i = 0; i < id->n_labels; i++)
+        pairs_put(r, label_key(r, id->labels[i].key, res->type), id->labels[i].value, false);
+    for (size_t i = 0; i < n_rule; i++)
+        pairs_put(r, label_key(r, slice_str(rule->labels[i].key), res->type),
+                  res->match.label_values[i], rule->honor_labels);
+    return 0;
+}
+
+/* The text that is both the page's and the series' identity. */
+static int render_labels(struct resolver *r, struct resolution *res)
+{
+    buf_clear(&r->labels);
+    buf_clear(&r->names);
+    for (unsigned i = 0; i < r->n_pairs; i++) {
+        if (i > 0)
+            buf_add_byte(&r->labels, ',');
+        buf_add_slice(&r->labels, r->pairs[i].key);
+        buf_add_str(&r->labels, "=\"");
+        text_escape_label(&r->labels, r->pairs[i].value);
+        buf_add_byte(&r->labels, '"');
+        buf_add_slice(&r->names, r->pairs[i].key);
+        buf_add_byte(&r->names, ',');
+    }
+    res->labels = buf_slice(&r->labels);
+    res->label_names = buf_slice(&r->names);
+    return r->labels.failed || r->names.failed ? -ENOMEM : 0;
+}
+
+static int render_name(struct resolver *r, struct slice raw, struct resolution *res)
+{
+    buf_clear(&r->name);
+    if (buf_reserve(&r->name, NAME_ESCAPED_MAX(raw.len)) != 0)
+        return -ENOMEM;
+    r->name.len = name_escape(r->name.p, raw);
+    res->name = buf_slice(&r->name);
+    return 0;
+}
+
+/* ---- identity to resolution ---- */
+
+static int identify(struct resolver *r, const struct statsd_options *options, struct slice name,
+                    struct slice suffix)
+{
+    buf_clear(&r->scratch);
+    if (buf_reserve(&r->scratch, STATSD_SCRATCH_SIZE(name.len, suffix.len)) != 0)
+        return -ENOMEM;
+    statsd_identify(name, suffix, options, r->scratch.p, &r->identity);
+    return 0;
+}
+
+static const struct {
+    enum metric_type type;
+    enum op op;
+} by_kind[MAPPING_N_KINDS] = {
+    [MAPPING_COUNTER] = {METRIC_COUNTER, OP_COUNT},
+    [MAPPING_GAUGE] = {METRIC_GAUGE, OP_GAUGE},
+    [MAPPING_OBSERVER] = {METRIC_SUMMARY, OP_SKETCH},
+    [MAPPING_SET] = {METRIC_SET, OP_SET},
+};
+
+/* The settings of what was matched, the defaults' where no rule took it. */
+static void take_settings(const struct mapping *mapping, struct resolution *res)
+{
+    const struct mapping_defaults *defaults = mapping_defaults(mapping);
+    const struct mapping_rule *rule = res->match.rule;
+
+    res->observer = rule != NULL ? &rule->observer : &defaults->observer;
+    res->set_window_ns = rule != NULL ? rule->set_window_ns : defaults->set_window_ns;
+    res->ttl_ns = rule != NULL ? rule->ttl_ns : defaults->ttl_ns;
+    res->help =
+        rule != NULL && rule->help != NULL ? slice_str(rule->help) : SLICE_LIT(DEFAULT_HELP);
+    res->type = by_kind[res->kind].type;
+    res->op = by_kind[res->kind].op;
+    if (res->kind == MAPPING_OBSERVER && res->observer->type == MAPPING_HISTOGRAM) {
+        res->type = METRIC_HISTOGRAM;
+        res->op = OP_BUCKETS;
+    }
+}
+
+int resolve(struct resolver *r, const struct mapping *mapping, const struct statsd_options *options,
+            struct slice name, struct slice suffix, struct resolution *out)
+{
+    const struct statsd_identity *id = &r->identity;
+
+    *out = (struct resolution){.op = OP_REFUSE};
+    r->n_renamed = 0;
+    if (identify(r, options, name, suffix) != 0)
+        return -ENOMEM;
+    if (id->reason != STATSD_OK && id->reason != STATSD_E_NAME)
+        return 0;
+    out->kind = kind_of(id->type);
+    if (mapping_match(mapping, out->kind, id->name, r->mapping_scratch, &out->match) != 0)
+        return -ENOMEM;
+    take_settings(mapping, out);
+    if (out->match.rule != NULL && out->match.rule->action == MAPPING_DROP) {
+        out->op = OP_DROP;
+        return 0;
+    }
+    if (render_name(r, out->match.rule != NULL ? out->match.name : id->name, out) != 0)
+        return -ENOMEM;
+    if (out->name.len == 0) {
+        out->op = OP_EMPTY_NAME;
+        return 0;
+    }
+    if (gather_labels(r, out) != 0)
+        return -ENOMEM;
+    return render_labels(r, out);
+}
+
+/* ---- resolution to series ---- */
+
+static uint32_t ttl_ticks(int64_t ttl_ns)
+{
+    int64_t ticks = ttl_ns / NS_PER_TICK;
+
+    if (ttl_ns == 0)
+        return 0;
+    if (ttl_ns < NS_PER_TICK)
+        return 1;
+    return ticks < INT32_MAX / 2 ? (uint32_t)ticks : INT32_MAX / 2;
+}
+
+/* The shape's settings; the quantiles are copied to r->points. */
+static int shape_settings(struct resolver *r, const struct resolution *res, struct shape_spec *spec)
+{
+    const struct mapping_observer_options *o = res->observer;
+
+    *spec = (struct shape_spec){.type = res->type};
+    if (res->type == METRIC_HISTOGRAM) {
+        spec->n_bounds = (unsigned)o->n_buckets;
+        spec->bounds = o->buckets;
+    } else if (res->type == METRIC_SUMMARY) {
+        buf_clear(&r->points);
+        for (size_t i = 0; i < o->n_quantiles; i++)
+            buf_add(&r->points, &o->quantiles[i].quantile, sizeof(double));
+        if (r->points.failed)
+            return -ENOMEM;
+        spec->n_quantiles = (unsigned)o->n_quantiles;
+        spec->quantiles = (const double *)(const void *)r->points.p;
+        spec->window_ms = o->max_age_ns / 1000000;
+        spec->n_slots = o->age_buckets < 1 ? 1 : o->age_buckets > 10 ? 10 : o->age_buckets;
+    } else if (res->type == METRIC_SET) {
+        spec->window_ms = res->set_window_ns / 1000000;
+        spec->n_slots = SET_SLOTS;
+    }
+    return 0;
+}
+
+static int series_of(struct bacowr_worker *w, const struct resolution *res, struct series_ref *ref)
+{
+    struct registry *reg = &w->b->registry;
+    struct series_key key = series_key(reg, res->name, res->labels);
+    int rc = series_find(reg, &key, res->type, ttl_ticks(res->ttl_ns), w->i, ref);
+    struct shape_spec spec;
+
+    if (rc != SERIES_E_ABSENT)
+        return rc;
+    if (shape_settings(&w->resolver, res, &spec) != 0)
+        return -ENOMEM;
+    return series_acquire(reg,
+                          &(struct series_birth){
+                              .key = key,
+                              .label_names = res->label_names,
+                              .help = res->help,
+                              .spec = &spec,
+                              .ttl_ticks = ttl_ticks(res->ttl_ns),
+                              .tick = w->time.tick,
+                              .worker = w->i,
+                          },
+                          ref);
+}
+
+/* ---- conflicts ---- */
+
+/* Too many names in conflict: the rest share one series. */
+static bool conflicts_are_many(const struct registry *reg)
+{
+    return relaxed_load(&reg->n_internal) >= OWN_CONFLICTS_MAX;
+}
+
+/* The counter of refusals of this name and kind; no cell when there is no memory. */
+static void conflict_counter(struct bacowr_worker *w, const struct resolution *res,
+                             struct series_ref *ref)
+{
+    struct registry *reg = &w->b->registry;
+    struct shape_spec spec = {.type = METRIC_COUNTER};
+    struct slice name = conflicts_are_many(reg) ? SLICE_LIT("_other") : res->name;
+    struct series_birth birth = {
+        .label_names = SLICE_LIT("metric_name,type,"),
+        .help = SLICE_LIT(OWN_CONFLICTS_HELP),
+        .spec = &spec,
+        .tick = w->time.tick,
+        .worker = w->i,
+        .internal = true,
+    };
+    struct buf *labels = &w->resolver.names;
+
+    *ref = (struct series_ref){0};
+    buf_clear(labels);
+    buf_addf(labels, "metric_name=\"%.*s\",type=\"%s\"", (int)name.len, name.p,
+             mapping_kind_name(res->kind));
+    if (labels->failed)
+        return;
+    birth.key = series_key(reg, SLICE_LIT(OWN_CONFLICTS), buf_slice(labels));
+    (void)series_acquire(reg, &birth, ref);
+}
+
+/* ---- the route ---- */
+
+static uint16_t clamp16(unsigned n)
+{
+    return n < UINT16_MAX ? (uint16_t)n : UINT16_MAX;
+}
+
+static void route_from_identity(struct route *r, const struct statsd_identity *id,
+                                const struct resolution *res, unsigned n_name_tag_errors)
+{
+    bool is_timer = id->type == STATSD_TYPE_TIMER;
+    const struct mapping_rule *rule = res->match.rule;
+    bool known = id->reason == STATSD_OK || id->reason == STATSD_E_NAME;
+
+    *r = (struct route){
+        .op = (uint8_t)res->op,
+        .kind = (uint8_t)res->kind,
+        .reason = (uint8_t)id->reason,
+        .divisor = is_timer ? 1000 : id->divisor,
+        .scale = rule != NULL && rule->has_scale ? rule->scale : 1,
+        .weight = known && res->kind == MAPPING_OBSERVER ? id->repeat : 1,
+        .n_name_tag_errors = clamp16(n_name_tag_errors),
+        .n_tag_errors = clamp16(id->n_tag_errors),
+        .n_rate_errors = clamp16(id->n_rate_errors),
+    };
+    if (id->n_labels > 0 && (known || id->reason == STATSD_E_TYPE))
+        r->flags |= ROUTE_TAGGED;
+    if (rule != NULL)
+        r->flags |= ROUTE_MAPPED;
+    if (id->reason_precedes_value)
+        r->flags |= ROUTE_PRECEDES_VALUE;
+    if (r->n_name_tag_errors + r->n_tag_errors + r->n_rate_errors > 0)
+        r->flags |= ROUTE_RARE;
+}
+
+/* Ask the registry for the series of a route that is to have one. 0 or -ENOMEM. */
+static int route_to_series(struct bacowr_worker *w, const struct resolution *res, struct route *r)
+{
+    struct series_ref ref;
+    int rc;
+
+    r->n_removals = relaxed_load(&w->b->registry.n_removals);
+    rc = series_of(w, res, &ref);
+    if (rc < 0)
+        return rc;
+    if (rc == SERIES_E_LIMIT) {
+        r->op = OP_LIMIT;
+        return 0;
+    }
+    if (rc != 0) {
+        r->op = OP_CONFLICT;
+        conflict_counter(w, res, &ref);
+    }
+    r->cell = ref.cell;
+    r->shape = ref.shape;
+    r->birth = ref.birth;
+    return 0;
+}
+
+enum statsd_reason resolve_refusal(struct bacowr_worker *w, struct slice name, struct slice suffix)
+{
+    const struct statsd_identity *id = &w->resolver.identity;
+
+    if (identify(&w->resolver, &w->b->config.statsd, name, suffix) == 0 &&
+        id->reason_precedes_value)
+        return id->reason;
+    return STATSD_E_VALUE;
+}
+
+/* Is this the value of a sample that its series would take? */
+static bool wants_series(const struct route *r, double v)
+{
+    switch ((enum op)r->op) {
+    case OP_COUNT:
+        v = v / r->divisor * r->scale;
+        return isfinite(v) && v >= 0;
+    case OP_BUCKETS:
+    case OP_SKETCH:
+        return r->weight > 0;
+    case OP_GAUGE:
+    case OP_SET:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool has_series_op(const struct route *r)
+{
+    return r->op <= OP_SET;
+}
+
+struct route *resolve_route(struct bacowr_worker *w, const struct route_request *q,
+                            struct route *room)
+{
+    struct resolver *r = &w->resolver;
+    struct resolution res;
+    struct route *kept;
+
+    if (resolve(r, w->rules->mapping, &w->b->config.statsd, q->name, q->suffix, &res) != 0) {
+        stat_add(w, STAT_NO_MEMORY, 1);
+        return NULL;
+    }
+    route_from_identity(room, &r->identity, &res, q->n_name_tag_errors);
+    room->gen = w->rules->gen;
+    stat_add(w, STAT_RENAMED_LABELS, r->n_renamed);
+    stat_add(w, STAT_REGEX_LIMIT, res.match.limit_hit);
+    if (has_series_op(room)) {
+        if (!wants_series(room, q->value))
+            return room;
+        if (route_to_series(w, &res, room) != 0) {
+            stat_add(w, STAT_NO_MEMORY, 1);
+            return NULL;
+        }
+    }
+    kept = route_put(w->routes, q->hash, q->name, q->suffix, room);
+    return kept != NULL ? kept : room;
+}

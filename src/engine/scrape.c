@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scrape: the page, slice by slice
+ *
+ * A scrape notes what it will show at its start: the families in name order, and the order number of
+ * the newest series. Then it produces the page in slices, while workers go on writing, series are
+ * born and others expire. What is born later is not shown; what expires in between may be missing.
+ * Between slices it holds no pointer to a series, only to families, which its pin keeps from being
+ * freed; and its place in a family's list is checked against the list's compactions.
+ *
+ *      own families      statsd_exporter_lines_total ...   \  merged by name, so the page is in
+ *      the registry's    api_requests_total ...            /  order as a whole
+ *
+ * Laws: the control thread only; no lock; the workers' words are read, never written. Two slices of
+ * one scrape may be far apart in time: each value is right when it is read.
+ */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "expo/encoder.h"
+
+struct bacowr_scrape {
+    struct bacowr *b;
+    const struct encoder *encoder;
+    struct reclaim_pin pin;
+    int64_t now_ms;
+    struct own_families *own;
+    unsigned own_at;
+    uint64_t newest; /* series born later are not shown */
+    size_t n_families;
+    size_t family_at;
+
+    /* The place in the family under way. */
+    bool begun;             /* its head was written */
+    uint32_t place;         /* next entry of the list */
+    uint64_t n_compactions; /* of the list, when `place` was right */
+    uint64_t last_order;    /* of the series shown last */
+    bool ended;
+    struct family *families[]; /* pinned */
+};
+
+const struct bacowr_format *bacowr_format_for(struct slice accept)
+{
+    return (const struct bacowr_format *)accept_choose(accept);
+}
+
+const char *bacowr_content_type(const struct bacowr_format *format)
+{
+    return ((const struct encoder *)format)->content_type;
+}
+
+int bacowr_scrape_new(struct bacowr_scrape **out, struct bacowr *b,
+                      const struct bacowr_format *format, const struct bacowr_own_family *own,
+                      unsigned n_own, int64_t now_ms)
+{
+    struct registry *reg = &b->registry;
+    struct bacowr_scrape *s;
+
+    if (registry_sort(reg) != 0)
+        return -ENOMEM;
+    s = calloc(1, sizeof *s + reg->n_sorted * sizeof s->families[0]);
+    if (s == NULL)
+        return -ENOMEM;
+    s->b = b;
+    s->encoder = (const struct encoder *)format;
+    s->now_ms = now_ms;
+    s->newest = relaxed_load(&reg->n_births);
+    s->n_families = reg->n_sorted;
+    if (reg->n_sorted > 0)
+        memcpy(s->families, reg->sorted, reg->n_sorted * sizeof s->families[0]);
+    if (own_new(&s->own, b, own, n_own) != 0) {
+        free(s);
+        return -ENOMEM;
+    }
+    reclaim_pin(&b->reclaim, &s->pin);
+    *out = s;
+    return 0;
+}
+
+void bacowr_scrape_free(struct bacowr_scrape *s)
+{
+    if (s == NULL)
+        return;
+    reclaim_unpin(&s->b->reclaim, &s->pin);
+    own_free(s->own);
+    free(s);
+}
+
+/* ---- own families ---- */
+
+static void own_family(struct bacowr_scrape *s, struct buf *out)
+{
+    const struct bacowr_own_family *own = own_at(s->own, s->own_at++);
+    struct snapshot_family f = {
+        .name = slice_str(own->name),
+        .help = slice_str(own->help),
+        .type = own->type == BACOWR_METRIC_COUNTER ? SNAPSHOT_COUNTER : SNAPSHOT_GAUGE,
+    };
+
+    s->encoder->family_begin(out, &f);
+    for (unsigned i = 0; i < own->n_samples; i++) {
+        const char *labels = own->samples[i].labels;
+
+        s->encoder->series(out, &f,
+                           &(struct snapshot_series){
+                               .labels = slice_str(labels != NULL ? labels : ""),
+                               .value = own->samples[i].value,
+                           });
+    }
+    s->encoder->family_end(out, &f);
+}
+
+/* ---- the registry's families ---- */
+
+static struct snapshot_family family_view(const struct family *f)
+{
+    return (struct snapshot_family){f->name, f->help, metric_snapshot_type(f->type)};
+}
+
+static int series_show(struct bacowr_scrape *s, const struct family *f, const struct series *series,
+                       struct buf *out)
+{
+    struct snapshot_family view = family_view(f);
+    struct snapshot_series shown = {.labels = series_labels(series)};
+    struct cell *cells[BACOWR_MAX_WORKERS];
+
+    for (unsigned i = 0; i < series->n_cells; i++)
+        /* Acquire pairs with the cell's birth: what it holds is initialised. */
+        cells[i] = atomic_load_explicit(&series->cells[i], memory_order_acquire);
+    if (cell_read(cells, series->n_cells, series->vector->shape, s->now_ms, &s->b->reader,
+                  &shown) != 0)
+        return -ENOMEM;
+    if (!s->begun)
+        s->encoder->family_begin(out, &view);
+    s->begun = true;
+    s->encoder->series(out, &view, &shown);
+    return 0;
+}
+
+/* The next series of the family, or NULL. Entries do not move but by a compaction. */
+static const struct series *series_next(struct bacowr_scrape *s, struct family *f)
+{
+    /* Acquire pairs with the list's publication and with the count's. */
+    const struct series_list *list = atomic_load_explicit(&f->list, memory_order_acquire);
+    uint32_t n = list != NULL ? atomic_load_explicit(&list->n, memory_order_acquire) : 0;
+
+    if (s->n_compactions != f->n_compactions) {
+        s->n_compactions = f->n_compactions;
+        s->place = 0;
+    }
+    while (s->place < n) {
+        const struct series *series =
+            atomic_load_explicit(&list->entries[s->place++], memory_order_acquire);
+
+        if (series == NULL || series->order <= s->last_order)
+            continue;
+        s->last_order = series->order;
+        return series->order <= s->newest ? series : NULL;
+    }
+    return NULL;
+}
+
+/* Some series of the family under way; moves on to the next family at its end. */
+static int family_slice(struct bacowr_scrape *s, struct buf *out, size_t until)
+{
+    struct family *f = s->families[s->family_at];
+    const struct series *series;
+
+    while (out->len < until) {
+        series = series_next(s, f);
+        if (series == NULL) {
+            struct snapshot_family view = family_view(f);
+
+            if (s->begun)
+                s->encoder->family_end(out, &view);
+            s->family_at++;
+            s->begun = false;
+            s->place = 0;
+            s->last_order = 0;
+            s->n_compactions = 0;
+            return 0;
+        }
+        if (series_show(s, f, series, out) != 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+/* Is the next family one of our own? */
+static bool own_is_next(const struct bacowr_scrape *s)
+{
+    if (s->own_at == own_n(s->own))
+        return false;
+    if (s->family_at == s->n_families)
+        return true;
+    return !s->begun && slice_cmp(slice_str(own_at(s->own, s->own_at)->name),
+                                  s->families[s->family_at]->name) < 0;
+}
+
+int bacowr_scrape_next(struct bacowr_scrape *s, struct buf *out, unsigned want)
+{
+    size_t until = out->len + (want > 0 ? want : 1);
+
+    while (out->len < until && !s->ended) {
+        if (own_is_next(s)) {
+            own_family(s, out);
+        } else if (s->family_at < s->n_families) {
+            if (family_slice(s, out, until) != 0)
+                return -ENOMEM;
+        } else {
+            s->encoder->end(out);
+            s->ended = true;
+        }
+        if (out->failed)
+            return -ENOMEM;
+    }
+    return s->ended ? 0 : 1;
+}
