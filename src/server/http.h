@@ -7,7 +7,7 @@
  *
  * Contract: everything is bounded: connections, bytes of a request, bytes waiting to be sent, time
  * for a request to arrive and for a response to make progress. A slow or hostile client costs its
- * own connection and nothing else.
+ * own connection and nothing else. The process ignores SIGPIPE.
  */
 #ifndef SERVER_HTTP_H
 #define SERVER_HTTP_H
@@ -23,16 +23,24 @@
 
 struct http;
 
+/* A page is out this long after its beginning, or its connection is reset. */
+#define HTTP_SCRAPE_MAX_MS 10000
+
 struct http_config {
     const char *telemetry_path; /* borrowed; "/": there is no landing page */
     bool enable_lifecycle;      /* POST or PUT /-/reload and /-/quit exist */
     unsigned max_connections;
-    int64_t timeout_ms;
-    const char *version;        /* for the landing page; borrowed */
+    int64_t timeout_ms;  /* above 0 */
+    const char *version; /* for the landing page; borrowed */
 
     void *ctx;
-    /* Begin a page; the scrape is freed by http. 0 or -ENOMEM. */
+    /* Begin a page. 0 or -ENOMEM. */
     int (*scrape)(void *ctx, const struct bacowr_format *format, struct bacowr_scrape **out);
+    /*
+     * Give back what scrape() began, finished or not: this frees it, http does not. Once for each.
+     * NULL: http calls bacowr_scrape_free().
+     */
+    void (*scrape_done)(void *ctx, struct bacowr_scrape *s);
     /* 0, or an error whose text was written to @message (not NUL-terminated by promise). */
     int (*reload)(void *ctx, struct buf *message);
     void (*quit)(void *ctx);
@@ -43,15 +51,16 @@ struct http_config {
 struct http_stats {
     uint64_t connections;         /* accepted */
     uint64_t connections_refused; /* at the limit */
+    uint64_t accept_pauses;       /* accept failed: out of descriptors or memory */
     uint64_t connections_open;
-    uint64_t timeouts;
-    uint64_t bad_requests;
+    uint64_t timeouts;     /* requests not whole, answers stuck, pages too slow */
+    uint64_t bad_requests; /* malformed, too large, or cut by the client */
     uint64_t scrapes_in_flight;
-    uint64_t scrapes_by_code[3];  /* 200, 500, 503 */
-    uint64_t scrape_bytes;        /* sent, after compression */
-    double scrape_seconds;        /* summed, from request to last byte produced */
+    uint64_t scrapes_by_code[3]; /* 200, 500, 503 */
+    uint64_t scrape_bytes;       /* sent, after compression */
+    double scrape_seconds;       /* summed, from request to last byte produced */
     double last_scrape_seconds;
-    uint64_t last_scrape_bytes;   /* before compression */
+    uint64_t last_scrape_bytes; /* before compression */
 };
 
 /* 0, -ENOMEM. The loop is borrowed and outlives @out. */

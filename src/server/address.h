@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Addresses: host:port as an operator writes it, to what can be bound
+ *
+ * Contract: names are resolved once, when asked; resolving blocks, so it is done before any loop
+ * runs. Where a name has addresses of both families the first IPv4 one is taken, as
+ * statsd_exporter does.
+ */
+#ifndef SERVER_ADDRESS_H
+#define SERVER_ADDRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+#include "base/slice.h"
+
+/* Room for "[v6%scope]:port" and its NUL. */
+#define ADDRESS_TEXT_MAX 80
+
+struct address {
+    struct sockaddr_storage sa;
+    char text[ADDRESS_TEXT_MAX]; /* as address_format() writes it */
+};
+
+enum address_outcome {
+    ADDRESS_E_NO_PORT = 1, /* there is no colon before a port */
+    ADDRESS_E_BRACKETS,    /* an IPv6 address without its brackets, or brackets that do not pair */
+    ADDRESS_E_PORT,        /* not a decimal number from 0 to 65535 */
+};
+
+/*
+ * Cut "host:port", "[v6]:port" or ":port" (an empty host). 0 or an outcome; @host (borrowed from
+ * @text, without brackets) and @port are written only on 0.
+ */
+int address_split(struct slice text, struct slice *host, uint16_t *port);
+
+/*
+ * Read and resolve @text. An empty host is every address of this machine, IPv6 and IPv4 on one
+ * socket where the system has IPv6. 0; -EINVAL with @e filled: it names the word and the remedy.
+ */
+int address_resolve(struct address *out, const char *text, struct err *e);
+
+/* "127.0.0.1:8125", "[::1]:8125"; always NUL-terminated. */
+void address_format(const struct sockaddr *sa, char out[ADDRESS_TEXT_MAX]);
+
+socklen_t address_len(const struct sockaddr *sa);
+void address_set_port(struct sockaddr *sa, uint16_t port);
+
+/*
+ * Before a bind: let a socket of the IPv6 wildcard take IPv4 too, whatever the system's default
+ * is. 0 or a negative errno.
+ */
+int address_prepare(const struct address *a, int fd);
+
+/* After a bind to port 0: learn the port. 0 or a negative errno. */
+int address_refresh(struct address *a, int fd);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Control: the control thread's state, and what its loop calls
+ *
+ * Private to the server: server.c makes and ends it, start.c fills it step by step, control.c is
+ * what happens in between.
+ */
+#ifndef SERVER_CONTROL_H
+#define SERVER_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/log.h"
+#include "conf/options.h"
+#include "bacowr/aggregator.h"
+#include "server/address.h"
+#include "server/http.h"
+#include "server/ingest.h"
+#include "server/self.h"
+#include "server/tcp.h"
+#include "server/worker.h"
+
+#define SERVER_N_SIGNALS 3
+
+struct addresses {
+    struct address *items; /* owned */
+    size_t n;
+};
+
+struct live_page;
+
+struct server {
+    const struct options *o; /* borrowed */
+    const struct log *log;   /* borrowed */
+
+    uv_loop_t loop;
+    bool has_loop; /* and with it the timer */
+    uv_timer_t tick;
+    uv_signal_t signals[SERVER_N_SIGNALS];
+    size_t n_signals; /* of them initialised */
+
+    struct addresses udp, tcp_addresses, web;
+    struct bacowr *engine;
+    struct worker *workers[BACOWR_MAX_WORKERS];
+    unsigned n_workers;
+    struct ingest **sockets; /* owned array; address by address, worker by worker */
+    unsigned n_sockets;
+    struct tcp *tcp;
+    struct http *http;
+    struct self *self;
+    struct live_page *pages; /* scrapes under way; server/control.c */
+
+    uint64_t reloads, failed_reloads;
+    bool ready;
+};
+
+/* Start everything. 0; or a negative errno, the reason logged: server.c releases what there is. */
+int server_start(struct server *s);
+
+/* ---- what the loop calls: the timer, signals, HTTP ---- */
+
+void control_on_tick(uv_timer_t *tick);
+void control_on_signal(uv_signal_t *handle, int signum);
+
+int control_on_scrape(void *ctx, const struct bacowr_format *format, struct bacowr_scrape **out);
+void control_on_scrape_done(void *ctx, struct bacowr_scrape *scrape);
+int control_on_reload(void *ctx, struct buf *message);
+void control_on_quit(void *ctx);
+bool control_on_ready(void *ctx);
+
+/* ---- the steps that start.c and server.c share with it ---- */
+
+/* Load the mapping file and log what came of it. 0, or a negative errno with @e filled. */
+int control_load_mapping(struct server *s, const char *event, struct err *e);
+
+/* Add up what the kernel dropped. */
+void control_sample(struct server *s);
+
+#endif

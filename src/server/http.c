@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP: listeners, limits, one clock, turns, the end
+ *
+ * Accepting is ours, on a polled descriptor, not libuv's: uv_listen() accepts in a loop until the
+ * backlog is empty, and when the process is out of descriptors and another thread takes the spare
+ * one that libuv keeps, that loop does not end. Here a failed accept means: drop the connection
+ * that was silent the longest, stop polling, come back in a tenth of a second. Those who wait stay
+ * in the kernel's backlog meanwhile.
+ *
+ *      POLLIN --accept, at most 64 a turn--> room?    --> http_conn_open()
+ *                                            no room: the longest silent one makes room, if it was
+ *                                            silent for a second; else 503 and closed, counted
+ *
+ * So connections that are opened and left standing cannot lock out a scraper; those that keep
+ * busy are bounded by their own deadlines.
+ *
+ * Deadlines: connections know theirs; one timer rings at the earliest that anybody announced, looks
+ * at all and is set to the earliest of what is left. With nobody connected nothing ticks.
+ *
+ * Turns: a slice of a page is work that is felt, so one slice is made in a turn of the loop, whoever
+ * asks; between two of them every socket and timer has been looked at. (A write callback is no such
+ * turn: libuv runs up to nine generations of them before it polls again.)
+ *
+ * Laws: a handle's memory is freed in its close callback only; n_handles counts those to come, and
+ *       the last one frees struct http itself.
+ */
+#include "server/http.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/address.h"
+#include "server/http_conn.h"
+
+#define ACCEPTS_PER_TURN 64
+#define RETRY_MS         100
+#define SILENT_MS        1000
+
+struct http_listener {
+    uv_poll_t poll;
+    int fd;            /* owned */
+    struct http *http; /* owner; outlives its listeners */
+};
+
+/* ---- the end ---- */
+
+void http_handle_closed(struct http *h)
+{
+    assert(h->n_handles > 0);
+    if (--h->n_handles > 0)
+        return;
+    assert(!h->conns);
+    free(h->listeners);
+    free(h);
+}
+
+static void on_own_closed(uv_handle_t *handle)
+{
+    http_handle_closed(handle->data);
+}
+
+static void on_listener_closed(uv_handle_t *handle)
+{
+    struct http_listener *l = handle->data;
+    struct http *h = l->http;
+
+    close(l->fd);
+    free(l);
+    http_handle_closed(h);
+}
+
+void http_close(struct http *h)
+{
+    if (!h || h->closing)
+        return;
+    h->closing = true;
+    for (unsigned i = 0; i < h->n_listeners; i++)
+        uv_close((uv_handle_t *)&h->listeners[i]->poll, on_listener_closed);
+    h->n_listeners = 0;
+    while (h->conns)
+        http_conn_end(h->conns, false);
+    uv_close((uv_handle_t *)&h->sweep, on_own_closed);
+    uv_close((uv_handle_t *)&h->retry, on_own_closed);
+    uv_close((uv_handle_t *)&h->turn, on_own_closed);
+}
+
+/* ---- deadlines ---- */
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct http *h = timer->data;
+    int64_t next_ms = INT64_MAX;
+    struct http_conn *next;
+
+    h->sweep_at = INT64_MAX;
+    for (struct http_conn *c = h->conns; c; c = next) {
+        int64_t at_ms;
+
+        next = c->next;
+        at_ms = http_conn_check(c);
+        if (at_ms < next_ms)
+            next_ms = at_ms;
+    }
+    http_watch(h, next_ms);
+}
+
+void http_watch(struct http *h, int64_t at_ms)
+{
+    int64_t now = http_now(h);
+
+    if (h->closing || at_ms >= h->sweep_at)
+        return;
+    h->sweep_at = at_ms;
+    uv_timer_start(&h->sweep, on_sweep, at_ms > now ? (uint64_t)(at_ms - now) : 0, 0);
+}
+
+/* ---- turns ---- */
+
+static void on_turn(uv_idle_t *idle)
+{
+    struct http *h = idle->data;
+    struct http_conn *c = TAILQ_FIRST(&h->waiting);
+    void (*work)(struct http_conn *) = c->work;
+
+    http_turn_drop(c);
+    work(c);
+}
+
+void http_turn_ask(struct http_conn *c, void (*work)(struct http_conn *c))
+{
+    struct http *h = c->http;
+
+    assert(!c->work && !h->closing);
+    c->work = work;
+    TAILQ_INSERT_TAIL(&h->waiting, c, waiting);
+    uv_idle_start(&h->turn, on_turn);
+}
+
+void http_turn_drop(struct http_conn *c)
+{
+    struct http *h = c->http;
+
+    if (!c->work)
+        return;
+    c->work = NULL;
+    TAILQ_REMOVE(&h->waiting, c, waiting);
+    if (TAILQ_EMPTY(&h->waiting))
+        uv_idle_stop(&h->turn);
+}
+
+/* ---- accepting ---- */
+
+static void on_connection(uv_poll_t *poll, int status, int events);
+
+static void listeners_resume(uv_timer_t *timer)
+{
+    struct http *h = timer->data;
+
+    for (unsigned i = 0; i < h->n_listeners; i++)
+        uv_poll_start(&h->listeners[i]->poll, UV_READABLE, on_connection);
+}
+
+static void listeners_pause(struct http *h)
+{
+    h->stats.accept_pauses++;
+    for (unsigned i = 0; i < h->n_listeners; i++)
+        uv_poll_stop(&h->listeners[i]->poll);
+    uv_timer_start(&h->retry, listeners_resume, RETRY_MS, 0);
+}
+
+/* End the connection that has been silent the longest, if that is long. */
+static bool make_room(struct http *h)
+{
+    struct http_conn *oldest = NULL;
+
+    for (struct http_conn *c = h->conns; c; c = c->next) {
+        if (c->state == HTTP_CONN_READING && !request_started(&c->request) &&
+            (!oldest || c->since_ms < oldest->since_ms))
+            oldest = c;
+    }
+    if (!oldest || http_now(h) - oldest->since_ms < SILENT_MS)
+        return false;
+    http_conn_end(oldest, false);
+    return true;
+}
+
+static void turn_away(struct http *h, int fd)
+{
+    static const char text[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                               "Content-Type: text/plain; charset=utf-8\r\n"
+                               "Content-Length: 21\r\n"
+                               "Connection: close\r\n"
+                               "\r\n"
+                               "too many connections\n";
+
+    h->stats.connections_refused++;
+    /* A courtesy: that it fails, or is lost to a reset, changes nothing. */
+    if (send(fd, text, sizeof text - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+        shutdown(fd, SHUT_WR);
+    close(fd);
+}
+
+static void admit(struct http *h, int fd)
+{
+    if (h->stats.connections_open >= h->config.max_connections && !make_room(h)) {
+        turn_away(h, fd);
+        return;
+    }
+    if (http_conn_open(h, fd) < 0)
+        h->stats.connections_refused++;
+    else
+        h->stats.connections++;
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events)
+{
+    struct http_listener *l = poll->data;
+    struct http *h = l->http;
+
+    for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            admit(h, fd);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            make_room(h);
+            listeners_pause(h);
+            return;
+        }
+    }
+}
+
+/* ---- listening ---- */
+
+/* The IPv6 wildcard takes IPv4 too, whatever the system's default is: as statsd_exporter's does. */
+static int open_socket(const struct sockaddr *address)
+{
+    int on = 1;
+    int off = 0;
+    int r;
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        (address->sa_family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0) ||
+        bind(fd, address, address_len(address)) < 0 || listen(fd, SOMAXCONN) < 0) {
+        r = -errno;
+        close(fd);
+        return r;
+    }
+    return fd;
+}
+
+static int listener_new(struct http_listener **out, struct http *h, int fd)
+{
+    struct http_listener *l = calloc(1, sizeof *l);
+    int r = l ? uv_poll_init(h->loop, &l->poll, fd) : -ENOMEM;
+
+    if (r < 0) {
+        free(l);
+        return r;
+    }
+    l->poll.data = l;
+    l->fd = fd;
+    l->http = h;
+    *out = l;
+    return 0;
+}
+
+int http_listen(struct http *h, const struct sockaddr *address)
+{
+    struct http_listener **grown;
+    struct http_listener *l;
+    int r;
+    int fd;
+
+    assert(!h->closing);
+    grown = realloc(h->listeners, (h->n_listeners + 1) * sizeof(struct http_listener *));
+    if (!grown)
+        return -ENOMEM;
+    h->listeners = grown;
+    fd = open_socket(address);
+    if (fd < 0)
+        return fd;
+    r = listener_new(&l, h, fd);
+    if (r < 0) {
+        close(fd);
+        return r;
+    }
+    h->n_handles++;
+    r = uv_poll_start(&l->poll, UV_READABLE, on_connection);
+    if (r < 0) {
+        uv_close((uv_handle_t *)&l->poll, on_listener_closed);
+        return r;
+    }
+    h->listeners[h->n_listeners++] = l;
+    return 0;
+}
+
+int http_port(const struct http *h, unsigned i)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+
+    if (i >= h->n_listeners)
+        return -EINVAL;
+    if (getsockname(h->listeners[i]->fd, (struct sockaddr *)&address, &len) < 0)
+        return -errno;
+    if (address.ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)&address)->sin6_port);
+    return ntohs(((const struct sockaddr_in *)&address)->sin_port);
+}
+
+/* ---- the whole ---- */
+
+int http_new(struct http **out, uv_loop_t *loop, const struct http_config *config)
+{
+    struct http *h = calloc(1, sizeof *h);
+
+    if (!h)
+        return -ENOMEM;
+    assert(config->timeout_ms > 0);
+    h->config = *config;
+    h->loop = loop;
+    h->sweep_at = INT64_MAX;
+    uv_timer_init(loop, &h->sweep);
+    uv_timer_init(loop, &h->retry);
+    uv_idle_init(loop, &h->turn);
+    TAILQ_INIT(&h->waiting);
+    h->sweep.data = h;
+    h->retry.data = h;
+    h->turn.data = h;
+    h->n_handles = 3;
+    *out = h;
+    return 0;
+}
+
+const struct http_stats *http_stats(const struct http *h)
+{
+    return &h->stats;
+}

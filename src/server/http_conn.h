@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP, the inside: what the files of the HTTP server share
+ *
+ *      http.c        listeners, limits, the one clock for all deadlines, the end
+ *      http_conn.c   one connection: bytes to requests, answers to bytes, time
+ *      http_answer.c heads, and bodies that fit in memory
+ *      http_route.c  what is behind a path, and the small pages
+ *      http_page.c   the metrics page, slice by slice
+ *
+ * Contract: all of it runs on the loop's thread. A connection is answered by exactly one call of
+ * http_conn_answer(), or by http_conn_write() and then http_conn_done().
+ */
+#ifndef SERVER_HTTP_CONN_H
+#define SERVER_HTTP_CONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/slice.h"
+#include "server/http.h"
+#include "server/request.h"
+
+#define HTTP_READ_SIZE (16 * 1024)
+
+struct http_listener;
+struct http_page; /* http_page.c */
+
+struct http {
+    struct http_config config;
+    struct http_stats stats;
+    uv_loop_t *loop;                  /* borrowed */
+    struct http_conn *conns;          /* owned; those not ended, newest first */
+    struct http_listener **listeners; /* owned, each */
+    unsigned n_listeners;
+    uv_timer_t sweep;                /* rings when the earliest deadline may have come */
+    int64_t sweep_at;                /* INT64_MAX: it is not set */
+    TAILQ_HEAD(, http_conn) waiting; /* for their turn; each is in conns too */
+    uv_idle_t turn;                  /* goes round with the loop while anybody waits */
+    uv_timer_t retry;                /* rings when accepting may go on */
+    unsigned n_handles; /* of all kinds, not closed yet; the last one's callback frees this */
+    bool closing;
+    char read_buffer[HTTP_READ_SIZE]; /* every connection's, during its read callback */
+};
+
+enum http_conn_state {
+    HTTP_CONN_READING,
+    HTTP_CONN_ANSWERING, /* nothing is read meanwhile */
+    HTTP_CONN_LINGERING, /* all said; what comes in is thrown away until the client has closed */
+    HTTP_CONN_ENDED,     /* waits for its close callback; out of http.conns */
+};
+
+struct http_conn {
+    uv_tcp_t tcp;
+    uv_write_t write; /* at most one at a time */
+    uv_shutdown_t shutdown;
+    struct http *http;       /* owner; outlives its connections */
+    struct http_conn *next;  /* of http.conns */
+    struct http_conn **link; /* what points at this one there */
+
+    enum http_conn_state state;
+    int64_t since_ms; /* reading: of silence, or the first byte; answering: the last progress */
+    int64_t cut_ms;   /* answering ends then, progress or not; INT64_MAX: not for that reason */
+    bool fresh;       /* no request was read yet */
+    bool keep_alive;  /* after this answer */
+    bool quits;       /* after this answer, or its failure, config.quit() is called */
+    size_t n_unread;  /* bytes the client had not acknowledged when last looked at */
+    size_t n_lingered;
+
+    struct request request;
+    struct buf rest; /* read behind the request that is being answered; less than a read's bytes */
+    size_t rest_at;  /* how much of it is used up */
+
+    struct buf head;                      /* status line and headers, or a chunk's size */
+    void (*written)(struct http_conn *c); /* goes on when the write is done */
+    struct http_page *page;               /* owned; NULL: another kind of answer */
+    void (*work)(struct http_conn *c);    /* to be done in its turn; NULL: it does not wait */
+    TAILQ_ENTRY(http_conn) waiting;       /* of http.waiting */
+};
+
+/* ---- http.c ---- */
+
+static inline int64_t http_now(const struct http *h)
+{
+    return (int64_t)uv_now(h->loop);
+}
+
+/* Look at all deadlines at @at_ms, if not before. */
+void http_watch(struct http *h, int64_t at_ms);
+
+/*
+ * Call @work(c) soon: one connection's in each turn of the loop, in the order of asking. The end of
+ * the connection takes it back.
+ */
+void http_turn_ask(struct http_conn *c, void (*work)(struct http_conn *c));
+void http_turn_drop(struct http_conn *c);
+
+/* One handle less: to be called last in each close callback. */
+void http_handle_closed(struct http *h);
+
+/* ---- http_conn.c ---- */
+
+/* Serve @fd, which is taken. 0 or a negative errno. */
+int http_conn_open(struct http *h, int fd);
+
+/* Release all at once; with @reset the client gets RST, so that it knows what it has is cut. */
+void http_conn_end(struct http_conn *c, bool reset);
+
+/* End it if its time has come. When to look again, or INT64_MAX. */
+int64_t http_conn_check(struct http_conn *c);
+
+/*
+ * Write @n (at most 4) buffers, borrowed until the connection ends or @written is called; that is
+ * never from inside this call. If c->head failed or the write does, the connection ends here.
+ */
+void http_conn_write(struct http_conn *c, const uv_buf_t *bufs, unsigned n,
+                     void (*written)(struct http_conn *c));
+
+/* The answer is written: the next request, or the end. */
+void http_conn_done(struct http_conn *c);
+
+/* ---- http_answer.c ---- */
+
+/* An answer that fits in memory. */
+struct http_answer {
+    unsigned status;
+    const char *type;    /* Content-Type; NULL: text/plain */
+    const char *headers; /* further lines, each with its CR LF; may be NULL */
+    struct slice body;   /* copied; not sent to HEAD */
+};
+void http_conn_answer(struct http_conn *c, const struct http_answer *answer);
+
+/* The answer to what went wrong: its body is the status in words. */
+void http_conn_answer_status(struct http_conn *c, unsigned status, const char *headers);
+
+/* Put status line and common headers, without the empty line, into c->head. */
+void http_conn_head(struct http_conn *c, unsigned status, const char *type);
+
+/* ---- http_route.c ---- */
+
+/* Answer c->request, which is whole. */
+void http_route(struct http_conn *c);
+
+/* ---- http_page.c ---- */
+
+/* Answer with the page; all work is done in turns. */
+void http_page_begin(struct http_conn *c);
+
+/* Release and count c->page, whole or not; nothing if there is none. */
+void http_page_end(struct http_conn *c);
+
+#endif

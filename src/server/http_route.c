@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP routes: what is behind a path, and the small pages
+ *
+ * One table, first match serves. The telemetry path stands first: where an operator puts it, it
+ * hides what else is there, and at "/" that is the landing page.
+ *
+ * Methods are statsd_exporter's, since health probes and scripts in the field rely on them: health
+ * and lifecycle paths answer 200 to any method, but say and do something only for those they are
+ * meant for. Only the pages refuse (405): a POST there is somebody's mistake. Two answers are more
+ * honest than the original's: /-/ready is 503 until it is true, and /-/reload tells failure.
+ *
+ * Laws: nothing of a request is ever echoed. An answer is small and made at once; the page that is
+ *       not small has its own file.
+ */
+#include "server/http_conn.h"
+
+#include "base/slice.h"
+
+struct route {
+    const char *path; /* NULL: the telemetry path */
+    bool lifecycle;   /* there only if the operator enabled it */
+    void (*serve)(struct http_conn *c);
+};
+
+static bool is_read(const struct http_conn *c)
+{
+    return c->request.method == REQUEST_METHOD_GET || c->request.method == REQUEST_METHOD_HEAD;
+}
+
+static bool is_command(const struct http_conn *c)
+{
+    return c->request.method == REQUEST_METHOD_POST || c->request.method == REQUEST_METHOD_PUT;
+}
+
+static void answer_text(struct http_conn *c, unsigned status, struct slice text)
+{
+    http_conn_answer(c, &(struct http_answer){.status = status, .body = text});
+}
+
+static void answer_wrong_method(struct http_conn *c)
+{
+    http_conn_answer_status(c, 405, "Allow: GET, HEAD\r\n");
+}
+
+/* ---- the pages ---- */
+
+static void serve_metrics(struct http_conn *c)
+{
+    if (is_read(c))
+        http_page_begin(c);
+    else
+        answer_wrong_method(c);
+}
+
+/* The operator's text in HTML, in an attribute or outside. */
+static void add_escaped(struct buf *out, const char *text)
+{
+    for (; *text; text++) {
+        switch (*text) {
+        case '&':
+            buf_add_str(out, "&amp;");
+            break;
+        case '<':
+            buf_add_str(out, "&lt;");
+            break;
+        case '>':
+            buf_add_str(out, "&gt;");
+            break;
+        case '"':
+            buf_add_str(out, "&quot;");
+            break;
+        default:
+            buf_add_byte(out, *text);
+        }
+    }
+}
+
+static void add_landing(struct buf *out, const struct http_config *config)
+{
+    buf_add_str(out, "<!DOCTYPE html>\n"
+                     "<html lang=\"en\">\n"
+                     "<head><meta charset=\"utf-8\"><title>bacowr-statsd</title></head>\n"
+                     "<body>\n"
+                     "<h1>bacowr-statsd</h1>\n"
+                     "<p>StatsD lines in, Prometheus metrics out. Version ");
+    add_escaped(out, config->version ? config->version : "unknown");
+    buf_add_str(out, ".</p>\n<ul>\n<li><a href=\"");
+    add_escaped(out, config->telemetry_path);
+    buf_add_str(out, "\">Metrics</a></li>\n"
+                     "<li><a href=\"/-/healthy\">Health</a></li>\n"
+                     "<li><a href=\"/-/ready\">Readiness</a></li>\n"
+                     "</ul>\n</body>\n</html>\n");
+}
+
+static void serve_landing(struct http_conn *c)
+{
+    struct buf page = {0};
+
+    if (!is_read(c)) {
+        answer_wrong_method(c);
+        return;
+    }
+    add_landing(&page, &c->http->config);
+    if (page.failed)
+        http_conn_answer_status(c, 503, NULL);
+    else
+        http_conn_answer(c, &(struct http_answer){
+                                .status = 200,
+                                .type = "text/html; charset=utf-8",
+                                .body = buf_slice(&page),
+                            });
+    buf_release(&page);
+}
+
+/* ---- health ---- */
+
+static void serve_healthy(struct http_conn *c)
+{
+    answer_text(c, 200, is_read(c) ? SLICE_LIT("alive\n") : SLICE_LIT(""));
+}
+
+static void serve_ready(struct http_conn *c)
+{
+    const struct http_config *config = &c->http->config;
+
+    if (!config->ready(config->ctx))
+        answer_text(c, 503, is_read(c) ? SLICE_LIT("not ready\n") : SLICE_LIT(""));
+    else
+        answer_text(c, 200, is_read(c) ? SLICE_LIT("ready\n") : SLICE_LIT(""));
+}
+
+/* ---- lifecycle ---- */
+
+static void serve_reload(struct http_conn *c)
+{
+    const struct http_config *config = &c->http->config;
+    struct buf message = {0};
+    int r;
+
+    if (!is_command(c)) {
+        answer_text(c, 200, SLICE_LIT(""));
+        return;
+    }
+    r = config->reload(config->ctx, &message);
+    if (message.len == 0)
+        buf_add_str(&message, r ? "reload failed" : "reloaded");
+    if (message.len && message.p[message.len - 1] != '\n')
+        buf_add_byte(&message, '\n');
+    answer_text(c, r ? 500 : 200, buf_slice(&message));
+    buf_release(&message);
+}
+
+static void serve_quit(struct http_conn *c)
+{
+    if (!is_command(c)) {
+        answer_text(c, 200, SLICE_LIT(""));
+        return;
+    }
+    c->keep_alive = false;
+    c->quits = true;
+    answer_text(c, 200, SLICE_LIT("stopping\n"));
+}
+
+/* ---- the table ---- */
+
+static const struct route routes[] = {
+    {.path = NULL, .serve = serve_metrics},
+    {.path = "/", .serve = serve_landing},
+    {.path = "/-/healthy", .serve = serve_healthy},
+    {.path = "/-/ready", .serve = serve_ready},
+    {.path = "/-/reload", .serve = serve_reload, .lifecycle = true},
+    {.path = "/-/quit", .serve = serve_quit, .lifecycle = true},
+};
+
+void http_route(struct http_conn *c)
+{
+    const struct http_config *config = &c->http->config;
+    struct slice path = request_path(&c->request);
+
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        const struct route *r = &routes[i];
+
+        if (r->lifecycle && !config->enable_lifecycle)
+            continue;
+        if (slice_eq_str(path, r->path ? r->path : config->telemetry_path)) {
+            r->serve(c);
+            return;
+        }
+    }
+    http_conn_answer_status(c, 404, NULL);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ingest: one UDP socket of one worker
+ *
+ * Contract: opened, sampled and closed by control; received from by the worker's thread.
+ */
+#ifndef SERVER_INGEST_H
+#define SERVER_INGEST_H
+
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/err.h"
+#include "base/relaxed.h"
+#include "bacowr/aggregator.h"
+#include "server/address.h"
+#include "server/worker.h"
+
+/* The receive buffer that is asked for when the operator names none. */
+#define INGEST_DEFAULT_BUFFER (4 << 20)
+
+/* Written by the worker alone, read by control. */
+struct ingest_counters {
+    relaxed_u64 datagrams;
+    relaxed_u64 bytes;
+    relaxed_u64 truncated;
+    relaxed_u64 errors; /* receive calls that failed */
+};
+
+struct ingest {
+    alignas(WORKER_CACHE_LINE) struct ingest_counters counters;
+
+    /* The worker's. */
+    alignas(WORKER_CACHE_LINE) uv_udp_t udp;
+    struct worker *worker; /* owner of the loop; outlives the socket */
+    bool backlog;          /* received from since it was last empty */
+    unsigned n_batch;
+    struct bacowr_datagram batch[WORKER_N_CHUNKS];
+
+    /* Control's. */
+    alignas(WORKER_CACHE_LINE) struct address address; /* as bound */
+    uint64_t kernel_dropped;                           /* summed by ingest_sample() */
+    uint32_t last_drops;                               /* the kernel's own 32-bit count */
+    int granted_buffer;                                /* bytes, as getsockopt tells */
+};
+
+struct ingest_config {
+    uint64_t read_buffer; /* bytes of SO_RCVBUF; 0: INGEST_DEFAULT_BUFFER, or what is granted */
+    bool shared;          /* one of several workers' sockets on this address (SO_REUSEPORT) */
+};
+
+/*
+ * Bind a socket on @w's loop and begin to receive; @w does not run yet. 0, or a negative errno with
+ * @e filled. @a is copied; with port 0 the socket's own address has the port.
+ */
+int ingest_open(struct ingest **out, struct worker *w, const struct address *a,
+                const struct ingest_config *config, struct err *e);
+
+/* Close; freed from the worker's loop. The worker does not run. Accepts NULL. */
+void ingest_close(struct ingest *in);
+
+/*
+ * Is @a free? Workers that share an address cannot see that another program has it too, so one
+ * socket is bound without sharing first, and closed. 0, and @a has its port; or a negative errno
+ * with @e filled.
+ */
+int ingest_probe(struct address *a, struct err *e);
+
+/*
+ * Let the kernel choose among @n sockets that share an address by the datagram's source address
+ * alone, so that one host's lines stay in order. @in is any of them; the others are bound. 0 or a
+ * negative errno: then the kernel goes on choosing by address and port.
+ */
+int ingest_steer(struct ingest *in, unsigned n);
+
+/* Add up what the kernel dropped since the last call. */
+void ingest_sample(struct ingest *in);
+
+#endif

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Request: bytes in, one HTTP request or an error out
+ *
+ * llhttp knows the grammar; this file decides what of it is kept and what is refused. llhttp sees
+ * one request at a time: it is paused at the end of a request and initialised for the next, so
+ * nothing of one request can colour another.
+ *
+ *      head --------------------------------> body ------------------> done
+ *      at most REQUEST_HEAD_MAX, else 431     at most REQUEST_BODY_MAX, else 413
+ *
+ * Laws: - Bounded: every byte counts towards one of the two limits, so a request ends. What is
+ *         kept has fixed room; a path or header that does not fit is refused (414, 431), never used.
+ *       - The verdict on a head falls when it is complete, so that it does not depend on how the
+ *         bytes were cut; and before the body is read: one announced as too long is not awaited.
+ *       - Stricter than llhttp where two readers might see different requests: HTTP/1.1 needs
+ *         exactly one Host, HTTP/1.0 cannot be chunked, and there is no other version.
+ *       - Offers to change the protocol are ignored, as a server may: the request ends where it is
+ *         whole, and is answered.
+ */
+#include "server/request.h"
+
+#include <assert.h>
+#include <string.h>
+#include <strings.h>
+
+enum header { HEADER_OTHER, HEADER_HOST, HEADER_ACCEPT, HEADER_ACCEPT_ENCODING, HEADER_EXPECT };
+
+static const struct {
+    const char *name;
+    enum header header;
+} headers[] = {
+    {"host", HEADER_HOST},
+    {"accept", HEADER_ACCEPT},
+    {"accept-encoding", HEADER_ACCEPT_ENCODING},
+    {"expect", HEADER_EXPECT},
+};
+
+/* Note the first reason to refuse; it is spoken when the head is complete. */
+static void refuse(struct request *r, unsigned status)
+{
+    if (!r->refusal)
+        r->refusal = status;
+}
+
+/* ---- the request line ---- */
+
+static int on_url(llhttp_t *parser, const char *at, size_t len)
+{
+    struct request *r = parser->data;
+
+    for (size_t i = 0; i < len && !r->path_ended; i++) {
+        if (at[i] == '?' || at[i] == '#') {
+            r->path_ended = true;
+        } else if (r->path_len == sizeof r->path) {
+            refuse(r, 414);
+            r->path_ended = true;
+        } else {
+            r->path[r->path_len++] = at[i];
+        }
+    }
+    return 0;
+}
+
+/* Cut scheme and authority off an absolute target (http://host/path). False: no target of ours. */
+static bool path_settle(struct request *r)
+{
+    struct slice path = {r->path, r->path_len};
+    size_t colon = slice_find(path, ':');
+    struct slice rest;
+    size_t slash;
+
+    if (path.len && (path.p[0] == '/' || slice_eq_str(path, "*")))
+        return true;
+    if (path.len < colon + 3 || memcmp(path.p + colon, "://", 3) != 0)
+        return false;
+    rest = slice_from(path, colon + 3);
+    slash = slice_find(rest, '/');
+    rest = slash < rest.len ? slice_from(rest, slash) : SLICE_LIT("/");
+    memmove(r->path, rest.p, rest.len);
+    r->path_len = rest.len;
+    return true;
+}
+
+static enum request_method method_of(const llhttp_t *parser)
+{
+    switch (parser->method) {
+    case HTTP_GET:
+        return REQUEST_METHOD_GET;
+    case HTTP_HEAD:
+        return REQUEST_METHOD_HEAD;
+    case HTTP_POST:
+        return REQUEST_METHOD_POST;
+    case HTTP_PUT:
+        return REQUEST_METHOD_PUT;
+    default:
+        return REQUEST_METHOD_OTHER;
+    }
+}
+
+/* ---- headers ---- */
+
+static void value_add(struct request *r, struct request_value *v, const char *p, size_t len)
+{
+    if (len > sizeof v->bytes - v->len) {
+        refuse(r, 431);
+        return;
+    }
+    memcpy(v->bytes + v->len, p, len);
+    v->len += len;
+}
+
+/* A list may be spread over several lines of one name: to be read as if joined by commas. */
+static void value_begin(struct request *r, struct request_value *v)
+{
+    if (v->len)
+        value_add(r, v, ", ", 2);
+}
+
+static int on_header_field(llhttp_t *parser, const char *at, size_t len)
+{
+    struct request *r = parser->data;
+
+    for (size_t i = 0; i < len && r->name_len <= sizeof r->name; i++) {
+        if (r->name_len < sizeof r->name)
+            r->name[r->name_len] = at[i];
+        r->name_len++;
+    }
+    return 0;
+}
+
+static enum header header_named(const char *name, size_t len)
+{
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+        if (strlen(headers[i].name) == len && strncasecmp(headers[i].name, name, len) == 0)
+            return headers[i].header;
+    }
+    return HEADER_OTHER;
+}
+
+static int on_header_field_complete(llhttp_t *parser)
+{
+    struct request *r = parser->data;
+
+    /* Trailers come here too; they are thrown away with the body. */
+    r->header = r->in_head ? header_named(r->name, r->name_len) : HEADER_OTHER;
+    r->name_len = 0;
+    r->n_hosts += r->header == HEADER_HOST;
+    r->n_expects += r->header == HEADER_EXPECT;
+    if (r->header == HEADER_ACCEPT)
+        value_begin(r, &r->accept);
+    if (r->header == HEADER_ACCEPT_ENCODING)
+        value_begin(r, &r->accept_encoding);
+    return 0;
+}
+
+/* Only one value is known; one that is cut here is not it. */
+static void expect_add(struct request *r, const char *p, size_t len)
+{
+    size_t room = sizeof r->expect - r->expect_len;
+
+    memcpy(r->expect + r->expect_len, p, len < room ? len : room);
+    r->expect_len += len < room ? len : room;
+}
+
+static int on_header_value(llhttp_t *parser, const char *at, size_t len)
+{
+    struct request *r = parser->data;
+
+    if (r->header == HEADER_ACCEPT)
+        value_add(r, &r->accept, at, len);
+    else if (r->header == HEADER_ACCEPT_ENCODING)
+        value_add(r, &r->accept_encoding, at, len);
+    else if (r->header == HEADER_EXPECT)
+        expect_add(r, at, len);
+    return 0;
+}
+
+/* ---- the verdict ---- */
+
+static bool expects_continue(const struct request *r)
+{
+    static const char wanted[] = "100-continue";
+    size_t len = r->expect_len;
+
+    while (len && (r->expect[len - 1] == ' ' || r->expect[len - 1] == '\t'))
+        len--;
+    return r->n_expects == 1 && len == strlen(wanted) && strncasecmp(r->expect, wanted, len) == 0;
+}
+
+static unsigned verdict(struct request *r)
+{
+    bool encoded = r->parser.flags & F_TRANSFER_ENCODING;
+
+    if (r->parser.http_major != 1)
+        return 505;
+    if (r->refusal)
+        return r->refusal;
+    if (!path_settle(r) || r->n_hosts > 1 || (r->http11 && r->n_hosts == 0))
+        return 400;
+    if (encoded && !r->http11)
+        return 400;
+    /* HTTP/1.0 has no Expect: it is ignored there. */
+    if (r->http11 && r->n_expects && !expects_continue(r))
+        return 417;
+    if (r->parser.content_length > REQUEST_BODY_MAX)
+        return 413;
+    r->expect_continue = r->http11 && r->n_expects && (encoded || r->parser.content_length);
+    return 0;
+}
+
+/* Pausing here tells where the head ends, so that each byte counts in its own part. */
+static int on_headers_complete(llhttp_t *parser)
+{
+    struct request *r = parser->data;
+
+    r->in_head = false;
+    r->method = method_of(parser);
+    r->http11 = parser->http_major == 1 && parser->http_minor == 1;
+    r->status = verdict(r);
+    return r->status ? HPE_USER : HPE_PAUSED;
+}
+
+static int on_message_complete(llhttp_t *parser)
+{
+    struct request *r = parser->data;
+
+    r->keep_alive = llhttp_should_keep_alive(parser);
+    r->done = true;
+    return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+    .on_url = on_url,
+    .on_header_field = on_header_field,
+    .on_header_field_complete = on_header_field_complete,
+    .on_header_value = on_header_value,
+    .on_headers_complete = on_headers_complete,
+    .on_message_complete = on_message_complete,
+};
+
+/* ---- reading ---- */
+
+void request_init(struct request *r)
+{
+    /* The arrays are not cleared: their lengths say what of them is meant. */
+    memset(r, 0, offsetof(struct request, accept));
+    r->accept.len = 0;
+    r->accept_encoding.len = 0;
+    r->in_head = true;
+    llhttp_init(&r->parser, HTTP_REQUEST, &settings);
+    r->parser.data = r;
+}
+
+/* Feed @len bytes, known to be within the limit of the part that is being read. */
+static enum request_outcome step(struct request *r, const char *p, size_t len, size_t *taken)
+{
+    size_t *n_part = r->in_head ? &r->n_head : &r->n_body;
+    llhttp_errno_t error = llhttp_execute(&r->parser, p, len);
+
+    *taken = error == HPE_PAUSED ? (size_t)(llhttp_get_error_pos(&r->parser) - p) : len;
+    *n_part += *taken;
+    if (error == HPE_OK)
+        return REQUEST_MORE;
+    if (error == HPE_PAUSED)
+        return r->done ? REQUEST_DONE : REQUEST_MORE;
+    if (!r->status)
+        r->status = error == HPE_INVALID_VERSION || error == HPE_PAUSED_H2_UPGRADE ? 505 : 400;
+    return REQUEST_BAD;
+}
+
+enum request_outcome request_feed(struct request *r, struct slice in, size_t *used)
+{
+    enum request_outcome outcome = REQUEST_MORE;
+    bool paused = false;
+
+    assert(!r->done && !r->status);
+    *used = 0;
+    /* After the pause at the head's end llhttp has to run once more, be there bytes left or not. */
+    while (outcome == REQUEST_MORE && (*used < in.len || paused)) {
+        size_t room = r->in_head ? REQUEST_HEAD_MAX - r->n_head : REQUEST_BODY_MAX - r->n_body;
+        size_t len = in.len - *used;
+        size_t taken;
+
+        if (len && room == 0) {
+            r->status = r->in_head ? 431 : 413;
+            outcome = REQUEST_BAD;
+            break;
+        }
+        llhttp_resume(&r->parser);
+        outcome = step(r, in.p + *used, len < room ? len : room, &taken);
+        paused = llhttp_get_errno(&r->parser) == HPE_PAUSED;
+        *used += taken;
+    }
+    if (outcome == REQUEST_BAD)
+        *used = in.len; /* what follows cannot be told apart from it */
+    return outcome;
+}
+
+bool request_started(const struct request *r)
+{
+    return r->n_head > 0;
+}
+
+bool request_wants_continue(const struct request *r)
+{
+    return !r->in_head && r->expect_continue && r->n_body == 0;
+}
+
+struct slice request_path(const struct request *r)
+{
+    return slice_of(r->path, r->path_len);
+}
+
+struct slice request_accept(const struct request *r)
+{
+    return slice_of(r->accept.bytes, r->accept.len);
+}
+
+struct slice request_accept_encoding(const struct request *r)
+{
+    return slice_of(r->accept_encoding.bytes, r->accept_encoding.len);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Server: see server.h
+ *
+ * The calling thread becomes the control thread: it starts everything (start.c), runs its loop
+ * (control.c) until it is told to end, and ends everything in the opposite order. No new
+ * connections; each worker takes in what its sockets hold, and ends; the totals are logged; then
+ * everything is closed.
+ *
+ * Law: server_release() accepts every state that a start which failed can leave.
+ */
+#include "server/server.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "server/control.h"
+
+/* ---- the end ---- */
+
+static void log_totals(const struct server *s)
+{
+    uint64_t datagrams = 0, dropped = 0, udp_bytes = 0, tcp_bytes = 0;
+    struct tcp_stats tcp;
+
+    for (unsigned i = 0; i < s->n_sockets; i++) {
+        datagrams += relaxed_load(&s->sockets[i]->counters.datagrams);
+        udp_bytes += relaxed_load(&s->sockets[i]->counters.bytes);
+        dropped += s->sockets[i]->kernel_dropped;
+    }
+    for (unsigned i = 0; i < s->n_workers; i++)
+        tcp_bytes += relaxed_load(&s->workers[i]->counters.tcp_bytes);
+    tcp_read_stats(s->tcp, &tcp);
+    log_event(s->log, LOG_LEVEL_INFO, "stopped", log_int("udp_datagrams", (int64_t)datagrams),
+              log_int("udp_bytes", (int64_t)udp_bytes),
+              log_int("udp_kernel_dropped", (int64_t)dropped),
+              log_int("tcp_connections", (int64_t)tcp.connections),
+              log_int("tcp_bytes", (int64_t)tcp_bytes));
+}
+
+/* Nothing new comes in, what came in is taken in. */
+static void stop_threads(struct server *s)
+{
+    s->ready = false;
+    tcp_close(s->tcp);
+    for (unsigned i = 0; i < s->n_workers; i++)
+        worker_stop(s->workers[i]);
+    for (unsigned i = 0; i < s->n_workers; i++)
+        worker_join(s->workers[i]);
+}
+
+static void close_loop(struct server *s)
+{
+    int r;
+
+    if (!s->has_loop)
+        return;
+    uv_close((uv_handle_t *)&s->tick, NULL);
+    for (size_t i = 0; i < s->n_signals; i++)
+        uv_close((uv_handle_t *)&s->signals[i], NULL);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    r = uv_loop_close(&s->loop);
+    assert(r == 0);
+    (void)r;
+}
+
+static void server_release(struct server *s)
+{
+    stop_threads(s);
+    if (s->http != NULL)
+        http_close(s->http);
+    close_loop(s);
+    assert(s->pages == NULL);
+    self_free(s->self);
+    tcp_free(s->tcp);
+    for (unsigned i = 0; i < s->n_sockets; i++)
+        ingest_close(s->sockets[i]);
+    for (unsigned i = 0; i < s->n_workers; i++)
+        worker_free(s->workers[i]);
+    bacowr_free(s->engine);
+    free(s->sockets);
+    free(s->udp.items);
+    free(s->tcp_addresses.items);
+    free(s->web.items);
+}
+
+/* ---- the whole ---- */
+
+static void raise_fd_limit(void)
+{
+    struct rlimit fds;
+
+    if (getrlimit(RLIMIT_NOFILE, &fds) != 0)
+        return;
+    fds.rlim_cur = fds.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &fds); /* what is refused is met again by connection_limit() */
+}
+
+static void log_start(const struct server *s)
+{
+    log_event(s->log, LOG_LEVEL_INFO, "starting", log_str("version", BACOWR_VERSION),
+              log_int("pid", getpid()));
+    for (size_t i = 0; i < s->o->ignored.n; i++)
+        log_event(s->log, LOG_LEVEL_WARN, "flag_ignored", log_str("flag", s->o->ignored.items[i]),
+                  log_str("reason", "accepted for statsd_exporter's sake, without meaning here"));
+}
+
+int server_run(const struct options *o, const struct log *log)
+{
+    struct server *s = calloc(1, sizeof *s);
+    int status = EXIT_FAILURE;
+
+    if (s == NULL)
+        return EXIT_FAILURE;
+    s->o = o;
+    s->log = log;
+    signal(SIGPIPE, SIG_IGN);
+    raise_fd_limit();
+    log_start(s);
+    if (server_start(s) == 0) {
+        uv_run(&s->loop, UV_RUN_DEFAULT);
+        stop_threads(s);
+        control_sample(s);
+        log_totals(s);
+        status = EXIT_SUCCESS;
+    }
+    server_release(s);
+    free(s);
+    return status;
+}

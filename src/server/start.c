@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Start: everything in its order
+ *
+ *      addresses -> loop, signals -> engine -> mapping -> workers -> UDP -> TCP -> HTTP -> threads
+ *
+ * Addresses are resolved and the mapping is loaded before a socket opens, so an operator's mistake
+ * never costs a datagram; HTTP comes last, so a page that can be scraped is a server that receives.
+ * Datagrams that come before the threads run wait in the receive buffers.
+ *
+ * Laws: a step that fails has logged why, and leaves what it made to server.c.
+ *       A port that is taken is an error, with any number of threads.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+
+#include "base/err.h"
+#include "server/control.h"
+
+#define TICK_MS        100
+
+/* Descriptors beside the connections: listeners, files, and those of each loop. */
+#define N_SPARE_FDS    64
+#define N_FDS_PER_LOOP 8
+
+static int fail(const struct server *s, int r, const struct err *e)
+{
+    char text[sizeof *e + 64];
+
+    err_format(e, text, sizeof text);
+    log_event(s->log, LOG_LEVEL_ERROR, "start_failed", log_str("error", text));
+    return r;
+}
+
+static int fail_text(const struct server *s, int r, const char *text)
+{
+    log_event(s->log, LOG_LEVEL_ERROR, "start_failed", log_str("error", text));
+    return r;
+}
+
+static int fail_step(const struct server *s, const char *what, int r)
+{
+    log_event(s->log, LOG_LEVEL_ERROR, "start_failed", log_str("step", what),
+              log_str("error", uv_strerror(r)));
+    return r;
+}
+
+/* ---- the steps ---- */
+
+static int resolve_list(struct server *s, const struct options_list *list, struct addresses *out)
+{
+    struct err e;
+
+    out->items = calloc(list->n + 1, sizeof *out->items);
+    if (out->items == NULL)
+        return fail_step(s, "addresses", -ENOMEM);
+    for (; out->n < list->n; out->n++) {
+        int r = address_resolve(&out->items[out->n], list->items[out->n], &e);
+
+        if (r != 0)
+            return fail(s, r, &e);
+    }
+    return 0;
+}
+
+static int start_addresses(struct server *s)
+{
+    int r;
+
+    if (s->o->ingest_threads == 0 || s->o->ingest_threads > BACOWR_MAX_WORKERS)
+        return fail_text(s, -EINVAL, "--statsd.ingest-threads must be from 1 to 64");
+    if (s->o->listen_udp.n == 0 && s->o->listen_tcp.n == 0)
+        return fail_text(s, -EINVAL,
+                         "no StatsD listener is left: give --statsd.listen-udp or "
+                         "--statsd.listen-tcp an address");
+    if (s->o->web_listen.n == 0)
+        return fail_text(s, -EINVAL, "no HTTP listener is left: give --web.listen-address one");
+    s->n_workers = (unsigned)s->o->ingest_threads;
+    r = resolve_list(s, &s->o->listen_udp, &s->udp);
+    if (r == 0)
+        r = resolve_list(s, &s->o->listen_tcp, &s->tcp_addresses);
+    if (r == 0)
+        r = resolve_list(s, &s->o->web_listen, &s->web);
+    return r;
+}
+
+static int start_signal(struct server *s, int signum)
+{
+    uv_signal_t *handle = &s->signals[s->n_signals];
+    int r = uv_signal_init(&s->loop, handle);
+
+    if (r != 0)
+        return r;
+    s->n_signals++;
+    handle->data = s;
+    return uv_signal_start(handle, control_on_signal, signum);
+}
+
+static int start_loop(struct server *s)
+{
+    static const int signals[SERVER_N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+    int r = uv_loop_init(&s->loop);
+
+    if (r != 0)
+        return fail_step(s, "loop", r);
+    s->has_loop = true;
+    uv_timer_init(&s->loop, &s->tick);
+    s->tick.data = s;
+    for (size_t i = 0; i < SERVER_N_SIGNALS && r == 0; i++)
+        r = start_signal(s, signals[i]);
+    return r == 0 ? 0 : fail_step(s, "signals", r);
+}
+
+static int start_engine(struct server *s)
+{
+    struct bacowr_config config = {
+        .n_workers = s->n_workers,
+        .statsd = s->o->statsd,
+        .max_series = s->o->max_series,
+    };
+    int r;
+
+    if (getrandom(&config.hash_seed, sizeof config.hash_seed, 0) != sizeof config.hash_seed)
+        return fail_step(s, "random seed", -errno);
+    r = bacowr_new(&s->engine, &config);
+    if (r == 0)
+        r = self_reserve(s->engine);
+    return r == 0 ? 0 : fail_step(s, "engine", r);
+}
+
+static int start_mapping(struct server *s)
+{
+    struct err e;
+    int r;
+
+    if (s->o->mapping_config == NULL)
+        return 0;
+    r = control_load_mapping(s, "mapping_loaded", &e);
+    return r == 0 ? 0 : fail(s, r, &e);
+}
+
+static int start_workers(struct server *s)
+{
+    for (unsigned i = 0; i < s->n_workers; i++) {
+        int r = worker_new(&s->workers[i], i, bacowr_worker(s->engine, i));
+
+        if (r != 0)
+            return fail_step(s, "ingest threads", r);
+    }
+    return 0;
+}
+
+static void log_udp(const struct server *s, struct ingest *const *sockets)
+{
+    int granted = sockets[0]->granted_buffer;
+
+    for (unsigned i = 1; i < s->n_workers; i++) {
+        if (sockets[i]->granted_buffer < granted)
+            granted = sockets[i]->granted_buffer;
+    }
+    log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "udp"),
+              log_str("address", sockets[0]->address.text), log_int("sockets", s->n_workers),
+              log_int("receive_buffer_bytes", granted));
+}
+
+/* One socket for each worker on @a. */
+static int listen_udp(struct server *s, struct address *a)
+{
+    const struct ingest_config config = {
+        .read_buffer = s->o->read_buffer,
+        .shared = s->n_workers > 1,
+    };
+    struct ingest **sockets = s->sockets + s->n_sockets;
+    struct err e;
+    int r = config.shared ? ingest_probe(a, &e) : 0;
+
+    for (unsigned i = 0; i < s->n_workers && r == 0; i++) {
+        r = ingest_open(&s->sockets[s->n_sockets], s->workers[i], a, &config, &e);
+        if (r == 0)
+            s->n_sockets++;
+    }
+    if (r != 0)
+        return fail(s, r, &e);
+    log_udp(s, sockets);
+    if (config.shared && ingest_steer(sockets[0], s->n_workers) != 0)
+        log_event(s->log, LOG_LEVEL_WARN, "steering_refused", log_str("address", a->text),
+                  log_str("effect", "the order of one host's lines is kept by port only"));
+    return 0;
+}
+
+static int start_udp(struct server *s)
+{
+    int r = 0;
+
+    s->sockets = calloc(s->udp.n * s->n_workers + 1, sizeof *s->sockets);
+    if (s->sockets == NULL)
+        return fail_step(s, "udp", -ENOMEM);
+    for (size_t i = 0; i < s->udp.n && r == 0; i++)
+        r = listen_udp(s, &s->udp.items[i]);
+    return r;
+}
+
+/*
+ * As many connections as were asked for, as long as descriptors for HTTP and ourselves are left: a
+ * flood of connections must not make the page unreachable.
+ */
+static uint64_t connection_limit(const struct server *s)
+{
+    uint64_t kept =
+        s->o->web_max_connections + N_SPARE_FDS + s->n_sockets + N_FDS_PER_LOOP * s->n_workers;
+    struct rlimit fds = {0};
+    uint64_t room;
+
+    if (getrlimit(RLIMIT_NOFILE, &fds) != 0)
+        return s->o->tcp_max_connections;
+    room = fds.rlim_cur > kept ? fds.rlim_cur - kept : 1;
+    if (s->o->tcp_max_connections <= room)
+        return s->o->tcp_max_connections;
+    log_event(s->log, LOG_LEVEL_WARN, "tcp_connections_limited", log_int("limit", (int64_t)room),
+              log_str("reason", "the limit of open files (ulimit -n) allows no more"));
+    return room;
+}
+
+static int start_tcp(struct server *s)
+{
+    const struct tcp_config config = {
+        .workers = s->workers,
+        .n_workers = s->n_workers,
+        .max_connections = connection_limit(s),
+    };
+    struct err e;
+    int r = tcp_new(&s->tcp, &s->loop, &config);
+
+    if (r != 0)
+        return fail_step(s, "tcp", r);
+    for (size_t i = 0; i < s->tcp_addresses.n; i++) {
+        struct address *a = &s->tcp_addresses.items[i];
+
+        r = tcp_listen(s->tcp, a, &e);
+        if (r != 0)
+            return fail(s, r, &e);
+        log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "tcp"),
+                  log_str("address", a->text));
+    }
+    return 0;
+}
+
+static int listen_http(struct server *s, unsigned i)
+{
+    struct address *a = &s->web.items[i];
+    struct err e;
+    int r = http_listen(s->http, (const struct sockaddr *)&a->sa);
+    int port = r == 0 ? http_port(s->http, i) : r;
+
+    if (port < 0) {
+        err_set(&e, NULL, 0, 0, "cannot listen on http %s: %s", a->text, uv_strerror(port));
+        return fail(s, port, &e);
+    }
+    address_set_port((struct sockaddr *)&a->sa, (uint16_t)port);
+    address_format((struct sockaddr *)&a->sa, a->text);
+    log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "http"),
+              log_str("address", a->text), log_str("path", s->o->telemetry_path));
+    return 0;
+}
+
+static int start_self(struct server *s)
+{
+    const struct self_config config = {
+        .version = BACOWR_VERSION,
+        .engine = s->engine,
+        .workers = s->workers,
+        .n_workers = s->n_workers,
+        .sockets = s->sockets,
+        .n_sockets = s->n_sockets,
+        .tcp = s->tcp,
+        .http = s->http,
+        .reloads = &s->reloads,
+        .failed_reloads = &s->failed_reloads,
+    };
+    int r = self_new(&s->self, &config);
+
+    return r == 0 ? 0 : fail_step(s, "self metrics", r);
+}
+
+static int start_http(struct server *s)
+{
+    const struct http_config config = {
+        .telemetry_path = s->o->telemetry_path,
+        .enable_lifecycle = s->o->enable_lifecycle,
+        .max_connections = (unsigned)s->o->web_max_connections,
+        .timeout_ms = s->o->web_timeout_ms,
+        .version = BACOWR_VERSION,
+        .ctx = s,
+        .scrape = control_on_scrape,
+        .scrape_done = control_on_scrape_done,
+        .reload = control_on_reload,
+        .quit = control_on_quit,
+        .ready = control_on_ready,
+    };
+    int r = http_new(&s->http, &s->loop, &config);
+
+    if (r != 0)
+        return fail_step(s, "http", r);
+    r = start_self(s);
+    for (unsigned i = 0; i < s->web.n && r == 0; i++)
+        r = listen_http(s, i);
+    return r;
+}
+
+static int start_threads(struct server *s)
+{
+    int r = 0;
+
+    for (unsigned i = 0; i < s->n_workers && r == 0; i++)
+        r = worker_start(s->workers[i]);
+    if (r == 0)
+        r = tcp_start(s->tcp);
+    if (r == 0)
+        r = uv_timer_start(&s->tick, control_on_tick, TICK_MS, TICK_MS);
+    if (r != 0)
+        return fail_step(s, "threads", r);
+    s->ready = true;
+    log_event(s->log, LOG_LEVEL_INFO, "ready", log_int("ingest_threads", s->n_workers));
+    return 0;
+}
+
+int server_start(struct server *s)
+{
+    static int (*const steps[])(struct server *) = {
+        start_addresses, start_loop, start_engine, start_mapping, start_workers,
+        start_udp,       start_tcp,  start_http,   start_threads,
+    };
+    int r = 0;
+
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0] && r == 0; i++)
+        r = steps[i](s);
+    return r;
+}

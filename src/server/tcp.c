@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TCP: see tcp.h
+ *
+ * One listener for each address, whatever the number of workers: so a connection goes to the worker
+ * that has the fewest, and no other program can share the port. Control counts what it dealt to
+ * each worker, the worker counts what it closed; the difference is open, and no word is written by
+ * two threads.
+ *
+ * accept() fails for three kinds of reasons:
+ *
+ *      nothing waits                    until the next poll
+ *      that one connection is broken    go on with the next
+ *      descriptors or memory ran out    the listener sleeps until tcp_resume(): polling would spin,
+ *                                       since the connection goes on waiting
+ */
+#include "server/tcp.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG     511
+
+/* Connections taken in one turn, so that HTTP and the timer get theirs. */
+#define MAX_ACCEPTS 64
+
+struct listener {
+    uv_poll_t poll;
+    int fd; /* owned */
+    bool asleep;
+    struct tcp *tcp;       /* owner */
+    struct listener *next; /* of tcp->listeners */
+};
+
+struct tcp {
+    uv_loop_t *loop; /* borrowed */
+    struct tcp_config config;
+    struct listener *listeners;
+    struct tcp_stats stats; /* all but `open` */
+    uint64_t dealt[BACOWR_MAX_WORKERS];
+};
+
+int tcp_new(struct tcp **out, uv_loop_t *loop, const struct tcp_config *config)
+{
+    struct tcp *t = calloc(1, sizeof *t);
+
+    assert(config->n_workers > 0 && config->n_workers <= BACOWR_MAX_WORKERS);
+    if (t == NULL)
+        return -ENOMEM;
+    t->loop = loop;
+    t->config = *config;
+    *out = t;
+    return 0;
+}
+
+/* ---- dealing ---- */
+
+static uint64_t n_open(const struct tcp *t, unsigned worker)
+{
+    return t->dealt[worker] - relaxed_load(&t->config.workers[worker]->counters.tcp_closed);
+}
+
+static unsigned least_loaded(const struct tcp *t, uint64_t *total)
+{
+    unsigned best = 0;
+
+    *total = 0;
+    for (unsigned i = 0; i < t->config.n_workers; i++) {
+        *total += n_open(t, i);
+        if (n_open(t, i) < n_open(t, best))
+            best = i;
+    }
+    return best;
+}
+
+/* Takes @fd. */
+static void deal(struct tcp *t, int fd)
+{
+    uint64_t total;
+    unsigned to = least_loaded(t, &total);
+
+    if (total >= t->config.max_connections) {
+        t->stats.refused++;
+        close(fd);
+        return;
+    }
+    if (worker_hand_over(t->config.workers[to], fd) != 0) {
+        t->stats.errors++;
+        close(fd);
+        return;
+    }
+    t->stats.connections++;
+    t->dealt[to]++;
+}
+
+/* ---- accepting ---- */
+
+static bool is_broken_connection(int error)
+{
+    switch (error) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+    case EPERM: /* a firewall's word */
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void put_to_sleep(struct listener *l)
+{
+    uv_poll_stop(&l->poll);
+    l->asleep = true;
+}
+
+static void accept_some(struct listener *l, unsigned max)
+{
+    for (unsigned i = 0; i < max; i++) {
+        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            deal(l->tcp, fd);
+            continue;
+        }
+        if (errno == EAGAIN)
+            return;
+        l->tcp->stats.errors++;
+        if (!is_broken_connection(errno)) {
+            put_to_sleep(l);
+            return;
+        }
+    }
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct listener *l = poll->data;
+
+    if (status == 0) {
+        accept_some(l, MAX_ACCEPTS);
+        return;
+    }
+    l->tcp->stats.errors++;
+    put_to_sleep(l);
+}
+
+static int wake_up(struct listener *l)
+{
+    l->asleep = false;
+    return uv_poll_start(&l->poll, UV_READABLE, on_readable);
+}
+
+int tcp_start(struct tcp *t)
+{
+    int r = 0;
+
+    for (struct listener *l = t->listeners; l != NULL && r == 0; l = l->next)
+        r = wake_up(l);
+    return r;
+}
+
+void tcp_resume(struct tcp *t)
+{
+    for (struct listener *l = t->listeners; l != NULL; l = l->next) {
+        if (l->asleep && wake_up(l) != 0)
+            put_to_sleep(l);
+    }
+}
+
+/* ---- opening and closing ---- */
+
+/* A socket that listens, or a negative errno. */
+static int open_socket(struct address *a)
+{
+    int fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const struct sockaddr *sa = (const struct sockaddr *)&a->sa;
+    int on = 1;
+    int r;
+
+    if (fd < 0)
+        return -errno;
+    r = address_prepare(a, fd);
+    if (r != 0)
+        goto fail;
+    /* For TCP this only lets us return to a port whose old connections still linger. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        bind(fd, sa, address_len(sa)) != 0 || listen(fd, BACKLOG) != 0) {
+        r = -errno;
+        goto fail;
+    }
+    r = address_refresh(a, fd);
+    if (r != 0)
+        goto fail;
+    return fd;
+
+fail:
+    close(fd);
+    return r;
+}
+
+static int add_listener(struct tcp *t, struct address *a)
+{
+    struct listener *l = calloc(1, sizeof *l);
+    int r;
+
+    if (l == NULL)
+        return -ENOMEM;
+    l->fd = r = open_socket(a);
+    if (r < 0)
+        goto fail;
+    r = uv_poll_init(t->loop, &l->poll, l->fd);
+    if (r != 0) {
+        close(l->fd);
+        goto fail;
+    }
+    l->poll.data = l;
+    l->tcp = t;
+    l->next = t->listeners;
+    t->listeners = l;
+    return 0;
+
+fail:
+    free(l);
+    return r;
+}
+
+int tcp_listen(struct tcp *t, struct address *a, struct err *e)
+{
+    int r = add_listener(t, a);
+
+    if (r != 0)
+        err_set(e, NULL, 0, 0, "cannot listen on tcp %s: %s", a->text, uv_strerror(r));
+    return r;
+}
+
+void tcp_read_stats(const struct tcp *t, struct tcp_stats *out)
+{
+    *out = t->stats;
+    least_loaded(t, &out->open);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct listener *l = handle->data;
+
+    close(l->fd);
+    free(l);
+}
+
+void tcp_close(struct tcp *t)
+{
+    struct listener *next;
+
+    if (t == NULL)
+        return;
+    for (struct listener *l = t->listeners; l != NULL; l = next) {
+        next = l->next;
+        if (uv_is_active((uv_handle_t *)&l->poll))
+            accept_some(l, BACKLOG);
+        uv_close((uv_handle_t *)&l->poll, on_closed);
+    }
+    t->listeners = NULL;
+}
+
+void tcp_free(struct tcp *t)
+{
+    assert(t == NULL || t->listeners == NULL);
+    free(t);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TCP: listeners on the control loop, connections dealt out to the workers
+ *
+ * Contract: all of it runs on the control thread. The workers are borrowed and outlive it.
+ */
+#ifndef SERVER_TCP_H
+#define SERVER_TCP_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/err.h"
+#include "server/address.h"
+#include "server/worker.h"
+
+struct tcp;
+
+struct tcp_config {
+    struct worker *const *workers; /* borrowed */
+    unsigned n_workers;
+    uint64_t max_connections; /* open at a time; those beyond are accepted and closed */
+};
+
+struct tcp_stats {
+    uint64_t connections; /* dealt to a worker */
+    uint64_t refused;     /* at the limit */
+    uint64_t errors;      /* accept() calls that failed, connections lost for want of memory */
+    uint64_t open;
+};
+
+/* 0 or -ENOMEM. @loop is borrowed and outlives @out. */
+int tcp_new(struct tcp **out, uv_loop_t *loop, const struct tcp_config *config);
+
+/*
+ * Bind and listen on @a, which learns its port; connections wait until tcp_start(). 0, or a
+ * negative errno with @e filled.
+ */
+int tcp_listen(struct tcp *t, struct address *a, struct err *e);
+
+/* Begin to accept on every listener. 0 or a negative errno. */
+int tcp_start(struct tcp *t);
+
+/* Now and then: listeners that stopped because descriptors or memory ran out try again. */
+void tcp_resume(struct tcp *t);
+
+void tcp_read_stats(const struct tcp *t, struct tcp_stats *out);
+
+/* Accept what waits already, then close the listeners. Accepts NULL. */
+void tcp_close(struct tcp *t);
+void tcp_free(struct tcp *t); /* after tcp_close(); accepts NULL */
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Worker: see worker.h
+ *
+ * The thread is one libuv loop that ends when it is told to:
+ *
+ *      run ----wake, stop----> drain ----nothing came in a turn, or 1 s----> end of connections
+ *
+ * The pause. At ordinary rates the wake-up for each datagram is the largest cost by far. So a turn
+ * that emptied every socket it read sleeps up to a millisecond before it polls again, and the
+ * datagrams of that time come in one batch. Three conditions, each learnt from a loss: never after
+ * a turn that left something in a socket; never longer than the granted receive buffers hold; not
+ * when a stream was read, since nobody knows whether it was emptied.
+ *
+ * Laws: control makes and destroys all handles while the thread does not run, so a failure to
+ *       start is an ordinary error and the last counts can be read before the sockets close.
+ *       A connection handed over is closed by the worker, or by worker_free().
+ */
+#include "server/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/conn.h"
+
+#define NS_PER_MS        1000000u
+#define MAX_PAUSE_NS     (1 * NS_PER_MS)
+#define MIN_PAUSE_NS     (NS_PER_MS / 10)
+#define MAX_DRAIN_NS     (1000ull * NS_PER_MS)
+
+/* Holds a million datagrams a second for the longest pause, with as much again to spare. */
+#define FULL_PAUSE_BYTES (2 << 20)
+
+_Static_assert(offsetof(struct worker, loop) % WORKER_CACHE_LINE == 0,
+               "what control reads all the time shares no line with what the thread writes");
+
+/* ---- the thread ---- */
+
+int64_t worker_now_ms(void)
+{
+    return (int64_t)(uv_hrtime() / NS_PER_MS);
+}
+
+void worker_feed(struct worker *w, const struct bacowr_datagram *batch, unsigned n)
+{
+    bacowr_feed(w->engine, batch, n, worker_now_ms());
+    relaxed_add(&w->counters.batches, 1);
+}
+
+static void pause_thread(uint64_t ns)
+{
+    struct timespec t = {.tv_nsec = (long)ns};
+
+    nanosleep(&t, NULL); /* no signal reaches this thread; a short sleep would do no harm */
+}
+
+/* The end of a turn of the loop. */
+static void on_check(uv_check_t *check)
+{
+    struct worker *w = check->data;
+
+    if (w->draining)
+        return;
+    if (w->received && !w->streamed && w->n_backlog == 0 && w->pause_ns > 0)
+        pause_thread(w->pause_ns);
+    w->received = w->streamed = false;
+}
+
+/* The inbox as it is now: the caller owns the array. */
+static int *take_inbox(struct worker *w, size_t *n, bool *stop)
+{
+    int *fds;
+
+    uv_mutex_lock(&w->lock);
+    fds = w->inbox;
+    *n = w->n_inbox;
+    *stop = w->stop;
+    w->inbox = NULL;
+    w->n_inbox = w->inbox_cap = 0;
+    uv_mutex_unlock(&w->lock);
+    return fds;
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct worker *w = wake->data;
+    size_t n;
+    bool stop;
+    int *fds = take_inbox(w, &n, &stop);
+
+    for (size_t i = 0; i < n; i++)
+        conn_open(w, fds[i]);
+    free(fds);
+    if (stop)
+        uv_stop(&w->loop);
+}
+
+static void drain(struct worker *w)
+{
+    uint64_t deadline = uv_hrtime() + MAX_DRAIN_NS;
+
+    w->draining = true;
+    do {
+        w->received = w->streamed = false;
+        uv_run(&w->loop, UV_RUN_NOWAIT);
+    } while ((w->received || w->streamed) && uv_hrtime() < deadline);
+    conn_end_all(w);
+}
+
+static void run(void *arg)
+{
+    struct worker *w = arg;
+
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    drain(w);
+}
+
+/* ---- control's side ---- */
+
+/* The handles that every worker has. They cannot be made by halves: see worker_new(). */
+static int open_handles(struct worker *w)
+{
+    int r = uv_async_init(&w->loop, &w->wake, on_wake);
+
+    if (r != 0)
+        return r;
+    w->wake.data = w;
+    uv_check_init(&w->loop, &w->check);
+    w->check.data = w;
+    uv_check_start(&w->check, on_check);
+    return 0;
+}
+
+int worker_new(struct worker **out, unsigned id, struct bacowr_worker *engine)
+{
+    struct worker *w = aligned_alloc(WORKER_CACHE_LINE, sizeof *w);
+    int r = -ENOMEM;
+
+    if (w == NULL)
+        return -ENOMEM;
+    memset(w, 0, sizeof *w);
+    w->id = id;
+    w->engine = engine;
+    w->pause_ns = MAX_PAUSE_NS;
+    w->chunks = malloc((size_t)WORKER_N_CHUNKS * WORKER_CHUNK_SIZE);
+    if (w->chunks == NULL)
+        goto fail_chunks;
+    r = uv_mutex_init(&w->lock);
+    if (r != 0)
+        goto fail_lock;
+    r = uv_loop_init(&w->loop);
+    if (r != 0)
+        goto fail_loop;
+    r = open_handles(w);
+    if (r != 0)
+        goto fail_handles;
+    *out = w;
+    return 0;
+
+fail_handles:
+    uv_loop_close(&w->loop);
+fail_loop:
+    uv_mutex_destroy(&w->lock);
+fail_lock:
+    free(w->chunks);
+fail_chunks:
+    free(w);
+    return r;
+}
+
+void worker_free(struct worker *w)
+{
+    int r;
+
+    if (w == NULL)
+        return;
+    assert(!w->running);
+    for (size_t i = 0; i < w->n_inbox; i++)
+        close(w->inbox[i]);
+    conn_end_all(w);
+    uv_close((uv_handle_t *)&w->check, NULL);
+    uv_close((uv_handle_t *)&w->wake, NULL);
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    r = uv_loop_close(&w->loop);
+    assert(r == 0);
+    (void)r;
+    uv_mutex_destroy(&w->lock);
+    free(w->inbox);
+    free(w->chunks);
+    free(w);
+}
+
+int worker_start(struct worker *w)
+{
+    sigset_t all, before;
+    int r;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    r = uv_thread_create(&w->thread, run, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    w->running = r == 0;
+    return r;
+}
+
+static int grow_inbox(struct worker *w)
+{
+    size_t cap = w->inbox_cap ? 2 * w->inbox_cap : 16;
+    int *fds = realloc(w->inbox, cap * sizeof *fds);
+
+    if (fds == NULL)
+        return -ENOMEM;
+    w->inbox = fds;
+    w->inbox_cap = cap;
+    return 0;
+}
+
+int worker_hand_over(struct worker *w, int fd)
+{
+    int r = 0;
+
+    uv_mutex_lock(&w->lock);
+    if (w->n_inbox == w->inbox_cap)
+        r = grow_inbox(w);
+    if (r == 0)
+        w->inbox[w->n_inbox++] = fd;
+    uv_mutex_unlock(&w->lock);
+    if (r == 0)
+        uv_async_send(&w->wake);
+    return r;
+}
+
+void worker_stop(struct worker *w)
+{
+    if (w == NULL || !w->running)
+        return;
+    uv_mutex_lock(&w->lock);
+    w->stop = true;
+    uv_mutex_unlock(&w->lock);
+    uv_async_send(&w->wake);
+}
+
+void worker_join(struct worker *w)
+{
+    if (w == NULL || !w->running)
+        return;
+    uv_thread_join(&w->thread);
+    w->running = false;
+}
+
+void worker_limit_pause(struct worker *w, int bytes)
+{
+    uint64_t ns = (uint64_t)bytes * MAX_PAUSE_NS / FULL_PAUSE_BYTES;
+
+    if (ns < MIN_PAUSE_NS)
+        w->pause_ns = 0;
+    else if (ns < w->pause_ns)
+        w->pause_ns = ns;
+}

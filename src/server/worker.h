@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Worker: one ingest thread, its loop, and what its sockets share
+ *
+ * Contract: control makes a worker, opens its UDP sockets (server/ingest.h), starts it, hands it
+ * TCP connections, stops and joins it, then closes the sockets and frees it. While the thread runs,
+ * control touches nothing but worker_hand_over(), worker_stop() and the counters.
+ */
+#ifndef SERVER_WORKER_H
+#define SERVER_WORKER_H
+
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/relaxed.h"
+#include "bacowr/aggregator.h"
+
+/* libuv receives at most this many datagrams a call, each into a chunk of this size. */
+#define WORKER_N_CHUNKS   20
+#define WORKER_CHUNK_SIZE 65536
+
+#define WORKER_CACHE_LINE 64
+
+struct conn;
+
+/* Written by the worker alone, read by control. */
+struct worker_counters {
+    relaxed_u64 batches; /* handed to the engine */
+    relaxed_u64 tcp_bytes;
+    relaxed_u64 tcp_errors;   /* reads that failed, connections that could not be set up */
+    relaxed_u64 tcp_too_long; /* lines */
+    relaxed_u64 tcp_closed;   /* connections that were handed over and are gone */
+};
+
+struct worker {
+    alignas(WORKER_CACHE_LINE) struct worker_counters counters;
+
+    /* The thread's own once it runs. */
+    alignas(WORKER_CACHE_LINE) uv_loop_t loop;
+    struct bacowr_worker *engine; /* borrowed; the engine outlives the worker */
+    char *chunks;                 /* owned; what datagrams and streams are read into */
+    struct conn *conns;           /* owned; newest first */
+    uv_check_t check;
+    uint64_t pause_ns;  /* how long the receive buffers hold; 0: never pause */
+    unsigned n_backlog; /* sockets that were left before they were empty */
+    bool received;      /* datagrams, since the last pause */
+    bool streamed;      /* bytes of a connection, since the last pause */
+    bool draining;      /* stopping: no pauses any more */
+
+    /* Control's own. */
+    unsigned id;
+    uv_thread_t thread;
+    bool running;
+
+    /* Met by both under the lock; the wake-up tells the thread to look. */
+    uv_mutex_t lock;
+    int *inbox; /* owned; connections on their way to the thread */
+    size_t n_inbox;
+    size_t inbox_cap;
+    bool stop;
+    uv_async_t wake;
+};
+
+/* 0 or a negative errno. @engine is borrowed. */
+int worker_new(struct worker **out, unsigned id, struct bacowr_worker *engine);
+
+/* The worker does not run and its sockets are closed or closing; accepts NULL. */
+void worker_free(struct worker *w);
+
+/* Begin the thread, all signals blocked in it. 0 or a negative errno. */
+int worker_start(struct worker *w);
+
+/* Give the connection @fd to the thread: taken on 0. -ENOMEM: the caller keeps it. */
+int worker_hand_over(struct worker *w, int fd);
+
+/*
+ * Ask the thread to take in what its sockets hold already, for at most a second, and to end.
+ * worker_join() waits for that. Both do nothing to a worker that does not run.
+ */
+void worker_stop(struct worker *w);
+void worker_join(struct worker *w);
+
+/* ---- for what runs on the thread: ingest and conn ---- */
+
+/* One batch to the engine, with one reading of the clock. */
+void worker_feed(struct worker *w, const struct bacowr_datagram *batch, unsigned n);
+
+/* Before the start: a socket whose receive buffer holds @bytes (as getsockopt tells) joins. */
+void worker_limit_pause(struct worker *w, int bytes);
+
+/* Milliseconds of the clock that all threads share. */
+int64_t worker_now_ms(void);
+
+#endif
