@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Regex: one expression, searched for anywhere in a name
+ *
+ * Contract: the dialect is RE2's (see re2.h), leftmost match, first alternative first. A compiled
+ * expression is never changed; each thread brings its own scratch. Names are valid UTF-8: nobody
+ * looks again.
+ */
+#ifndef MAPPING_REGEX_H
+#define MAPPING_REGEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/slice.h"
+
+struct regex;
+struct regex_scratch;
+
+/*
+ * Compile @text (borrowed: it outlives the expression, which keeps its group names as views). 0;
+ * -ENOMEM; -EINVAL with the text of @e filled, its place left to the caller.
+ */
+int regex_new(struct regex **out, struct slice text, struct err *e);
+void regex_free(struct regex *re); /* accepts NULL */
+
+uint32_t regex_n_groups(const struct regex *re); /* not counting group 0, the whole match */
+
+/* The number of the group called @name, or UINT32_MAX. */
+uint32_t regex_group(const struct regex *re, struct slice name);
+
+/* What every match contains, or "" when that is not known; *@begins: the name begins with it. */
+struct slice regex_literal(const struct regex *re, bool *begins);
+
+/* What a search needs. 0 or -ENOMEM; free accepts NULL. */
+int regex_scratch_new(struct regex_scratch **out);
+void regex_scratch_free(struct regex_scratch *s);
+
+enum regex_outcome {
+    REGEX_MISS = 1,
+    REGEX_LIMIT = 2, /* given up: the search took more steps than one name is worth */
+};
+
+/*
+ * Search @name. 0 with @captures (regex_n_groups() + 1 of them, group 0 first, views into @name)
+ * written, those of groups that took no part empty; an outcome; or -ENOMEM.
+ */
+int regex_match(const struct regex *re, struct slice name, struct regex_scratch *s,
+                struct slice *captures);
+
+/* Bytes of the run of Unicode letters, decimal digits and '_' that @text begins with. 0, -ENOMEM. */
+int regex_word_len(struct slice text, size_t *out);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Explain: what is told of the rules that take a name or come close
+ */
+#include "mapping/mapping.h"
+
+#include "lib/guard.h"
+#include "lib/unit.h"
+#include "rules.h"
+
+#include <stdio.h>
+
+#define GAUGES .one_kind = true, .kind = MAPPING_GAUGE
+
+struct told {
+    struct rule_spec rules[6];
+    bool unordered;
+    const char *name; /* of a counter */
+    const char *text;
+};
+
+static const struct told table[] = {
+    {{RULE("a.*", "m")}, false, "x.y.z", ""},
+    {{RULE("a.*", "m_$1")}, false, "a.b", "  rule 1 (line 10) glob a.* -> m_$1  <- wins\n"},
+    {{RULE("a.*", "m", .drop = true)},
+     false,
+     "a.b",
+     "  rule 1 (line 10) glob a.* -> drop  <- wins\n"},
+    {{RULE("a.b.c", "m"), RULE("a.b.d", "n"), RULE("a.*", "o"), RULE("q.b.d", "p")},
+     false,
+     "a.b.d",
+     "  rule 2 (line 20) glob a.b.d -> n  <- wins\n"
+     "  rule 1 (line 10) glob a.b.c -> m  segment 3 is \"d\", the rule wants \"c\"\n"
+     "  rule 3 (line 30) glob a.* -> o  the name has 3 segments, the rule 2\n"
+     "  rule 4 (line 40) glob q.b.d -> p  segment 1 is \"a\", the rule wants \"q\"\n"},
+    {{RULE("a.b", "m", GAUGES), RULE("*.b", "n"), RULE("a.*", "o")},
+     false,
+     "a.b",
+     "  rule 2 (line 20) glob *.b -> n  <- wins\n"
+     "  rule 3 (line 30) glob a.* -> o  takes it too, but rule 2 comes first\n"
+     "  rule 1 (line 10) glob a.b -> m  is for type gauge only\n"},
+    {{RULE("*.b", "n"), RULE("a.*", "o"), RULE("a.*", "p")},
+     true,
+     "a.b",
+     "  rule 2 (line 20) glob a.* -> o  <- wins\n"
+     "  rule 1 (line 10) glob *.b -> n  takes it too, but rule 2 is more literal\n"
+     "  rule 3 (line 30) glob a.* -> p  takes it too, but rule 2 comes first\n"},
+    {{RULE("~^a", "m"), RULE("a.b", "n"), RULE("~^a\\.c", "o")},
+     false,
+     "a.b",
+     "  rule 2 (line 20) glob a.b -> n  <- wins\n"
+     "  rule 1 (line 10) regex ^a -> m  takes it too, but globs are tried before regexes\n"},
+    {{RULE("~b", "m"), RULE("~a", "n"), RULE("~^a.\\d", "o"), RULE("~a", "p", GAUGES),
+      RULE("~c\\d", "q")},
+     false,
+     "a.b",
+     "  rule 1 (line 10) regex b -> m  <- wins\n"
+     "  rule 2 (line 20) regex a -> n  takes it too, but rule 1 comes first\n"
+     "  rule 4 (line 40) regex a -> p  is for type gauge only\n"
+     "  rule 3 (line 30) regex ^a.\\d -> o  its literal text fits, the rest does not\n"},
+    {{RULE("~^(a+)+$", "m")},
+     false,
+     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
+     "  rule 1 (line 10) regex ^(a+)+$ -> m  gave up: the search takes too many steps\n"},
+    {{RULE("a.*", "m")}, false, "", ""},
+    {{RULE("a.*.", "m")},
+     false,
+     "a..b",
+     "  rule 1 (line 10) glob a.*. -> m  segment 3 is \"b\", the "
+     "rule wants \"\"\n"},
+};
+
+/* The winner first, then who would have taken it, then who came close, nearest first. */
+START_TEST(test_explain_tells)
+{
+    const struct told *t = &table[_i];
+    struct mapping *m = rules_load(t->rules, t->unordered);
+    size_t len = strlen(t->name);
+    const char *name = guard_copy(t->name, len);
+    struct mapping_scratch *s;
+    struct buf out = {0};
+
+    ck_assert_int_eq(mapping_scratch_new(&s), 0);
+    ck_assert_int_eq(mapping_explain(m, MAPPING_COUNTER, slice_of(name, len), s, &out), 0);
+    ck_assert_int_eq(buf_add_byte(&out, '\0'), 0);
+    ck_assert_str_eq(out.p, t->text);
+    buf_release(&out);
+    mapping_scratch_free(s);
+    guard_free(name, len);
+    mapping_free(m);
+}
+END_TEST
+
+/* However many rules come close, twenty are told, the winner among them. */
+START_TEST(test_explain_is_bounded)
+{
+    enum { N = 60 };
+    struct mapping_rule *rules = calloc(N, sizeof *rules);
+    struct mapping_defaults defaults;
+    struct mapping_scratch *s;
+    struct mapping *m;
+    struct buf out = {0};
+    unsigned n_lines = 0;
+    char match[16];
+
+    for (unsigned i = 0; i < N; i++) {
+        struct rule_spec spec = RULE(match, "m");
+
+        sprintf(match, "a.b%u", i);
+        rules_fill(&rules[i], &spec, i);
+    }
+    ck_assert_int_eq(mapping_defaults_init(&defaults), 0);
+    ck_assert_int_eq(mapping_new(&m, NULL, rules, N, &defaults, NULL, NULL, NULL), 0);
+    ck_assert_int_eq(mapping_scratch_new(&s), 0);
+    ck_assert_int_eq(mapping_explain(m, MAPPING_COUNTER, SLICE_LIT("a.b59"), s, &out), 0);
+    ck_assert_int_eq(buf_add_byte(&out, '\0'), 0);
+    for (const char *p = out.p; (p = strchr(p, '\n')) != NULL; p++)
+        n_lines++;
+    ck_assert_uint_eq(n_lines, 21);
+    ck_assert_ptr_eq(strstr(out.p, "  rule 60 (line 600) glob a.b59 -> m  <- wins\n  rule 1 "),
+                     out.p);
+    ck_assert_ptr_nonnull(strstr(out.p, "\n  and 40 more that came close\n"));
+    buf_release(&out);
+    mapping_scratch_free(s);
+    mapping_free(m);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("explain");
+    TCase *text = tcase_create("text");
+
+    tcase_add_loop_test(text, test_explain_tells, 0, (int)(sizeof table / sizeof *table));
+    tcase_add_test(text, test_explain_is_bounded);
+    suite_add_tcase(s, text);
+    return s;
+}
+
+int main(void)
+{
+    return unit_main(suite());
+}
