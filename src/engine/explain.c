@@ -37,6 +37,19 @@ static void add_quoted(struct buf *out, struct slice text)
     buf_add_byte(out, '"');
 }
 
+/* What the matcher said, with the control bytes of the name that it quotes made harmless. */
+static void add_told(struct buf *out, struct slice told)
+{
+    for (size_t i = 0; i < told.len; i++) {
+        unsigned char c = (unsigned char)told.p[i];
+
+        if ((c < 0x20 && c != '\n') || c == 0x7f)
+            buf_addf(out, "\\x%02x", c);
+        else
+            buf_add_byte(out, (char)c);
+    }
+}
+
 /* What one sample does to its series. */
 static void add_effect(struct buf *out, const struct statsd_identity *id,
                        const struct mapping_rule *rule, struct slice value)
@@ -119,6 +132,7 @@ static int explain_mapped(struct bacowr *b, const struct mapping *mapping,
 {
     struct resolver *r = &b->resolver;
     const struct statsd_identity *id = &r->identity;
+    struct buf told = {0};
 
     add_reading(out, id, res, value);
     if (res->op == OP_EMPTY_NAME)
@@ -127,8 +141,14 @@ static int explain_mapped(struct bacowr *b, const struct mapping *mapping,
         buf_add_str(out, "  dropped, as its rule says\n");
     else
         add_series(out, r, res);
-    buf_addf(out, "  rules  %s\n", res->match.rule != NULL ? "" : "none takes it");
-    return mapping_explain(mapping, res->kind, id->name, r->mapping_scratch, out);
+    buf_add_str(out, res->match.rule != NULL ? "  rules\n" : "  rules  none takes it\n");
+    if (mapping_explain(mapping, res->kind, id->name, r->mapping_scratch, &told) != 0) {
+        buf_release(&told);
+        return -ENOMEM;
+    }
+    add_told(out, buf_slice(&told));
+    buf_release(&told);
+    return 0;
 }
 
 static int explain_sample(struct bacowr *b, struct slice name, const struct statsd_sample *sample,

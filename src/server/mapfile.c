@@ -5,6 +5,8 @@
  * The whole file is read before the engine sees a byte of it, so that a file that is being written
  * while it is reloaded is either loaded as read or refused as read. What is no ordinary text of a
  * sane size (a device, a directory, gigabytes) is refused with a word instead of read for ever.
+ *
+ * Law: the caller gets the whole text or a reason, and nothing stays open.
  */
 #include "server/mapfile.h"
 

@@ -5,6 +5,8 @@
  * The values are those of Prometheus' own client libraries, so that one dashboard serves all
  * programs. The start time comes from the kernel, in ticks after boot, and not from the moment when
  * we first looked: a process that exec'd into us keeps its age.
+ *
+ * Law: what cannot be read is shown as 0, and a scrape never fails for it.
  */
 #include "server/process.h"
 
