@@ -60,7 +60,10 @@ struct bacowr_datagram {
     bool stream;    /* whole lines of a stream: nothing after the last LF is no line */
 };
 
-/* Parse, map and fold a batch. Nothing is returned: what is refused is counted. */
+/*
+ * Parse, map and fold a batch. Nothing is returned: what is refused is counted. To be called now and
+ * then without datagrams too, so that identities that are not met any more are forgotten.
+ */
 void bacowr_feed(struct bacowr_worker *w, const struct bacowr_datagram *batch, unsigned n,
                  int64_t now_ms);
 
@@ -97,8 +100,8 @@ const char *bacowr_content_type(const struct bacowr_format *format);
 
 /*
  * Begin a page of what is alive now. @own (its arrays and strings are borrowed until the scrape is
- * freed) are the program's own families. Nothing that is on the page is freed before the scrape is;
- * expiry waits for it. 0 or -ENOMEM.
+ * freed) are the program's own families. Families that are on the page are not freed before the
+ * scrape is; a series that expires meanwhile may be missing. 0 or -ENOMEM.
  */
 int bacowr_scrape_new(struct bacowr_scrape **out, struct bacowr *b,
                       const struct bacowr_format *format, const struct bacowr_own_family *own,

@@ -274,7 +274,8 @@ const struct setting settings[] = {
      .help = "Mapping file, read again on SIGHUP. Without one, names are only escaped."},
     {"statsd.read-buffer", SETTING_VALUE, set_number, FIELD(read_buffer),
      {"0"}, "BYTES", .min = 0, .max = INT32_MAX,
-     .help = "Receive buffer of each UDP socket; 0 for as much as the system grants."},
+     .help = "Receive buffer of each UDP socket; 0 asks for 4 MiB and takes what the system "
+             "grants."},
     {"statsd.ingest-threads", SETTING_VALUE, set_number, FIELD(ingest_threads),
      {"1"}, "N", .min = 1, .max = OPTIONS_MAX_INGEST_THREADS,
      .help = "Threads that receive. With more than one, lines of different senders may be taken "

@@ -62,18 +62,25 @@ static void count_unapplied(struct bacowr_worker *w, const struct route *r, unsi
     stat_add(w, stat, weight);
 }
 
+/* What no counter takes, whether or not there is a series for it: then resolve_route() makes none. */
+static bool refuse_count(struct bacowr_worker *w, const struct route *r, double v)
+{
+    if (r->kind != MAPPING_COUNTER)
+        return false;
+    v = v / r->divisor * r->scale;
+    if (!isfinite(v))
+        count_unapplied(w, r, STAT_NOT_FINITE);
+    else if (v < 0)
+        count_unapplied(w, r, STAT_NEGATIVE);
+    return !isfinite(v) || v < 0;
+}
+
 static void apply_count(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
 {
-    v = v / r->divisor * r->scale;
-    /* resolve_route() makes no series, and no cell, for the first two. */
-    if (!isfinite(v)) {
-        count_unapplied(w, r, STAT_NOT_FINITE);
-    } else if (v < 0) {
-        count_unapplied(w, r, STAT_NEGATIVE);
-    } else {
-        cell_add(r->cell, v, w->time);
-        count_applied(w, r, 1);
-    }
+    if (refuse_count(w, r, v))
+        return;
+    cell_add(r->cell, v / r->divisor * r->scale, w->time);
+    count_applied(w, r, 1);
 }
 
 static void apply_gauge(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
@@ -149,6 +156,8 @@ static void apply_conflict(struct bacowr_worker *w, const struct route *r, struc
 {
     uint64_t weight = r->weight > 0 ? (uint64_t)r->weight : 0;
 
+    if (refuse_count(w, r, v))
+        return;
     stat_add(w, r->flags & ROUTE_MAPPED ? STAT_UNAPPLIED_MAPPED : STAT_UNAPPLIED_UNMAPPED, weight);
     if (r->cell != NULL)
         cell_add(r->cell, (double)weight, w->time);
@@ -156,7 +165,8 @@ static void apply_conflict(struct bacowr_worker *w, const struct route *r, struc
 
 static void apply_limit(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
 {
-    count_unapplied(w, r, STAT_LIMIT);
+    if (!refuse_count(w, r, v))
+        count_unapplied(w, r, STAT_LIMIT);
 }
 
 static void (*const apply_ops[N_OPS])(struct bacowr_worker *w, const struct route *r,
@@ -427,7 +437,7 @@ static void feed_text(struct bacowr_worker *w, struct group *g, struct slice tex
     stat_add(w, STAT_LINES, n_lines);
 }
 
-/* A cut datagram: its last piece is no line. True when something was left out. */
+/* A cut datagram: its last piece is no line. */
 static struct slice whole_lines(struct bacowr_worker *w, const struct bacowr_datagram *d)
 {
     const char *lf = d->len > 0 ? memrchr(d->p, '\n', d->len) : NULL;
@@ -446,17 +456,17 @@ static void batch_begin(struct bacowr_worker *w, int64_t now_ms)
 
 static void batch_end(struct bacowr_worker *w)
 {
-    if (w->aged_tick != w->time.tick) {
-        struct route_stats stats;
+    struct route_stats stats;
 
+    if (w->aged_tick != w->time.tick) {
         w->aged_tick = w->time.tick;
         routes_age(w->routes);
-        stats = route_stats(w->routes);
-        relaxed_store(&w->stats[STAT_ROUTES], stats.n);
-        relaxed_store(&w->stats[STAT_ROUTE_BYTES], stats.n_bytes);
-        relaxed_store(&w->stats[STAT_ROUTE_EVICTED], stats.n_evicted);
     }
     route_flush(w->routes);
+    stats = route_stats(w->routes);
+    relaxed_store(&w->stats[STAT_ROUTES], stats.n);
+    relaxed_store(&w->stats[STAT_ROUTE_BYTES], stats.n_bytes);
+    relaxed_store(&w->stats[STAT_ROUTE_EVICTED], stats.n_evicted);
     reclaim_leave(&w->b->reclaim, w->i);
 }
 

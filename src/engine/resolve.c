@@ -13,8 +13,9 @@
  * and whatever begins with `__` get the prefix `exported_`, as Prometheus itself does in such a case;
  * that is counted, and nothing is lost.
  *
- * Laws: what is refused gets a route too, so a flood of bad lines is as cheap as one of good ones. A
- * refusal that time can heal (a clash, a limit) notes how many series had been removed when it was
+ * Laws: what its identity decides is remembered, refusals too, so a flood of bad lines is as cheap as
+ * one of good ones. What the value decides is not: a counter that is always negative, or a value that
+ * is no number, goes this way each time, and leaves nothing behind. A refusal that time can heal (a clash, a limit) notes how many series had been removed when it was
  * decided, and is decided anew when that has changed.
  */
 #include "engine/engine.h"
@@ -389,7 +390,8 @@ static int route_to_series(struct bacowr_worker *w, const struct resolution *res
     struct series_ref ref;
     int rc;
 
-    r->n_removals = relaxed_load(&w->b->registry.n_removals);
+    /* Acquire: what is refused below is refused in spite of these removals. */
+    r->n_removals = atomic_load_explicit(&w->b->registry.n_removals, memory_order_acquire);
     rc = series_of(w, res, &ref);
     if (rc < 0)
         return rc;

@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a rule may be restricted to. A set is a kind of our own: statsd_exporter has none. */
+/* The kinds that rules are matched by. A rule may be restricted to any but sets, which are a kind of
+ * our own: statsd_exporter refuses the word. */
 enum mapping_kind { MAPPING_COUNTER, MAPPING_GAUGE, MAPPING_OBSERVER, MAPPING_SET };
 #define MAPPING_N_KINDS 4
 
@@ -74,7 +75,8 @@ struct mapping_defaults {
 void mapping_rule_release(struct mapping_rule *rule);
 void mapping_defaults_release(struct mapping_defaults *defaults);
 
-/* summary; sets over 1 min; .005 ... 10; (0.5,0.05) (0.9,0.01) (0.99,0.001); 10 min in 5. 0 or -ENOMEM. */
+/* summary; sets over 1 min; .005 ... 10; (0.5,0.05) (0.9,0.01) (0.99,0.001); 10 min in 5.
+ * 0 or -ENOMEM. */
 int mapping_defaults_init(struct mapping_defaults *defaults);
 
 #endif

@@ -72,6 +72,8 @@ static int reload(struct server *s, struct buf *message)
     if (s->o->mapping_config == NULL) {
         log_event(s->log, LOG_LEVEL_WARN, "reload_ignored",
                   log_str("reason", "no file was given with --statsd.mapping-config"));
+        if (message != NULL)
+            buf_add_str(message, "nothing to reload: no --statsd.mapping-config");
         return 0;
     }
     log_event(s->log, LOG_LEVEL_INFO, "reload_started", log_str("file", s->o->mapping_config));

@@ -15,7 +15,7 @@
  * Laws: - A connection holds one slice as text and, compressed, once more; whatever the page's
  *         size and the client's speed.
  *       - The scrape is given back as soon as its last byte is made, and HTTP_SCRAPE_MAX_MS after
- *         its beginning at the latest: what is on the page cannot expire before.
+ *         its beginning at the latest: until then what it may still show is kept in memory.
  *       - What fails after the headers are out ends in RST, never in a page that looks whole.
  *       - HEAD does all of it up to the first slice, and so has the headers that GET has.
  *       - Each page is counted once, when it ends: as 200 also if the client left before; as 500

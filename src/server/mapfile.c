@@ -17,7 +17,7 @@
 
 #include "base/buf.h"
 
-#define MAX_FILE_SIZE (64u << 20)
+#define MAX_FILE_SIZE (16u << 20) /* the YAML reader's own bound */
 #define READ_SIZE     65536
 
 /* 0, or a negative errno; -EFBIG past the limit. */

@@ -33,6 +33,7 @@
 #define MAX_PAUSE_NS     (1 * NS_PER_MS)
 #define MIN_PAUSE_NS     (NS_PER_MS / 10)
 #define MAX_DRAIN_NS     (1000ull * NS_PER_MS)
+#define IDLE_TIMER_MS    100
 
 /* Holds a million datagrams a second for the longest pause, with as much again to spare. */
 #define FULL_PAUSE_BYTES (2 << 20)
@@ -70,6 +71,14 @@ static void on_check(uv_check_t *check)
     if (w->received && !w->streamed && w->n_backlog == 0 && w->pause_ns > 0)
         pause_thread(w->pause_ns);
     w->received = w->streamed = false;
+}
+
+/* The engine forgets what it does not meet any more, also when nothing comes. */
+static void on_idle_timer(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+
+    bacowr_feed(w->engine, NULL, 0, worker_now_ms());
 }
 
 /* The inbox as it is now: the caller owns the array. */
@@ -134,6 +143,9 @@ static int open_handles(struct worker *w)
     uv_check_init(&w->loop, &w->check);
     w->check.data = w;
     uv_check_start(&w->check, on_check);
+    uv_timer_init(&w->loop, &w->idle_timer);
+    w->idle_timer.data = w;
+    uv_timer_start(&w->idle_timer, on_idle_timer, IDLE_TIMER_MS, IDLE_TIMER_MS);
     return 0;
 }
 
@@ -185,6 +197,7 @@ void worker_free(struct worker *w)
         close(w->inbox[i]);
     conn_end_all(w);
     uv_close((uv_handle_t *)&w->check, NULL);
+    uv_close((uv_handle_t *)&w->idle_timer, NULL);
     uv_close((uv_handle_t *)&w->wake, NULL);
     uv_run(&w->loop, UV_RUN_DEFAULT);
     r = uv_loop_close(&w->loop);

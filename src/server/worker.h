@@ -43,6 +43,7 @@ struct worker {
     char *chunks;                 /* owned; what datagrams and streams are read into */
     struct conn *conns;           /* owned; newest first */
     uv_check_t check;
+    uv_timer_t idle_timer;
     uint64_t pause_ns;  /* how long the receive buffers hold; 0: never pause */
     unsigned n_backlog; /* sockets that were left before they were empty */
     bool received;      /* datagrams, since the last pause */

@@ -11,8 +11,8 @@
  *      name;k=v;k=v       Graphite     likewise
  *      na[k=v,k=v]me      SignalFX     between the first '[' and the first ']', wherever they are
  *
- * So there is one loop over elements and one row of bytes for each dialect. A new dialect is a row
- * and a case in syntax_of(), and its option in statsd.h.
+ * So there is one loop over elements and one row of bytes for each dialect. A new dialect is a row,
+ * a case in syntax_of(), its first byte in is_delimiter, and its option with a default in statsd.h.
  *
  * Laws: an element that is empty, or lacks its assign byte, its key or its value is one error and
  *       no label; one separator at the end of the list is no error.

@@ -12,13 +12,15 @@
  *
  * Counters and buckets only grow, each in one word, so a reader needs no order between them: every
  * word it reads is at least what it read before, and a sum of growing terms in a fixed order grows.
- * That is the law behind "no scrape shows a counter below a value shown before". A histogram's count
- * is the sum of its buckets; `_sum` may lag by one observation.
+ * That is the law behind "no scrape shows a counter below a value shown before". So that whole numbers
+ * cannot wrap, past WHOLE_MAX they go to the rest. A histogram's count is the sum of its buckets; `_sum`
+ * may lag by one observation.
  *
  * Summaries and sets can move counts, so a reader takes a private copy between two equal, even
- * readings of `seq`. The writer never waits. A reader that meets a writer again and again gives up
- * after SEQ_TRIES and keeps its last copy: the quantiles of a window then mix two moments a few
- * nanoseconds apart, which harms nobody; counts and sums are outside and always right.
+ * readings of `seq`. The writer never waits. A reader that meets a writer again and again lets others
+ * run, and gives up after SEQ_TRIES. A set's torn copy is still used: its members are at worst a few
+ * too many or too few. A torn sketch would be read at the wrong size, so the page does without this
+ * worker's window for once; counts and sums are outside and always right.
  *
  * A gauge is the exception: "last one set" and "+3" have no meaning per thread, so all workers share
  * one word; a delta is a compare-and-swap loop. Its tick is stored only when it changes, so that
@@ -29,12 +31,18 @@
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "store/set.h"
 #include "store/sketch.h"
 
-#define SEQ_TRIES 64
+/* Enough to outlast a write; enough to let a writer on that was put aside in the middle of one. */
+#define SEQ_SPINS 64
+#define SEQ_TRIES 256
+
+/* RECLAIM_MAX_WORKERS times this, and one increment more for each, fit a word. */
+#define WHOLE_MAX (UINT64_C(1) << 57)
 
 struct counter_cell {
     struct cell head;
@@ -198,8 +206,9 @@ static void seq_end(relaxed_u64 *seq)
 /*
  * Reader: copy @n_words between two equal even readings. The acquire load pairs with seq_end(), the
  * acquire fence with seq_begin(): whoever saw a word of the next write sees its odd number too.
+ * False: the copy may be torn.
  */
-static void seq_copy(const relaxed_u64 *seq, uint64_t *to, const relaxed_u64 *from, size_t n_words)
+static bool seq_copy(const relaxed_u64 *seq, uint64_t *to, const relaxed_u64 *from, size_t n_words)
 {
     for (unsigned tries = 0; tries < SEQ_TRIES; tries++) {
         uint64_t before = atomic_load_explicit(seq, memory_order_acquire);
@@ -208,8 +217,11 @@ static void seq_copy(const relaxed_u64 *seq, uint64_t *to, const relaxed_u64 *fr
             to[i] = relaxed_load(&from[i]);
         atomic_thread_fence(memory_order_acquire);
         if ((before & 1) == 0 && relaxed_load(seq) == before)
-            return;
+            return true;
+        if (tries >= SEQ_SPINS)
+            (void)sched_yield();
     }
+    return false;
 }
 
 static size_t merge_size(void)
@@ -253,9 +265,9 @@ static int summary_read(struct cell *const *cells, unsigned n, const struct shap
 
         if (c == NULL)
             continue;
-        seq_copy(&c->seq, r->copy, (const relaxed_u64 *)c->sketch,
-                 sketch_size(shape->n_slots) / sizeof(uint64_t));
-        sketch_merge_add(r->merge, (const struct sketch *)r->copy, slot_epoch(shape, now_ms));
+        if (seq_copy(&c->seq, r->copy, (const relaxed_u64 *)c->sketch,
+                     sketch_size(shape->n_slots) / sizeof(uint64_t)))
+            sketch_merge_add(r->merge, (const struct sketch *)r->copy, slot_epoch(shape, now_ms));
         out->count += relaxed_load(&c->count);
         out->sum += relaxed_load_double(&c->sum);
     }
@@ -276,8 +288,8 @@ static void set_read_cell(const struct set_cell *c, const struct shape *shape, u
 
         if (b == NULL)
             continue;
-        seq_copy(&c->seq, r->copy, (const relaxed_u64 *)b,
-                 set_block_size(set_block_level(b)) / sizeof(uint64_t));
+        (void)seq_copy(&c->seq, r->copy, (const relaxed_u64 *)b,
+                       set_block_size(set_block_level(b)) / sizeof(uint64_t));
         b = (const struct set_block *)r->copy;
         /* Signed: the writer's clock reading may be a moment ahead of the reader's. */
         if ((int32_t)(epoch - set_block_epoch(b)) < (int32_t)shape->n_slots)
@@ -388,7 +400,7 @@ void cell_add(struct cell *cell, double v, struct cell_time t)
 
     assert(v >= 0);
     cell_touch(cell, t);
-    if ((double)whole == v)
+    if ((double)whole == v && relaxed_load(&c->whole) < WHOLE_MAX)
         relaxed_add(&c->whole, whole);
     else
         relaxed_store_double(&c->rest, relaxed_load_double(&c->rest) + v);

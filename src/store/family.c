@@ -292,7 +292,10 @@ void family_drop_empty(struct registry *r, struct family *f)
     if (f->n_alive > 0 || f->reserved)
         return;
     table_remove(&r->families, &f->link);
-    f->gone = true;
-    r->sorted_has_gone = true;
+    /* One that never had a series is not in the order: a worker may drop it after a failed birth. */
+    if (f->announced) {
+        f->gone = true;
+        r->sorted_has_gone = true;
+    }
     registry_outgrow(r, &f->retired, family_free);
 }

@@ -9,8 +9,8 @@
  *      slots | hash, route | hash, route | empty | ...       16 bytes each
  *                    `--> cell, shape, factors, birth, gen | name and suffix
  *
- * The table doubles while it is more than half full, up to its limit; then a route that finds its
- * window full takes the place of the coldest. How hot a route is, is counted in two bits of its slot:
+ * The table doubles while it is more than half full, or a window is full before that, up to its limit;
+ * then a route that finds its window full takes the place of the coldest. How hot a route is, is counted in two bits of its slot:
  * a hit sets them to the highest; evictions and age cool them down, and a route without heat is the
  * first to go. A route that was never hit again has none, so one-off identities evict each other. The
  * two bits are taken from the hash's lowest, which would only say where home is.
@@ -236,6 +236,25 @@ static struct route_slot *evict(struct routes *t, uint64_t hash)
     return coldest;
 }
 
+/* A place for a new route. At half full one window in some thousands has no room left: then it is
+ * time to grow, or a few hot routes would push each other out for ever. */
+static struct route_slot *take_slot(struct routes *t, uint64_t hash)
+{
+    struct route_slot *slot;
+
+    make_room(t);
+    slot = free_slot(t->slots, t->n_slots, hash);
+    if (slot == NULL && t->n >= t->n_slots / 4 && t->n_slots < t->max_slots &&
+        resize(t, 2 * t->n_slots) == 0)
+        slot = free_slot(t->slots, t->n_slots, hash);
+    if (slot == NULL)
+        slot = evict(t, hash);
+    if (slot->route == GONE)
+        t->n_gone--;
+    slot->hash = hash;
+    return slot;
+}
+
 /* Let the next place in turn grow older. True when its route was forgotten. */
 static bool age_one(struct routes *t)
 {
@@ -290,17 +309,10 @@ struct route *route_put(struct routes *t, uint64_t hash, struct slice name, stru
     while (t->n > 0 && t->n_route_bytes + route_bytes(r) > t->max_bytes)
         t->n_evicted += age_one(t);
     slot = slot_of(t, hash, name, suffix);
-    if (slot != NULL) {
+    if (slot != NULL)
         route_leave(t, slot->route);
-    } else {
-        make_room(t);
-        slot = free_slot(t->slots, t->n_slots, hash);
-        if (slot == NULL)
-            slot = evict(t, hash);
-        if (slot->route == GONE)
-            t->n_gone--;
-        slot->hash = hash;
-    }
+    else
+        slot = take_slot(t, hash);
     slot->route = r;
     t->n++;
     t->n_route_bytes += route_bytes(r);

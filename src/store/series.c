@@ -29,10 +29,11 @@ struct series_key series_key(const struct registry *r, struct slice name, struct
     return (struct series_key){name, labels, hash_bytes(labels, name_hash(r, name))};
 }
 
-/* Would a birth be refused for the limit? */
+/* Would a birth be refused for the limit? Acquire pairs with count_birth(): what made it full is in
+ * the index. */
 static bool registry_full(const struct registry *r)
 {
-    return relaxed_load(&r->n_series) >= r->max_series;
+    return atomic_load_explicit(&r->n_series, memory_order_acquire) >= r->max_series;
 }
 
 /* Gauges: one cell for all workers, in the pool behind the workers'. */
@@ -54,11 +55,13 @@ static struct pool *cell_pool(struct registry *r, enum metric_type type, unsigne
 int series_find(struct registry *r, const struct series_key *key, enum metric_type type,
                 uint32_t ttl_ticks, unsigned worker, struct series_ref *out)
 {
+    /* Before the look-up: a series that is born between the two is no reason to refuse itself. */
+    bool full = registry_full(r);
     struct series *s = index_find(r, key);
     struct cell *c;
 
     if (s == NULL)
-        return registry_full(r) ? SERIES_E_LIMIT : SERIES_E_ABSENT;
+        return full ? SERIES_E_LIMIT : SERIES_E_ABSENT;
     if (s->family->type != type || relaxed_load(&s->ttl_ticks) != ttl_ticks)
         return SERIES_E_ABSENT;
     /* Acquire pairs with cell_acquire(): the cell is empty and has its birth number. */
@@ -169,7 +172,8 @@ static void count_birth(struct registry *r, struct series *s)
         relaxed_add(&r->n_internal, 1);
         return;
     }
-    relaxed_add(&r->n_series, 1);
+    /* Release, after index_put(): see registry_full(). */
+    atomic_store_explicit(&r->n_series, relaxed_load(&r->n_series) + 1, memory_order_release);
     relaxed_add(&r->n_alive[f->type], 1);
     relaxed_add(&r->n_born, 1);
 }
@@ -283,7 +287,8 @@ void registry_remove(struct registry *r, struct series *s)
         relaxed_store(&r->n_alive[f->type], relaxed_load(&r->n_alive[f->type]) - 1);
         relaxed_add(&r->n_expired, 1);
     }
-    relaxed_add(&r->n_removals, 1);
+    /* Release: who sees the removal sees that there is room. */
+    atomic_store_explicit(&r->n_removals, relaxed_load(&r->n_removals) + 1, memory_order_release);
     registry_outgrow(r, &s->retired, series_free);
     list_compact(r, f);
     vector_drop_empty(r, v);

@@ -231,13 +231,14 @@ static unsigned merge_count_new(const struct set_merge *m, const struct set_bloc
     return n_new;
 }
 
-/* Both ascend; merging from the top down needs no second array. */
+/* Both ascend; merging from the top down needs no second array. (A torn copy need not ascend: then
+ * the count is off by a few, but nothing is written below the array.) */
 static void merge_union(struct set_merge *m, const struct set_block *b, unsigned n_new)
 {
     unsigned left = m->n, from = relaxed_load(&b->n), to = left + n_new;
 
     m->n = to;
-    while (from > 0) {
+    while (from > 0 && to > 0) {
         uint64_t hash = relaxed_load(&b->words[from - 1]);
 
         if (left > 0 && m->hashes[left - 1] >= hash) {

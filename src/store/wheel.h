@@ -56,10 +56,14 @@ static inline void wheel_cut(struct wheel_link *link)
 
 /*
  * The next link due at or before @now, already cut; NULL when there is none, and the wheel has
- * arrived at @now. The caller puts it back with a later due or keeps it.
+ * arrived at @now. The caller puts it back with a later due or keeps it. A clock that is more than a
+ * turn away, as at the start, makes one turn up to @now: it passes every slot.
  */
 static inline struct wheel_link *wheel_next(struct wheel *w, uint32_t now)
 {
+    /* From -WHEEL_SLOTS to WHEEL_SLOTS - 1 is near; the difference may wrap. */
+    if (now - w->tick + WHEEL_SLOTS >= 2 * WHEEL_SLOTS)
+        w->tick = now - (WHEEL_SLOTS - 1);
     while ((int32_t)(now - w->tick) >= 0) {
         struct wheel_link *link = w->slots[w->tick % WHEEL_SLOTS];
 
