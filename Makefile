@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+# Thin wrappers round meson and tests/run.py: `make help` lists them.
+
+PYTHON := $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo python3)
+BINARY := build/bacowr-statsd
+
+.PHONY: all build deps test-deps run test test-unit bench clean help
+
+all: build
+
+build: build/build.ninja
+	ninja -C build
+
+# build/ holds more than meson's files (logs, unpacked programs), so look for a file of meson's.
+build/build.ninja:
+	@command -v meson >/dev/null || { echo 'meson is missing: try "make deps"' >&2; exit 1; }
+	meson setup build -Dtests=false
+
+deps:
+	@tools/deps.sh build
+
+test-deps:
+	@tools/deps.sh test
+
+run: deps
+	@$(MAKE) --no-print-directory build
+	@echo
+	@echo 'A first metric, from bash in another terminal, and a look at it:'
+	@echo
+	@echo '  echo -n "api_requests_total:1|c|#endpoint:/jobs,method:GET,status:200" > /dev/udp/127.0.0.1/8125'
+	@echo '  curl -s http://127.0.0.1:9102/metrics | grep api_requests'
+	@echo
+	@echo 'Ctrl-C ends the server.'
+	@echo
+	@exec $(BINARY) --statsd.mapping-config=conf/bacowr.yml
+
+test: test-deps
+	@$(PYTHON) tests/run.py
+
+test-unit: test-deps
+	@$(PYTHON) tests/run.py --only style --only unit
+
+bench: test-deps
+	@test -e build-bench/build.ninja || meson setup build-bench
+	@ninja --quiet -C build-bench tests/bench/bench
+	@build-bench/tests/bench/bench
+
+clean:
+	rm -rf build build-asan build-bench build-fuzz build-release build-tsan
+
+help:
+	@echo 'make            release build: $(BINARY)'
+	@echo 'make deps       install what the build needs (Debian packages, each named with its reason)'
+	@echo 'make run        deps, build, and serve with conf/bacowr.yml on loopback'
+	@echo 'make test       install what the tests need and run all of them'
+	@echo 'make test-unit  the style checks and the C unit tests only'
+	@echo 'make bench      the benchmarks'
+	@echo 'make clean      remove everything that was built'

@@ -1,0 +1,118 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs what is missing to build (tools/deps.sh build) or to build and test (tools/deps.sh test).
+#
+# It names each missing Debian package and what it is for, shows the command that installs it, and
+# runs it; sudo only when not root. When nothing is missing it says nothing and asks no network.
+# Programs that are services on a Debian system (Prometheus) are never installed: their packages
+# are unpacked under build/programs.
+set -eu
+
+cd "$(dirname "$0")/.."
+programs=build/programs
+missing=
+
+have_package() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# need PACKAGE REASON [COMMAND]: a COMMAND that is already there, from wherever, will do.
+need() {
+    if [ $# -eq 3 ] && command -v "$3" >/dev/null; then
+        return
+    fi
+    if ! have_package "$1"; then
+        printf '  missing: %-20s %s\n' "$1" "$2"
+        missing="$missing $1"
+    fi
+}
+
+need_to_build() {
+    need gcc 'C compiler' gcc
+    need libc6-dev 'C library headers'
+    need meson 'build system' meson
+    need ninja-build 'runs the build' ninja
+    need pkg-config 'finds the libraries' pkg-config
+    need libuv1-dev 'event loops: UDP, TCP, timers, signals'
+    need libyaml-dev 'reads the mapping file'
+    need libpcre2-dev 'regex mappings'
+    need libxxhash-dev 'hashes'
+    need zlib1g-dev 'gzip for scrapes'
+    # Newer releases have llhttp as a library; Debian 12 has its C sources in node-llhttp.
+    if ! have_package libllhttp-dev; then
+        need node-llhttp 'reads HTTP requests (C sources)'
+    fi
+}
+
+need_to_test() {
+    need python3 'runs the tests'
+    need check 'C unit tests'
+    need clang-14 'fuzzing' clang-14
+    need libclang-rt-14-dev 'fuzzing: libFuzzer and the sanitizers'
+    need curl 'a client of the metrics page' curl
+    need python3-statsd 'a live sender'
+    need python3-fastapi 'the application in the end-to-end test'
+    need python3-uvicorn 'serves that application'
+    need uvicorn 'its command'
+    need gunicorn 'a live sender'
+    need nodejs 'runs the live sender hot-shots' node
+    need npm 'fetches the live sender hot-shots' npm
+    need ca-certificates 'npm talks TLS'
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        set -- env DEBIAN_FRONTEND=noninteractive "$@"
+    else
+        set -- sudo env DEBIAN_FRONTEND=noninteractive "$@"
+    fi
+    echo "+ $*"
+    "$@"
+}
+
+# Lists that are old, or one source of many that fails, need not stop the installation.
+update_lists() {
+    as_root apt-get update || echo 'apt-get update failed; going on with the lists that are there'
+}
+
+# unpack PACKAGE FILE: FILE is what is wanted of it.
+unpack() {
+    [ -e "$programs/$2" ] && return
+    echo "  missing: $1, unpacked under $programs (not installed)"
+    mkdir -p "$programs/deb"
+    if ! apt-cache show "$1" >/dev/null 2>&1; then
+        update_lists
+    fi
+    echo "+ apt-get download $1"
+    (cd "$programs/deb" && apt-get -o APT::Sandbox::User=root download "$1")
+    echo "+ dpkg -x $programs/deb/$1_*.deb $programs"
+    dpkg -x "$programs"/deb/"$1"_*.deb "$programs"
+}
+
+case "${1:-build}" in
+    build) need_to_build ;;
+    test) need_to_build; need_to_test ;;
+    *) echo "usage: $0 build|test" >&2; exit 2 ;;
+esac
+
+if [ -n "$missing" ]; then
+    if ! command -v apt-get >/dev/null; then
+        echo "This is no Debian: please install the equivalents of$missing" >&2
+        exit 1
+    fi
+    update_lists
+    # shellcheck disable=SC2086 # one word per package
+    as_root apt-get install -y --no-install-recommends $missing
+fi
+
+if [ "${1:-build}" = test ]; then
+    unpack prometheus usr/bin/prometheus
+    if [ ! -e build/npm/node_modules/hot-shots ]; then
+        echo '  missing: hot-shots 17.1.1 (npm), under build/npm'
+        mkdir -p build/npm
+        echo '+ npm install --prefix build/npm --omit=optional hot-shots@17.1.1'
+        npm install --prefix build/npm --omit=optional --no-audit --no-fund --loglevel=error \
+            hot-shots@17.1.1
+    fi
+fi
