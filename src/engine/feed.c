@@ -487,9 +487,10 @@ void bacowr_feed(struct bacowr_worker *w, const struct bacowr_datagram *batch, u
             feed_text(w, &g, slice_of(d->p, d->len), d->stream);
     }
     run_group(w, &g);
-    stat_add(w, STAT_DATAGRAMS, n);
     stat_add(w, STAT_SAMPLES, g.n_samples);
     stat_add(w, STAT_TAGGED, g.n_tagged);
     stat_add(w, STAT_ROUTE_HITS, g.n_hits);
     batch_end(w);
+    /* Last, so that who has seen all datagrams counted has seen all that they did. */
+    stat_add(w, STAT_DATAGRAMS, n);
 }

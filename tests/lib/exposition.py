@@ -104,6 +104,11 @@ class Page:
                 for family in self.families.values() if not family.own
                 for (name, labels), value in family.samples.items()}
 
+    def traffic(self) -> str:
+        """All that traffic changes: two pages between which nothing arrived have the same."""
+        return repr([family for family in self.families.values()
+                     if not family.own or family.name.startswith("statsd_exporter_")])
+
     def refused(self) -> dict[str, float]:
         """How many lines and samples were refused, by reason; only reasons that occurred."""
         counts = {"conflict": self.total("statsd_exporter_events_conflict_total"),

@@ -34,6 +34,7 @@ HOST = "127.0.0.1"
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
 WAIT_SECONDS = 20.0
+SANITIZER_STATUS = 99  # of a process with a finding
 
 _SANITIZER = re.compile(r"^.*(?:Sanitizer|runtime error:).*$", re.MULTILINE)
 _handed_out: set[int] = set()
@@ -57,7 +58,7 @@ def log_folder() -> Path:
 def environment() -> dict[str, str]:
     """The tests' own environment, with sanitizers that end the process on a finding."""
     return os.environ | {
-        "ASAN_OPTIONS": "detect_leaks=1:exitcode=99",
+        "ASAN_OPTIONS": f"detect_leaks=1:exitcode={SANITIZER_STATUS}",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
         "TSAN_OPTIONS": "exitcode=66",
     }
@@ -303,17 +304,18 @@ class Server:
 
     def settle(self, lines: int | None = None) -> Page:
         """The page once all datagrams (and, for streams, @lines in all) have been worked off."""
-        def received(page: Page) -> bool:
-            datagrams = (page.get("statsd_exporter_udp_packets_total")
-                         + page.total("bacowr_statsd_udp_kernel_dropped_datagrams_total"))
-            seen = page.get("statsd_exporter_lines_total")
-            return datagrams >= self.sent_datagrams and (lines is None or seen >= lines)
+        def worked_off(page: Page) -> bool:
+            received = page.get("statsd_exporter_udp_packets_total")
+            dropped = page.total("bacowr_statsd_udp_kernel_dropped_datagrams_total")
+            fed = page.get("bacowr_statsd_datagrams_total")  # counted when a batch is done
+            return (received + dropped >= self.sent_datagrams and fed >= received
+                    and page.get("statsd_exporter_lines_total") >= (lines or 0))
 
         last: list[Page] = [self.scrape()]
 
         def unchanged() -> bool:
             before, last[0] = last[0], self.scrape()
-            return received(before) and repr(before.users()) == repr(last[0].users())
+            return worked_off(before) and before.traffic() == last[0].traffic()
 
         wait_until("what was sent is worked off", unchanged)
         return last[0]

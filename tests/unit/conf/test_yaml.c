@@ -250,10 +250,6 @@ static void refuse_buffer(char *text, size_t len, const char *part)
 /* A few lines of aliases that stand for billions of nodes are refused, merged or not. */
 START_TEST(test_yaml_bounds_aliases)
 {
-    static const char *const forms[] = {
-        "[*x%d,*x%d,*x%d,*x%d,*x%d,*x%d,*x%d,*x%d]",
-        "{<<: {a%d: *x%d}, b: [*x%d, *x%d, *x%d, *x%d, *x%d, *x%d]}"};
-
     for (size_t form = 0; form < 2; form++) {
         char *text;
         size_t len;
@@ -264,7 +260,12 @@ START_TEST(test_yaml_bounds_aliases)
             int p = i - 1;
 
             fprintf(f, "x%d: &x%d ", i, i);
-            fprintf(f, forms[form], p, p, p, p, p, p, p, p);
+            if (form == 0)
+                fprintf(f, "[*x%d, *x%d, *x%d, *x%d, *x%d, *x%d, *x%d, *x%d]", p, p, p, p, p, p, p,
+                        p);
+            else
+                fprintf(f, "{<<: {a%d: *x%d}, b: [*x%d, *x%d, *x%d, *x%d, *x%d, *x%d]}", p, p, p, p,
+                        p, p, p, p);
             fputc('\n', f);
         }
         fclose(f);

@@ -1,0 +1,310 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs every test: `make test`, or a part of it with --only STAGE.
+
+Each stage prints one line; what a failing test said is shown above it, passing ones are quiet. The
+last line is `N passed, N failed`. A stage in which no test ran has failed. Everything a stage
+printed is kept under build/test-logs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Iterable, Mapping
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / "build" / "test-logs"
+JOBS = 2
+FUZZ_SECONDS = 20
+
+SANITIZERS = {"ASAN_OPTIONS": "detect_leaks=1", "TSAN_OPTIONS": "halt_on_error=1",
+              "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+
+
+@dataclass
+class Count:
+    passed: int = 0
+    failed: int = 0
+    note: str = ""
+
+    def __add__(self, other: "Count") -> "Count":
+        notes = [note for note in (self.note, other.note) if note]
+        return Count(self.passed + other.passed, self.failed + other.failed, "; ".join(notes))
+
+
+def total(counts: Iterable[Count]) -> Count:
+    return sum(counts, Count())
+
+
+class Broken(Exception):
+    """A stage cannot go on: a build or a tool failed."""
+
+
+def call(log: str, command: list[str], env: Mapping[str, str] | None = None,
+         seconds: float = 600.0) -> tuple[int, str]:
+    """Run a command; its exit status and output, which is kept as a log too."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=os.environ | (env or {}), timeout=seconds,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace")
+        status, output = done.returncode, done.stdout
+    except subprocess.TimeoutExpired as error:
+        said = error.stdout or b""
+        output = said.decode(errors="replace") if isinstance(said, bytes) else said
+        status, output = -1, f"{output}\nnot done within {seconds:g} s: {' '.join(command)}\n"
+    (LOGS / f"{log}.log").write_text(output)
+    return status, output
+
+
+def must(log: str, command: list[str], env: Mapping[str, str] | None = None) -> str:
+    status, output = call(log, command, env)
+    if status != 0:
+        raise Broken(f"{output}\nfailed: {' '.join(command)}")
+    return output
+
+
+def show(output: str) -> None:
+    print(output.rstrip(), flush=True)
+
+
+# ---- builds ----
+
+def configure(folder: str, *options: str, env: Mapping[str, str] | None = None) -> None:
+    """Once; a warning is an error here."""
+    if not (ROOT / folder / "build.ninja").exists():
+        must(f"{folder}-setup", ["meson", "setup", folder, "-Dwerror=true", *options], env)
+
+
+def build(folder: str, *targets: str) -> None:
+    must(f"{folder}-build", ["ninja", "--quiet", "-C", folder, f"-j{JOBS}", *targets])
+
+
+def build_asan(*targets: str) -> None:
+    configure("build-asan", "-Dbuildtype=debugoptimized", "-Db_lto=false",
+              "-Db_sanitize=address,undefined")
+    build("build-asan", *targets)
+
+
+def build_tsan() -> None:
+    # gcc warns that its thread sanitizer does not see fences. Ours stand between atomic accesses,
+    # which are no races with or without them.
+    configure("build-tsan", "-Dbuildtype=debugoptimized", "-Db_lto=false", "-Db_sanitize=thread",
+              "-Dc_args=-Wno-tsan")
+    build("build-tsan")
+
+
+def build_release() -> None:
+    configure("build-release", "-Dtests=false")
+    build("build-release")
+
+
+# ---- programs that print `N passed, N failed` last, or only have an exit status ----
+
+def count_script(log: str, command: list[str], env: Mapping[str, str] | None = None) -> Count:
+    status, output = call(log, command, env)
+    lines = output.strip().splitlines()
+    match = re.fullmatch(r"(\d+) passed, (\d+) failed", lines[-1]) if lines else None
+    count = Count(int(match[1]), int(match[2])) if match else Count(int(status == 0), 0)
+    if status != 0:
+        count.failed = max(count.failed, 1)
+        show(output)
+    for line in lines:
+        if line.startswith("not compared: "):
+            count.note = line
+    return count
+
+
+# ---- check programs, run by meson ----
+
+CHECKS = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", re.MULTILINE)
+
+
+def count_meson(folder: str, suites: list[str]) -> Count:
+    """Run meson's tests of these suites (all when empty) and add up check's own numbers."""
+    log = ROOT / folder / "meson-logs" / "testlog.json"
+    log.unlink(missing_ok=True)
+    chosen = [f"--suite={suite}" for suite in suites]
+    call(f"{folder}-test", ["meson", "test", "-C", folder, "--no-rebuild",
+                            f"--num-processes={JOBS}", *chosen], SANITIZERS)
+    entries = log.read_text().splitlines() if log.exists() else []
+    if not entries:
+        raise Broken(f"meson ran no test in {folder} {' '.join(suites)}")
+    return total(count_program(json.loads(entry)) for entry in entries)
+
+
+def count_program(entry: dict[str, object]) -> Count:
+    output = str(entry.get("stdout", "")) + str(entry.get("stderr", ""))
+    match = CHECKS.search(output)
+    checks, failures, errors = map(int, match.groups()) if match else (0, 0, 0)
+    if entry["result"] == "OK" and checks > 0:
+        return Count(checks, 0)
+    show(f"FAIL {entry['name']} ({entry['result']})\n{output}")
+    failed = max(failures + errors, 1)
+    return Count(max(checks - failed, 0), failed)
+
+
+# ---- Python tests: each file a process of its own, a few at a time ----
+
+RAN = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
+BAD = re.compile(r"^(?:FAIL|ERROR): (\S+ \(\S+\))", re.MULTILINE)
+
+
+def count_unittest(log: str, file: Path, env: Mapping[str, str]) -> Count:
+    """Run one file of test cases. A skipped test counts as failed: nothing passes unseen."""
+    command = [sys.executable, "-B", "-m", "unittest", file.stem]
+    path = f"{file.parent}:{ROOT / 'tests'}"
+    status, output = call(f"{log}-{file.stem}", command, dict(env) | {"PYTHONPATH": path}, 400)
+    match = RAN.search(output)
+    ran = int(match[1]) if match else 0
+    if status == 0 and ran > 0 and "skipped=" not in output:
+        return Count(ran, 0)
+    show(f"FAIL {file.relative_to(ROOT)}\n{output}")
+    # One test may fail several times, with its subtests and its clean-up.
+    failed = max(len(set(BAD.findall(output))), 1)
+    return Count(max(ran - failed, 0), failed)
+
+
+def python_tests(log: str, files: Iterable[Path], binary: str) -> Count:
+    env = {"BACOWR_STATSD": str(ROOT / binary), "BACOWR_TEST_LOGS": str(LOGS / log)}
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        return total(pool.map(lambda file: count_unittest(log, file, env), sorted(files)))
+
+
+# ---- fuzz targets ----
+
+def fuzz_targets() -> dict[str, Path]:
+    """Name and program of every executable that tests/fuzz/meson.build defines."""
+    listed = json.loads(must("fuzz-targets", ["meson", "introspect", "build-fuzz", "--targets"]))
+    return {target["name"]: Path(target["filename"][0]) for target in listed
+            if target["type"] == "executable"
+            and Path(target["defined_in"]).parent == ROOT / "tests" / "fuzz"}
+
+
+def fuzz_one(name: str, program: Path) -> Count:
+    """Every input of the corpus once, then new ones for a while; findings stay with the logs."""
+    corpus = ROOT / "tests" / "fuzz" / "corpus" / name.removeprefix("fuzz_")
+    if not corpus.is_dir() or not any(corpus.iterdir()):
+        raise Broken(f"{name} has no corpus: {corpus.relative_to(ROOT)}")
+    found = LOGS / "fuzz" / name
+    shutil.rmtree(found, ignore_errors=True)
+    found.mkdir(parents=True)
+    common = [str(program), "-timeout=10", f"-artifact_prefix={found}/"]
+    results = [call(f"{name}-replay", [*common, "-runs=0", str(corpus)], SANITIZERS),
+               call(f"{name}-fuzz", [*common, f"-max_total_time={FUZZ_SECONDS}", str(found),
+                                     str(corpus)], SANITIZERS)]
+    for status, output in results:
+        if status != 0:
+            show(f"FAIL {name}\n{output[-4000:]}")
+    n_failed = sum(status != 0 for status, _ in results)
+    return Count(len(results) - n_failed, n_failed)
+
+
+# ---- the stages ----
+
+def stage_style() -> Count:
+    return total(count_script(script.stem, [sys.executable, str(script)])
+                 for script in sorted((ROOT / "tests" / "style").glob("check_*.py")))
+
+
+def stage_unit() -> Count:
+    build_asan()
+    return count_meson("build-asan", [])
+
+
+def stage_threads() -> Count:
+    """What has threads, under the thread sanitizer: the C tests, then the whole server."""
+    build_tsan()
+    file = ROOT / "tests" / "server" / "test_threads.py"
+    return (count_meson("build-tsan", ["engine", "threads"])
+            + python_tests("threads", [file], "build-tsan/bacowr-statsd"))
+
+
+def stage_release() -> Count:
+    """The shipped build without a warning, and a binary that runs."""
+    build_release()
+    output = must("release-version", ["build-release/bacowr-statsd", "--version"])
+    return Count(1, 0) if "bacowr-statsd" in output else Count(0, 1)
+
+
+def stage_fuzz() -> Count:
+    configure("build-fuzz", "-Dfuzz=true", "-Dbuildtype=debugoptimized", "-Db_lto=false",
+              env={"CC": "clang-14"})
+    targets = fuzz_targets()
+    folder = ROOT / "build-fuzz"
+    build("build-fuzz", *[str(program.relative_to(folder)) for program in targets.values()])
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        return total(pool.map(lambda item: fuzz_one(*item), targets.items()))
+
+
+def stage_conformance() -> Count:
+    build_release()
+    script = ROOT / "tests" / "server" / "conformance.py"
+    return count_script("conformance", [sys.executable, "-B", str(script), f"--jobs={JOBS}"],
+                        {"BACOWR_STATSD": str(ROOT / "build-release" / "bacowr-statsd"),
+                         "BACOWR_TEST_LOGS": str(LOGS / "conformance")})
+
+
+def stage_wire() -> Count:
+    build_asan("bacowr-statsd")
+    return python_tests("wire", (ROOT / "tests" / "server").glob("test_*.py"),
+                        "build-asan/bacowr-statsd")
+
+
+def stage_interop() -> Count:
+    build_release()
+    return python_tests("interop", (ROOT / "tests" / "interop").glob("test_*.py"),
+                        "build-release/bacowr-statsd")
+
+
+STAGES: dict[str, tuple[Callable[[], Count], str]] = {
+    "style": (stage_style, "which floor includes what, and how files look"),
+    "unit": (stage_unit, "C tests with the address and undefined sanitizers"),
+    "threads": (stage_threads, "C tests and the server with the thread sanitizer"),
+    "release": (stage_release, "the shipped build, warnings as errors"),
+    "fuzz": (stage_fuzz, "fuzz targets: their corpora, then new inputs"),
+    "conformance": (stage_conformance, "recorded behaviour of statsd_exporter"),
+    "wire": (stage_wire, "the server over its sockets, with sanitizers"),
+    "interop": (stage_interop, "real clients and a real Prometheus"),
+}
+
+
+def run_stage(name: str) -> Count:
+    begin = time.monotonic()
+    try:
+        count = STAGES[name][0]()
+    except (Broken, OSError, ValueError) as error:
+        show(f"FAIL {name}: {error}")
+        count = Count(0, 1)
+    if count.passed + count.failed == 0:
+        count = Count(0, 1, "no test ran")
+    note = f"  ({count.note})" if count.note else ""
+    print(f"{name:12} {count.passed:5} passed {count.failed:4} failed "
+          f"{time.monotonic() - begin:7.1f} s{note}", flush=True)
+    return count
+
+
+def main() -> int:
+    lines = "\n".join(f"  {name:12} {about}" for name, (_, about) in STAGES.items())
+    parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     description=__doc__, epilog=f"stages:\n{lines}")
+    parser.add_argument("--only", action="append", choices=STAGES, metavar="STAGE",
+                        help="run this stage; may be repeated")
+    chosen = parser.parse_args().only or list(STAGES)
+    count = total(run_stage(name) for name in STAGES if name in chosen)
+    print(f"{count.passed} passed, {count.failed} failed")
+    return 0 if count.failed == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

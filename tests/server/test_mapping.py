@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The mapping at work in the running server, in what needs time or the whole page."""
+
+from __future__ import annotations
+
+import time
+import unittest
+
+from lib.harness import ROOT, ServerTest
+
+TTL = """
+mappings:
+- match: short.*
+  name: short
+  ttl: 1s
+  labels: {which: "$1"}
+- match: lasting.*
+  name: lasting
+  labels: {which: "$1"}
+"""
+
+HISTOGRAM = """
+mappings:
+- match: took.*
+  name: took_seconds
+  help: How long it took.
+  observer_type: histogram
+  histogram_options: {buckets: [0.1, 1, 2]}
+  labels: {job: "$1"}
+"""
+
+
+class TtlTest(ServerTest):
+    def test_a_dead_sender_does_not_show_its_last_value_for_ever(self) -> None:
+        """And one that comes back begins anew."""
+        server = self.start(mapping=TTL)
+        server.send("short.a:5|g", "short.c:1|c", "lasting.a:5|g")
+        page = server.settle()
+        self.assertEqual(page.value("short", which="a"), 5)
+        begin = time.monotonic()
+        page = server.eventually("the series expires", lambda p: p.total("short") == 0)
+        self.assertGreater(time.monotonic() - begin, 0.5)
+        self.assertLess(time.monotonic() - begin, 5)
+        self.assertEqual(page.value("lasting", which="a"), 5)
+        server.send("short.a:+1|g")
+        self.assertEqual(server.settle().value("short", which="a"), 1)
+
+    def test_a_sender_that_goes_on_stays(self) -> None:
+        server = self.start(mapping=TTL)
+        for value in range(25):
+            server.send(f"short.a:{value}|g")
+            time.sleep(0.1)
+            self.assertEqual(server.settle().value("short", which="a"), value)
+
+
+class HistogramTest(ServerTest):
+    def test_bounds_are_inclusive_and_cumulative(self) -> None:
+        server = self.start(mapping=HISTOGRAM)
+        server.send(*(f"took.x:{ms}|ms" for ms in (100, 101, 1000, 2000, 2001)))
+        page = server.settle()
+        family = page.families["took_seconds"]
+        self.assertEqual((family.type, family.help), ("histogram", "How long it took."))
+        buckets = [page.value("took_seconds_bucket", job="x", le=le)
+                   for le in ("0.1", "1", "2", "+Inf")]
+        self.assertEqual(buckets, [1, 3, 4, 5])
+        self.assertEqual(page.value("took_seconds_count", job="x"), 5)
+        self.assertAlmostEqual(page.value("took_seconds_sum", job="x"), 5.202)
+
+
+class ExampleTest(ServerTest):
+    def test_the_shipped_files_load_and_serve(self) -> None:
+        for name in ("bacowr.yml", "example.yml"):
+            with self.subTest(name):
+                server = self.start(mapping=(ROOT / "conf" / name).read_bytes())
+                server.send("anything.at.all:1|c")
+                self.assertGreater(server.settle().value("statsd_exporter_loaded_mappings"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A new mapping while serving: by SIGHUP and by HTTP, good files and bad ones."""
+
+from __future__ import annotations
+
+import signal
+import unittest
+
+from lib.exposition import Page
+from lib.harness import ServerTest, wait_until
+
+BEFORE = "mappings:\n- match: r.*\n  name: before\n  labels: {which: $1}\n"
+AFTER = "mappings:\n- match: r.*\n  name: after\n  labels: {which: $1}\n"
+BROKEN = "mappings:\n- match: r.*\n  nmae: after\n"
+RELOADS = "statsd_exporter_config_reloads_total"
+
+
+def reloads(page: Page) -> tuple[float, float]:
+    return page.value(RELOADS, outcome="success"), page.value(RELOADS, outcome="failure")
+
+
+class ReloadTest(ServerTest):
+    def test_a_good_file(self) -> None:
+        """New lines go by the new rules; what was counted stays."""
+        server = self.start(mapping=BEFORE)
+        server.send("r.x:1|c")
+        server.settle()
+        server.write_mapping(AFTER)
+        server.reload()
+        server.send("r.x:2|c")
+        page = server.settle()
+        self.assertEqual((page.value("before", which="x"), page.value("after", which="x")), (1, 2))
+        self.assertEqual(reloads(page), (1, 0))
+
+    def test_a_broken_file_changes_nothing(self) -> None:
+        """But it is counted, and the log says where it is broken."""
+        server = self.start(mapping=BEFORE)
+        for text in (BROKEN, "mappings: [", b"\xff\xfe", "mappings:\n- match: a..b\n  name: x\n"):
+            server.write_mapping(text)
+            server.reload()
+            server.send("r.x:1|c")
+        page = server.settle()
+        self.assertEqual(page.value("before", which="x"), 4)
+        self.assertEqual(reloads(page), (0, 4))
+        self.assertEqual(page.value("statsd_exporter_loaded_mappings"), 1)
+        self.assertIn("mapping.yml:3:3", server.log())
+        server.mapping_file.unlink()
+        server.reload()
+        server.write_mapping(AFTER)
+        server.reload()
+        server.send("r.x:1|c")
+        self.assertEqual(server.settle().value("after", which="x"), 1)
+
+    def test_by_http(self) -> None:
+        server = self.start("--web.enable-lifecycle", mapping=BEFORE)
+        server.write_mapping(AFTER)
+        self.assertEqual(server.get("/-/reload", "POST").status, 200)
+        server.write_mapping(BROKEN)
+        answer = server.get("/-/reload", "PUT")
+        self.assertEqual(answer.status, 500)
+        self.assertIn(b"mapping.yml:3:3", answer.body)
+        self.assertEqual(reloads(server.scrape()), (1, 1))
+
+    def test_without_a_file(self) -> None:
+        """There is nothing to reload, which is no failure."""
+        server = self.start()
+        server.signal(signal.SIGHUP)
+        wait_until("the log says so", lambda: "reload_ignored" in server.log())
+        server.send("a:1|c")
+        self.assertEqual(server.settle().value("a"), 1)
+
+    def test_many_at_once(self) -> None:
+        server = self.start(mapping=BEFORE)
+        for i in range(100):
+            server.write_mapping(AFTER if i % 2 else BEFORE)
+            server.signal(signal.SIGHUP)
+            server.send("r.x:1|c")
+        page = server.settle()
+        self.assertEqual(page.total("before") + page.total("after"), 100)
+
+    def test_the_drop_action_comes_and_goes(self) -> None:
+        """A name that was dropped counts again under rules that do not drop it."""
+        drop = "mappings:\n- match: r.*\n  name: unused\n  action: drop\n"
+        server = self.start(mapping=drop)
+        server.send("r.x:1|c")
+        self.assertEqual(server.settle().users(), {})
+        server.write_mapping(BEFORE)
+        server.reload()
+        server.send("r.x:1|c")
+        self.assertEqual(server.settle().value("before", which="x"), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

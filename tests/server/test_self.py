@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server's account of itself: exact, complete from the first page on, under known names."""
+
+from __future__ import annotations
+
+import time
+import unittest
+
+from lib.harness import ServerTest
+
+MAPPING = """
+mappings:
+- match: mapped.*
+  name: mapped
+- match: dropped.*
+  name: unused
+  action: drop
+"""
+
+KNOWN = """
+    statsd_exporter_build_info statsd_exporter_config_reloads_total
+    statsd_exporter_events_actions_total statsd_exporter_events_conflict_total
+    statsd_exporter_events_error_total statsd_exporter_events_total
+    statsd_exporter_events_unmapped_total statsd_exporter_lines_total
+    statsd_exporter_loaded_mappings statsd_exporter_metrics_total
+    statsd_exporter_sample_errors_total statsd_exporter_samples_total
+    statsd_exporter_tag_errors_total statsd_exporter_tags_total
+    statsd_exporter_tcp_connection_errors_total statsd_exporter_tcp_connections_total
+    statsd_exporter_tcp_too_long_lines_total statsd_exporter_udp_packets_total
+    statsd_exporter_udp_packet_drops_total statsd_exporter_unixgram_packets_total
+    statsd_metric_mapper_cache_gets_total statsd_metric_mapper_cache_hits_total
+    statsd_metric_mapper_cache_length process_cpu_seconds_total process_open_fds
+    process_resident_memory_bytes process_start_time_seconds promhttp_metric_handler_requests_total
+""".split()
+
+REFUSED = {
+    "nocolon": "malformed_line",
+    "a,b=c:1|c|#d:e": "mixed_tagging_styles",
+    "a:1": "not_enough_parts_after_colon",
+    "a:1:2|c": "invalid_extended_aggregate_type",
+    "a:1|c||": "malformed_component",
+    "a:x|c": "malformed_value",
+    "a:1|c|x": "invalid_sample_factor",
+    "a:1|c|#k:v|c:": "malformed_container_id",
+    "a:1|x": "illegal_event",
+    "#k=v:1|c": "empty_metric_name",
+    "_e{1,1}:a|b": "dogstatsd_event",
+    "_sc|a|0": "dogstatsd_service_check",
+}
+
+
+class SelfTest(ServerTest):
+    def test_names_that_dashboards_know(self) -> None:
+        """All but the ones that name a metric are there before anything was sent."""
+        families = self.start().scrape().families
+        late = {"statsd_exporter_events_conflict_total"}
+        self.assertEqual([name for name in KNOWN if name not in families and name not in late], [])
+
+    def test_every_line_is_accounted_for(self) -> None:
+        server = self.start(mapping=MAPPING)
+        server.send("mapped.a:1|c", "free:1|g|#a:b,bad", "free:2|ms\nfree.t:3|ms\n",
+                    "dropped.x:1|c", "neg:-1|c", "packed:1:2:3|ms|@0.5", "unique:a|s")
+        page = server.settle()
+        expected = {
+            "udp_packets_total": 7, "lines_total": 9, "samples_total": 10, "tags_total": 1,
+            "tag_errors_total": 1,
+        }
+        self.assertEqual({name: page.value(f"statsd_exporter_{name}") for name in expected},
+                         expected)
+        events = {kind: page.get("statsd_exporter_events_total", type=kind)
+                  for kind in ("counter", "gauge", "observer", "set")}
+        self.assertEqual(events, {"counter": 1, "gauge": 1, "observer": 7, "set": 1})
+        actions = {action: page.get("statsd_exporter_events_actions_total", action=action)
+                   for action in ("map", "drop")}
+        self.assertEqual(actions, {"map": 1, "drop": 1})
+        self.assertEqual(page.value("statsd_exporter_events_error_total",
+                                    reason="illegal_negative_counter"), 1)
+        self.assertEqual(page.value("statsd_exporter_events_conflict_total",
+                                    type="observer", metric_name="free"), 1)
+        self.assertEqual(page.value("statsd_exporter_loaded_mappings"), 2)
+
+    def test_every_reason_is_counted(self) -> None:
+        server = self.start()
+        for n, line in enumerate(REFUSED, 1):
+            server.send(*[line] * n)
+        page = server.settle()
+        wanted = {reason: n for n, reason in enumerate(REFUSED.values(), 1)}
+        self.assertEqual(page.refused(), wanted)
+        self.assertEqual(page.users(), {})
+
+    def test_series_alive_born_and_expired(self) -> None:
+        mapping = "mappings:\n- {match: s.*, name: s, ttl: 1s, labels: {number: $1}}\n"
+        server = self.start(mapping=mapping)
+        server.send("s.a:1|c", "s.b:1|c", "other:1|g")
+        page = server.settle()
+        self.assertEqual(page.total("bacowr_statsd_series", type="counter"), 2)
+        self.assertEqual(page.total("bacowr_statsd_series", type="gauge"), 1)
+        self.assertEqual(page.total("bacowr_statsd_series_born_total"), 3)
+        page = server.eventually("two expire",
+                                 lambda p: p.total("bacowr_statsd_series_expired_total") == 2)
+        self.assertEqual(page.total("bacowr_statsd_series", type="counter"), 0)
+
+    def test_the_last_scrape_is_measured(self) -> None:
+        server = self.start()
+        size = len(server.get("/metrics").body)
+        page = server.scrape()
+        self.assertEqual(page.value("bacowr_statsd_last_scrape_size_bytes"), size)
+        self.assertGreater(page.value("bacowr_statsd_last_scrape_duration_seconds"), 0)
+        self.assertEqual(page.value("promhttp_metric_handler_requests_total", code="200"), 1)
+
+    def test_process_metrics(self) -> None:
+        server = self.start()
+        page = server.scrape()
+        self.assertLess(abs(page.value("process_start_time_seconds") - time.time()), 60)
+        self.assertGreater(page.value("process_resident_memory_bytes"), 1 << 20)
+        self.assertGreater(page.value("process_open_fds"), 5)
+
+
+if __name__ == "__main__":
+    unittest.main()
