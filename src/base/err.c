@@ -4,13 +4,16 @@
  *
  * A message is cut rather than lost when it is too long, and never carries a control byte: what it
  * quotes may come from a file or a command line that somebody else wrote, and it ends on a
- * terminal.
+ * terminal. Bytes that are not UTF-8 are hidden too: terminals that do not speak it take some of
+ * them for control characters.
  *
  * A suggestion is the nearest known word by edit distance, where swapping two neighbours counts as
  * one edit, for that is how people mistype. Near means: at most one edit in three letters, and
  * never as many as there are letters.
  */
 #include "base/err.h"
+
+#include "base/name.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,11 +22,32 @@
 /* Words longer than this are not mistyped settings. */
 #define SUGGEST_MAX 64
 
+/* The bytes of the code point that @text begins with; 0 when they are not UTF-8. */
+static size_t code_point_len(const char *text)
+{
+    for (size_t len = 1; len <= strnlen(text, 4); len++) {
+        if (utf8_valid(slice_of(text, len)))
+            return len;
+    }
+    return 0;
+}
+
+/* C0, DEL, and C1, which is U+0080 to U+009F. */
+static bool is_control(const char *text, size_t len)
+{
+    const unsigned char *c = (const unsigned char *)text;
+
+    return len == 1 ? c[0] < 0x20 || c[0] == 0x7f : len == 2 && c[0] == 0xc2 && c[1] < 0xa0;
+}
+
 static void hide_control(char *text)
 {
-    for (; *text; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
+    while (*text) {
+        size_t len = code_point_len(text);
+
+        if (len == 0 || is_control(text, len))
+            memset(text, '?', len ? len : 1);
+        text += len ? len : 1;
     }
 }
 

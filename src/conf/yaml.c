@@ -7,7 +7,8 @@
  * the trouble began and what mostly lies behind it.
  *
  * Laws: libyaml sees the text as UTF-8 and nothing else, so its first complaint about a byte is
- *       ours too. libyaml's own memory never leaves this file.
+ *       ours too. Nothing is left unread without a word but what stands behind `---` or `...`.
+ *       libyaml's own memory never leaves this file.
  */
 #include "conf/yaml.h"
 
@@ -23,28 +24,34 @@
 static const struct {
     const char *part;
     const char *hint;
+    bool tell_start; /* of what was opened and not closed */
 } hints[] = {
-    {"mapping values are not allowed", "indent the key like its neighbours, or quote the value if "
-                                       "it holds a colon and a blank"},
-    {"cannot start any token", "quote the value, and indent with blanks, not tabs"},
-    {"tab character", "indent with blanks, not tabs"},
-    {"',' or '}'", "close the brace, or quote a value that holds one of { } [ ] ,"},
-    {"',' or ']'", "close the bracket, or quote a value that holds one of { } [ ] ,"},
-    {"end of stream", "close the quote"},
-    {"expected key", "indent the line like its neighbours"},
-    {"expected ':'", "write `key: value`, with a blank after the colon"},
-    {"expected '-' indicator", "begin the item with `- `, or indent the line like its neighbours"},
-    {"escape", "use single quotes if the backslash is meant"},
-    {"hexdecimal", "use single quotes if the backslash is meant"},
+    {"mapping values are not allowed",
+     "indent the key like its neighbours, or quote the value if it holds a colon and a blank",
+     false},
+    {"tab character", "indent with blanks, not tabs", false},
+    {"',' or '}'", "close the brace, or quote a value that holds one of { } [ ] ,", true},
+    {"',' or ']'", "close the bracket, or quote a value that holds one of { } [ ] ,", true},
+    {"end of stream", "close the quote", true},
+    {"document indicator", "close the quote", true},
+    {"expected key", "indent the line like its neighbours", false},
+    {"expected ':'", "write `key: value`, with a blank after the colon", false},
+    {"expected '-' indicator", "begin the item with `- `, or indent the line like its neighbours",
+     false},
+    {"alphabetic or numeric", "quote a value that begins with * or &", false},
+    {"escape", "use single quotes if the backslash is meant", false},
+    {"hexdecimal", "use single quotes if the backslash is meant", false},
+    {"", "check quotes, brackets and indentation there", false},
 };
 
-static const char *hint_for(const char *problem)
+/* The row for @problem; the last one is for all. */
+static size_t hint_for(const char *problem)
 {
-    for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
-        if (strstr(problem, hints[i].part) != NULL)
-            return hints[i].hint;
-    }
-    return "check quotes, brackets and indentation there";
+    size_t i = 0;
+
+    while (strstr(problem, hints[i].part) == NULL)
+        i++;
+    return i;
 }
 
 static bool continues(char byte)
@@ -81,11 +88,48 @@ static int refuse_character(const struct yaml_doc *doc, const yaml_parser_t *par
                            end < text.len ? (unsigned char)text.p[end] : 0);
 }
 
+/* The byte that begins character number @index. */
+static char character_at(struct slice text, size_t index)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (!continues(text.p[i]) && index-- == 0)
+            return text.p[i];
+    }
+    return '\0';
+}
+
+static int refuse_token(const struct yaml_doc *doc, const struct yaml_node *here, char c,
+                        struct err *e)
+{
+    if (c == '\t')
+        return yaml_doc_refuse(doc, here, e, "a tab stands here; indent with blanks, not tabs");
+    return yaml_doc_refuse(doc, here, e, "no key or value can begin with %c; quote the value", c);
+}
+
+/*
+ * Something follows the first document that begins no other. Mostly the first line of the file is
+ * indented by mistake, so the second one ends what it began.
+ */
+static int refuse_rest(const struct yaml_doc *doc, const struct yaml_node *here, struct err *e)
+{
+    const struct yaml_node *root = doc->root;
+
+    if (root != NULL && here->column < root->column)
+        return yaml_doc_refuse(doc, here, e,
+                               "this line stands further left than line %u, where the file begins "
+                               "at column %u, and would be ignored; indent both alike",
+                               root->line, root->column);
+    return yaml_doc_refuse(doc, here, e,
+                           "nothing can follow here, the file's only value is complete; remove "
+                           "what follows, or make it part of that value");
+}
+
 static int refuse_syntax(const struct yaml_doc *doc, const yaml_parser_t *parser, struct slice text,
                          struct err *e)
 {
     const char *problem = parser->problem ? parser->problem : "not readable";
-    char context[128] = "";
+    size_t row = hint_for(problem);
+    char start[64] = "";
     struct yaml_node here = {
         .line = (unsigned)parser->problem_mark.line + 1,
         .column = (unsigned)parser->problem_mark.column + 1,
@@ -95,11 +139,13 @@ static int refuse_syntax(const struct yaml_doc *doc, const yaml_parser_t *parser
         return -ENOMEM;
     if (parser->error == YAML_READER_ERROR)
         return refuse_character(doc, parser, text, e);
-    if (parser->context != NULL)
-        snprintf(context, sizeof(context), " (%s that began at line %zu)", parser->context,
-                 parser->context_mark.line + 1);
-    return yaml_doc_refuse(doc, &here, e, "not YAML: %s%s; %s", problem, context,
-                           hint_for(problem));
+    if (strstr(problem, "cannot start any token") != NULL)
+        return refuse_token(doc, &here, character_at(text, parser->problem_mark.index), e);
+    if (strstr(problem, "<document start>") != NULL)
+        return refuse_rest(doc, &here, e);
+    if (hints[row].tell_start && parser->context != NULL)
+        snprintf(start, sizeof(start), " (it begins at line %zu)", parser->context_mark.line + 1);
+    return yaml_doc_refuse(doc, &here, e, "not YAML: %s; %s%s", problem, hints[row].hint, start);
 }
 
 static struct yaml_head head_of(const yaml_event_t *event, const yaml_char_t *anchor,
@@ -121,7 +167,12 @@ static int on_scalar(struct yaml_builder *b, const yaml_event_t *event)
     return yaml_builder_scalar(b, &head, text, event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE);
 }
 
-/* One event. 1 when the first document has ended. */
+enum event_outcome {
+    EVENT_END = 1,  /* of the first document */
+    EVENT_END_BARE, /* the same, and no "..." says so: another document may follow, or nothing */
+};
+
+/* One event. 0; an outcome; -ENOMEM; -EINVAL with the error filled. */
 static int on_event(struct yaml_builder *b, const yaml_event_t *event)
 {
     struct yaml_head head;
@@ -142,31 +193,41 @@ static int on_event(struct yaml_builder *b, const yaml_event_t *event)
     case YAML_MAPPING_END_EVENT:
         return yaml_builder_end(b);
     case YAML_DOCUMENT_END_EVENT:
+        return event->data.document_end.implicit ? EVENT_END_BARE : EVENT_END;
     case YAML_STREAM_END_EVENT:
-        return 1;
+        return EVENT_END;
     default:
         return 0;
     }
+}
+
+/* The next event to @b, NULL for nobody; as on_event(). */
+static int read_event(struct yaml_doc *doc, yaml_parser_t *parser, struct slice text,
+                      struct yaml_builder *b, struct err *e)
+{
+    yaml_event_t event;
+    int r;
+
+    if (!yaml_parser_parse(parser, &event))
+        return refuse_syntax(doc, parser, text, e);
+    r = b != NULL ? on_event(b, &event) : 0;
+    yaml_event_delete(&event);
+    return r;
 }
 
 static int read_events(struct yaml_doc *doc, yaml_parser_t *parser, struct slice text,
                        struct err *e)
 {
     struct yaml_builder *b;
-    yaml_event_t event;
     int r = yaml_builder_new(&b, doc, e);
 
     if (r < 0)
         return r;
-    while (r == 0) {
-        if (!yaml_parser_parse(parser, &event)) {
-            r = refuse_syntax(doc, parser, text, e);
-            break;
-        }
-        r = on_event(b, &event);
-        yaml_event_delete(&event);
-    }
+    while (r == 0)
+        r = read_event(doc, parser, text, b, e);
     yaml_builder_free(b);
+    if (r == EVENT_END_BARE)
+        r = read_event(doc, parser, text, NULL, e);
     return r < 0 ? r : 0;
 }
 
@@ -179,6 +240,9 @@ static int read_text(struct yaml_doc *doc, struct slice text, struct err *e)
     if (text.len > YAML_MAX_BYTES)
         return yaml_doc_refuse(doc, &start, e, "the file is larger than %u MiB; split it",
                                YAML_MAX_BYTES >> 20);
+    /* To libyaml, told that this is UTF-8, it would be a blank: the first key would be indented. */
+    if (slice_starts(text, SLICE_LIT("\xEF\xBB\xBF")))
+        text = slice_from(text, 3);
     if (!yaml_parser_initialize(&parser))
         return -ENOMEM;
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);

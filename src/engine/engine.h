@@ -149,6 +149,14 @@ static inline void stat_add(struct bacowr_worker *w, unsigned stat, uint64_t n)
     relaxed_add(&w->stats[stat], n);
 }
 
+/* ---- feed.c ---- */
+
+/*
+ * Read a sample's value: a number; the member of a set is any text but none, and @v is 0 then. False
+ * when it is malformed.
+ */
+bool read_value(struct slice suffix, struct slice value, double *v);
+
 /* ---- resolve.c ---- */
 
 int resolver_init(struct resolver *r); /* 0 or -ENOMEM */

@@ -12,41 +12,51 @@
  *        rules  rule 3 (line 12) ... <- wins
  *        series api_requests_total{endpoint="jobs",method="GET",status="200"} counter
  *
- * Laws: what came from the wire is quoted and its control bytes are escaped.
+ * Laws: nothing that came from the wire moves a terminal's cursor: in all that is told, control
+ * characters are escaped, and so is every byte beyond ASCII of a line that is not UTF-8.
  */
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <math.h>
 
+#include "base/name.h"
 #include "base/num.h"
 
-/* Text from the wire between double quotes, so that it cannot move a terminal's cursor. */
+/* Text from the wire between double quotes. add_harmless() does the rest. */
 static void add_quoted(struct buf *out, struct slice text)
 {
     buf_add_byte(out, '"');
     for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-
-        if (c == '"' || c == '\\')
-            buf_addf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            buf_addf(out, "\\x%02x", c);
-        else
-            buf_add_byte(out, (char)c);
+        if (text.p[i] == '"' || text.p[i] == '\\')
+            buf_add_byte(out, '\\');
+        buf_add_byte(out, text.p[i]);
     }
     buf_add_byte(out, '"');
 }
 
-/* What the matcher said, with the control bytes of the name that it quotes made harmless. */
-static void add_told(struct buf *out, struct slice told)
+/* How many bytes at @told are a control character: C0 but LF, DEL, or C1 in UTF-8 (0xc2 and one). */
+static size_t control_len(struct slice told)
 {
-    for (size_t i = 0; i < told.len; i++) {
-        unsigned char c = (unsigned char)told.p[i];
+    unsigned char c = (unsigned char)told.p[0];
 
-        if ((c < 0x20 && c != '\n') || c == 0x7f)
-            buf_addf(out, "\\x%02x", c);
-        else
-            buf_add_byte(out, (char)c);
+    if ((c < 0x20 && c != '\n') || c == 0x7f)
+        return 1;
+    return c == 0xc2 && told.len > 1 && (unsigned char)told.p[1] < 0xa0 ? 2 : 0;
+}
+
+static void add_harmless(struct buf *out, struct slice told)
+{
+    bool is_text = utf8_valid(told);
+
+    while (told.len > 0) {
+        size_t n = is_text || (unsigned char)told.p[0] < 0x80 ? control_len(told) : 1;
+
+        for (size_t i = 0; i < n; i++)
+            buf_addf(out, "\\x%02x", (unsigned char)told.p[i]);
+        if (n == 0)
+            buf_add_byte(out, told.p[n++]);
+        told = slice_from(told, n);
     }
 }
 
@@ -127,54 +137,54 @@ static void add_refusal(struct buf *out, const char *counter, const char *reason
     buf_addf(out, "  refused, counted in %s{reason=\"%s\"}\n", counter, reason);
 }
 
-static int explain_mapped(struct bacowr *b, const struct mapping *mapping,
-                          const struct resolution *res, struct slice value, struct buf *out)
+/* What becomes of a sample whose identity is well formed. */
+static void add_outcome(struct buf *out, const struct resolver *r, const struct resolution *res,
+                        double v)
 {
-    struct resolver *r = &b->resolver;
     const struct statsd_identity *id = &r->identity;
-    struct buf told = {0};
+    const struct mapping_rule *rule = res->match.rule;
+    double added = v / id->divisor * (rule != NULL && rule->has_scale ? rule->scale : 1);
+    const char *const counter = "statsd_exporter_events_error_total";
 
-    add_reading(out, id, res, value);
     if (res->op == OP_EMPTY_NAME)
-        add_refusal(out, "statsd_exporter_events_error_total", "empty_metric_name");
+        add_refusal(out, counter, "empty_metric_name");
     else if (res->op == OP_DROP)
         buf_add_str(out, "  dropped, as its rule says\n");
+    else if (res->op == OP_COUNT && !isfinite(added))
+        add_refusal(out, counter, "illegal_non_finite_counter");
+    else if (res->op == OP_COUNT && added < 0)
+        add_refusal(out, counter, "illegal_negative_counter");
+    else if (res->kind == MAPPING_OBSERVER && id->repeat <= 0)
+        buf_add_str(out, "  counts nothing, so makes no series\n");
     else
         add_series(out, r, res);
-    buf_add_str(out, res->match.rule != NULL ? "  rules\n" : "  rules  none takes it\n");
-    if (mapping_explain(mapping, res->kind, id->name, r->mapping_scratch, &told) != 0) {
-        buf_release(&told);
-        return -ENOMEM;
-    }
-    add_told(out, buf_slice(&told));
-    buf_release(&told);
-    return 0;
 }
 
 static int explain_sample(struct bacowr *b, struct slice name, const struct statsd_sample *sample,
                           struct buf *out)
 {
     const struct mapping *mapping = atomic_load_explicit(&b->rules, memory_order_relaxed)->mapping;
+    const char *const counter = "statsd_exporter_sample_errors_total";
     struct resolver *r = &b->resolver;
     const struct statsd_identity *id = &r->identity;
     struct resolution res;
     double v;
+    bool well_formed = read_value(sample->suffix, sample->value, &v);
 
     if (resolve(r, mapping, &b->config.statsd, name, sample->suffix, &res) != 0)
         return -ENOMEM;
-    if (res.op == OP_REFUSE && id->reason_precedes_value) {
-        add_refusal(out, "statsd_exporter_sample_errors_total", statsd_reason_name(id->reason));
-        return 0;
-    }
-    if ((res.op == OP_REFUSE || id->type != STATSD_TYPE_SET) && num_parse(sample->value, &v) != 0) {
-        add_refusal(out, "statsd_exporter_sample_errors_total", statsd_reason_name(STATSD_E_VALUE));
+    if (!well_formed && !(res.op == OP_REFUSE && id->reason_precedes_value)) {
+        add_refusal(out, counter, statsd_reason_name(STATSD_E_VALUE));
         return 0;
     }
     if (res.op == OP_REFUSE) {
-        add_refusal(out, "statsd_exporter_sample_errors_total", statsd_reason_name(id->reason));
+        add_refusal(out, counter, statsd_reason_name(id->reason));
         return 0;
     }
-    return explain_mapped(b, mapping, &res, sample->value, out);
+    add_reading(out, id, &res, sample->value);
+    add_outcome(out, r, &res, v);
+    buf_add_str(out, res.match.rule != NULL ? "  rules\n" : "  rules  none takes it\n");
+    return mapping_explain(mapping, res.kind, id->name, r->mapping_scratch, out);
 }
 
 static int explain_line(struct bacowr *b, struct slice line, struct buf *out)
@@ -216,11 +226,18 @@ static int explain_line(struct bacowr *b, struct slice line, struct buf *out)
 
 int bacowr_explain(struct bacowr *b, struct slice line, struct buf *out)
 {
-    struct statsd_cursor cursor = statsd_cursor(line, true);
+    struct statsd_cursor cursor = statsd_cursor(line, line.len > 0);
+    struct buf told = {0};
     struct slice one;
     int rc = 0;
 
-    while (rc == 0 && statsd_next_line(&cursor, &one))
-        rc = explain_line(b, one, out);
+    while (rc == 0 && statsd_next_line(&cursor, &one)) {
+        buf_clear(&told);
+        rc = explain_line(b, one, &told);
+        if (told.failed)
+            rc = -ENOMEM;
+        add_harmless(out, buf_slice(&told));
+    }
+    buf_release(&told);
     return rc != 0 || out->failed ? -ENOMEM : 0;
 }

@@ -278,8 +278,7 @@ static const struct route *sample_route(struct bacowr_worker *w, struct long_lin
     return l->route;
 }
 
-/* A number; the member of a set is any text but none. */
-static bool read_value(struct slice suffix, struct slice value, double *v)
+bool read_value(struct slice suffix, struct slice value, double *v)
 {
     *v = 0;
     return is_set_type(suffix) ? value.len > 0 : num_parse(value, v) == 0;

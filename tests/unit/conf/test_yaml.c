@@ -194,7 +194,15 @@ START_TEST(test_yaml_refuses_with_place_and_reason)
         {"a: 'x\n", 2, 1, "close the quote"},
         {"a: b: c\n", 1, 5, "mapping values are not allowed"},
         {"a:\n\t- x\n", 2, 1, "not tabs"},
-        {"a: @x\n", 1, 4, "quote the value"},
+        {"a: @x\n", 1, 4, "begin with @; quote the value"},
+        {"\xc3\xa9: 1\na: %x\n", 2, 4, "begin with %; quote the value"},
+        {"a: `x\n", 1, 4, "begin with `; quote the value"},
+        {"match: *.foo\n", 1, 9, "quote a value that begins with * or &"},
+        {"  a: 1\nb: 2\n", 2, 1, "further left than line 1, where the file begins at column 3"},
+        {"#c\n\n  - a\n - b\n", 4, 2, "further left than line 3"},
+        {"\xef\xbb\xbf a: 1\nb: 2\n", 2, 1, "begins at column 2"},
+        {"{a: 1}\nb: 2\n", 2, 1, "nothing can follow here"},
+        {"a: 1\nb: 'x\nc: 1\n", 4, 1, "close the quote (it begins at line 2)"},
         {"a: \"\\xZZ\"\n", 1, 7, "single quotes"},
         {"a: \"\\ud800\"\n", 1, 7, "not YAML"},
         {"a: 1\nb: \xff\n", 2, 4, "not UTF-8 (byte 0xff)"},
@@ -216,6 +224,41 @@ START_TEST(test_yaml_refuses_with_place_and_reason)
         ck_assert_msg(e.line == cases[i].line && e.column == cases[i].column &&
                           strstr(e.text, cases[i].part) != NULL,
                       "%s\nsaid %u:%u %s", cases[i].text, e.line, e.column, e.text);
+    }
+}
+END_TEST
+
+/* A byte order mark is no part of the text: the keys stand where they seem to, none is lost. */
+START_TEST(test_yaml_skips_a_byte_order_mark)
+{
+    struct yaml_doc *doc = read_ok("\xef\xbb\xbf"
+                                   "a: 1\nb: 2\n");
+    const struct yaml_node *root = yaml_doc_root(doc);
+
+    ck_assert_uint_eq(root->n, 2);
+    ck_assert_uint_eq(root->pairs[0].key->column, 1);
+    ck_assert_str_eq(get(root, "b")->text.p, "2");
+    yaml_doc_free(doc);
+    doc = read_ok("\xef\xbb\xbf");
+    ck_assert_ptr_null(yaml_doc_root(doc));
+    yaml_doc_free(doc);
+}
+END_TEST
+
+/* What stands behind the first document is not looked at, where a line says that it ends. */
+START_TEST(test_yaml_ignores_other_documents)
+{
+    static const char *const texts[] = {
+        "a: 1\n---\nb: 2\n", "  a: 1\n---\nb: 2\n",   "a: 1\n--- }\n",     "a: 1\n...\n%bogus\n",
+        "a: 1\n...\n]\n",    "---\na: 1\n---\n---\n", " a: 1\n# end\n \n",
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct yaml_doc *doc = read_ok(texts[i]);
+
+        ck_assert_uint_eq(yaml_doc_root(doc)->n, 1);
+        ck_assert_str_eq(get(yaml_doc_root(doc), "a")->text.p, "1");
+        yaml_doc_free(doc);
     }
 }
 END_TEST
@@ -608,6 +651,8 @@ static Suite *suite(void)
     tcase_add_test(doc, test_yaml_knows_places);
     tcase_add_test(doc, test_yaml_resolves_aliases_and_merges);
     tcase_add_test(doc, test_yaml_refuses_with_place_and_reason);
+    tcase_add_test(doc, test_yaml_skips_a_byte_order_mark);
+    tcase_add_test(doc, test_yaml_ignores_other_documents);
     tcase_add_test(doc, test_yaml_stays_inside_its_input);
     suite_add_tcase(s, doc);
     tcase_add_test(bounds, test_yaml_bounds_aliases);
