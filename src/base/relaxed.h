@@ -24,6 +24,16 @@ typedef _Atomic uint64_t relaxed_u64;
 /* For the word's only writer: no locked instruction. */
 #define relaxed_add(word, n)       relaxed_store((word), relaxed_load(word) + (n))
 
+/* The same for a count that may never wrap: it stops where 64 workers' of them still add up. */
+#define RELAXED_GROW_MAX (UINT64_C(1) << 57)
+
+static inline void relaxed_grow(relaxed_u64 *word, uint64_t n)
+{
+    uint64_t was = relaxed_load(word);
+
+    relaxed_store(word, n < RELAXED_GROW_MAX - was ? was + n : RELAXED_GROW_MAX);
+}
+
 static inline double relaxed_load_double(const relaxed_u64 *word)
 {
     uint64_t bits = relaxed_load(word);

@@ -40,6 +40,7 @@ enum stat {
     STAT_NOT_FINITE,
     STAT_LIMIT,
     STAT_TOO_COMPLEX,
+    STAT_TOO_LONG,
     STAT_NO_MEMORY,
     STAT_RENAMED_LABELS,
     STAT_REGEX_LIMIT,
@@ -66,14 +67,14 @@ enum op {
     OP_EMPTY_NAME, /* the name became empty */
     OP_CONFLICT,   /* the registry refuses it: counted in route.cell, if there is one */
     OP_LIMIT,      /* too many series */
+    OP_TOO_LONG,   /* name and labels are more than a page should carry */
 };
-#define N_OPS 10
+#define N_OPS 11
 
 enum route_flag {
     ROUTE_TAGGED = 1,         /* has labels of its own: counts in tags_total */
     ROUTE_MAPPED = 2,         /* a rule takes it */
-    ROUTE_PRECEDES_VALUE = 4, /* OP_REFUSE: whether or not the value is well formed */
-    ROUTE_RARE = 8,           /* has error counts to add */
+    ROUTE_RARE = 4,   /* has error counts to add */
 };
 
 /* One generation of rules. */
@@ -129,6 +130,7 @@ struct bacowr_worker {
     struct rules *rules;
     struct cell_time time;
     uint32_t aged_tick;
+    size_t work_left; /* bytes of identities that may still be read the long way: see feed.c */
 
     _Atomic(struct cell_outgrown *) outgrown; /* pushed here, taken by control */
     relaxed_u64 stats[N_STATS];               /* written here, read by control */
@@ -146,7 +148,7 @@ struct bacowr {
 
 static inline void stat_add(struct bacowr_worker *w, unsigned stat, uint64_t n)
 {
-    relaxed_add(&w->stats[stat], n);
+    relaxed_grow(&w->stats[stat], n); /* a sample may weigh 2^53 */
 }
 
 /* ---- feed.c ---- */
@@ -155,7 +157,7 @@ static inline void stat_add(struct bacowr_worker *w, unsigned stat, uint64_t n)
  * Read a sample's value: a number; the member of a set is any text but none, and @v is 0 then. False
  * when it is malformed.
  */
-bool read_value(struct slice suffix, struct slice value, double *v);
+bool feed_read_value(struct slice suffix, struct slice value, double *v);
 
 /* ---- resolve.c ---- */
 

@@ -169,7 +169,7 @@ static int explain_sample(struct bacowr *b, struct slice name, const struct stat
     const struct statsd_identity *id = &r->identity;
     struct resolution res;
     double v;
-    bool well_formed = read_value(sample->suffix, sample->value, &v);
+    bool well_formed = feed_read_value(sample->suffix, sample->value, &v);
 
     if (resolve(r, mapping, &b->config.statsd, name, sample->suffix, &res) != 0)
         return -ENOMEM;

@@ -169,12 +169,20 @@ static void apply_limit(struct bacowr_worker *w, const struct route *r, struct s
         count_unapplied(w, r, STAT_LIMIT);
 }
 
+static void apply_too_long(struct bacowr_worker *w, const struct route *r, struct slice text,
+                           double v)
+{
+    if (!refuse_count(w, r, v))
+        count_unapplied(w, r, STAT_TOO_LONG);
+}
+
 static void (*const apply_ops[N_OPS])(struct bacowr_worker *w, const struct route *r,
                                       struct slice text, double v) = {
     [OP_COUNT] = apply_count,       [OP_GAUGE] = apply_gauge,
     [OP_BUCKETS] = apply_buckets,   [OP_SKETCH] = apply_sketch,
     [OP_SET] = apply_set,           [OP_DROP] = apply_drop,
     [OP_REFUSE] = apply_refuse,     [OP_EMPTY_NAME] = apply_empty_name,
+    [OP_TOO_LONG] = apply_too_long,
     [OP_CONFLICT] = apply_conflict, [OP_LIMIT] = apply_limit,
 };
 
@@ -238,23 +246,28 @@ struct long_line {
     struct slice suffix;       /* of the route below: packed samples share it */
     const struct route *route; /* NULL: none yet, or none to be had */
     struct route *room;        /* for a route that the table cannot take */
-    size_t work_left;
+    size_t work_own;           /* bytes that it may still read at nobody's cost */
 };
 
-/* How many bytes of identities one line may have read the long way. An honest line needs a few
- * hundred; one that is all tags and all samples would need minutes. */
-#define LINE_WORK_MAX (1024u * 1024u)
+/*
+ * How many bytes of identities may be read the long way: every line its own length, and a batch this
+ * much besides, plus what its datagrams are long. A bound on lines alone would let a datagram of many,
+ * all tags and samples, take a second.
+ */
+#define BATCH_WORK (64u * 1024u)
 
 /* May (name, @suffix) still be read? Counted when not. */
 static bool work_allowed(struct bacowr_worker *w, struct long_line *l, struct slice suffix)
 {
     size_t work = l->parts.name.len + suffix.len;
+    size_t own = work < l->work_own ? work : l->work_own;
 
-    if (work > l->work_left) {
+    if (work - own > w->work_left) {
         stat_add(w, STAT_TOO_COMPLEX, 1);
         return false;
     }
-    l->work_left -= work;
+    l->work_own -= own;
+    w->work_left -= work - own;
     return true;
 }
 
@@ -278,7 +291,7 @@ static const struct route *sample_route(struct bacowr_worker *w, struct long_lin
     return l->route;
 }
 
-bool read_value(struct slice suffix, struct slice value, double *v)
+bool feed_read_value(struct slice suffix, struct slice value, double *v)
 {
     *v = 0;
     return is_set_type(suffix) ? value.len > 0 : num_parse(value, v) == 0;
@@ -300,7 +313,7 @@ static void feed_sample(struct bacowr_worker *w, struct long_line *l,
     double v;
 
     stat_add(w, STAT_SAMPLES, 1);
-    if (!read_value(suffix, sample->value, &v)) {
+    if (!feed_read_value(suffix, sample->value, &v)) {
         refuse_value(w, l, suffix);
         return;
     }
@@ -316,7 +329,7 @@ static void feed_sample(struct bacowr_worker *w, struct long_line *l,
 static void feed_line(struct bacowr_worker *w, struct slice line)
 {
     struct route room;
-    struct long_line l = {.room = &room, .work_left = LINE_WORK_MAX};
+    struct long_line l = {.room = &room, .work_own = line.len};
     struct statsd_sample sample;
     enum statsd_reason reason = statsd_split(line, &w->b->config.statsd, &l.parts);
 
@@ -422,6 +435,7 @@ static void feed_text(struct bacowr_worker *w, struct group *g, struct slice tex
     struct slice line;
     uint64_t n_lines = 0;
 
+    w->work_left += text.len;
     while (statsd_next_line(&cursor, &line)) {
         n_lines++;
         if (line.len == 0)
@@ -450,6 +464,7 @@ static void batch_begin(struct bacowr_worker *w, int64_t now_ms)
     reclaim_enter(&w->b->reclaim, w->i);
     /* Acquire pairs with the publication in engine.c: the mapping is whole. */
     w->rules = atomic_load_explicit(&w->b->rules, memory_order_acquire);
+    w->work_left = BATCH_WORK;
     w->time = (struct cell_time){now_ms, (uint32_t)(now_ms / CELL_TICK_MS)};
 }
 
@@ -490,6 +505,7 @@ void bacowr_feed(struct bacowr_worker *w, const struct bacowr_datagram *batch, u
     stat_add(w, STAT_TAGGED, g.n_tagged);
     stat_add(w, STAT_ROUTE_HITS, g.n_hits);
     batch_end(w);
-    /* Last, so that who has seen all datagrams counted has seen all that they did. */
-    stat_add(w, STAT_DATAGRAMS, n);
+    /* Release: who has seen these datagrams counted (own.c: acquire) sees all that they did. */
+    atomic_store_explicit(&w->stats[STAT_DATAGRAMS], relaxed_load(&w->stats[STAT_DATAGRAMS]) + n,
+                          memory_order_release);
 }

@@ -40,6 +40,9 @@ struct own_row {
 #define ERRORS "statsd_exporter_sample_errors_total"
 
 static const struct own_row rows[] = {
+    /* Read first: what these datagrams did is seen in all other rows. */
+    {"bacowr_statsd_datagrams_total", "Datagrams and stretches of stream fed to the parser.", C, "",
+     FROM_STATS, STAT_DATAGRAMS, 1},
     {"statsd_exporter_lines_total", "Lines received, empty ones included.", C, "", FROM_STATS,
      STAT_LINES, 1},
     {"statsd_exporter_samples_total", "Samples read, well formed or not.", C, "", FROM_STATS,
@@ -79,6 +82,7 @@ static const struct own_row rows[] = {
     {NULL, NULL, C, "reason=\"illegal_non_finite_counter\"", FROM_STATS, STAT_NOT_FINITE, 1},
     {NULL, NULL, C, "reason=\"series_limit\"", FROM_STATS, STAT_LIMIT, 1},
     {NULL, NULL, C, "reason=\"line_too_complex\"", FROM_STATS, STAT_TOO_COMPLEX, 1},
+    {NULL, NULL, C, "reason=\"series_too_long\"", FROM_STATS, STAT_TOO_LONG, 1},
     {NULL, NULL, C, "reason=\"out_of_memory\"", FROM_STATS, STAT_NO_MEMORY, 1},
     {"statsd_exporter_metrics_total", "Metric names times sets of label names alive, by type.", G,
      "type=\"counter\"", FROM_VECTORS, METRIC_COUNTER, 1},
@@ -91,8 +95,6 @@ static const struct own_row rows[] = {
     {"statsd_metric_mapper_cache_gets_total", "Look-ups of identities.", C, "", FROM_LOOKUPS, 0, 0},
     {"statsd_metric_mapper_cache_hits_total", "Look-ups that found a way remembered.", C, "",
      FROM_STATS, STAT_ROUTE_HITS, 1},
-    {"bacowr_statsd_datagrams_total", "Datagrams and stretches of stream fed to the parser.", C, "",
-     FROM_STATS, STAT_DATAGRAMS, 1},
     {"bacowr_statsd_truncated_lines_total", "Datagrams whose last line was lost to truncation.", C,
      "", FROM_STATS, STAT_TRUNCATED_LINES, 1},
     {"bacowr_statsd_dogstatsd_events_total", "DogStatsD events recognised and left out.", C, "",
@@ -106,9 +108,9 @@ static const struct own_row rows[] = {
     {"bacowr_statsd_regex_limit_total",
      "Matches that a regex rule gave up at its match limit, counted as no match.", C, "",
      FROM_STATS, STAT_REGEX_LIMIT, 1},
-    {"bacowr_statsd_route_hits_total", "Samples whose identity was known.", C, "", FROM_STATS,
+    {"bacowr_statsd_route_hits_total", "Look-ups of identities that were known.", C, "", FROM_STATS,
      STAT_ROUTE_HITS, 1},
-    {"bacowr_statsd_route_misses_total", "Samples whose identity went through the mapping.", C, "",
+    {"bacowr_statsd_route_misses_total", "Look-ups of identities that went through the mapping.", C, "",
      FROM_STATS, STAT_ROUTE_MISSES, 1},
     {"bacowr_statsd_routes_evicted_total", "Identities forgotten to make room.", C, "", FROM_STATS,
      STAT_ROUTE_EVICTED, 1},
@@ -150,7 +152,9 @@ static double stats_sum(const struct bacowr *b, unsigned from, unsigned n, unsig
 
     for (unsigned i = 0; i < b->config.n_workers; i++)
         for (unsigned k = 0; k < n; k++)
-            sum += relaxed_load(&b->workers[i]->stats[from + k * step]);
+            /* Acquire: see the end of bacowr_feed(). */
+            sum += atomic_load_explicit(&b->workers[i]->stats[from + k * step],
+                                        memory_order_acquire);
     return (double)sum;
 }
 

@@ -32,6 +32,10 @@
 
 #define DEFAULT_HELP "Metric generated from StatsD samples by bacowr-statsd."
 
+/* Bytes of a series' name and labels as the page shows them, again and again for every bucket: more
+ * is refused, so that the number of series bounds the page. */
+#define SERIES_TEXT_MAX 8192u
+
 /* A set's window moves in this many steps. */
 #define SET_SLOTS    6u
 
@@ -101,20 +105,35 @@ static struct slice label_key(struct resolver *r, struct slice key, enum metric_
     return slice_of(r->keys.p + from, r->keys.len - from);
 }
 
+/* How many pairs have a key below @key. */
+static unsigned pairs_below(const struct resolver *r, struct slice key)
+{
+    unsigned low = 0, n = r->n_pairs;
+
+    while (n > 0) {
+        unsigned half = n / 2;
+
+        if (slice_cmp(r->pairs[low + half].key, key) < 0) {
+            low += half + 1;
+            n -= half + 1;
+        } else {
+            n = half;
+        }
+    }
+    return low;
+}
+
 /* Insert in order of keys; a pair with this key is replaced, or kept when @keep. */
 static void pairs_put(struct resolver *r, struct slice key, struct slice value, bool keep)
 {
-    unsigned i = r->n_pairs;
+    unsigned i = pairs_below(r, key);
 
-    while (i > 0 && slice_cmp(r->pairs[i - 1].key, key) > 0)
-        i--;
-    if (i > 0 && slice_eq(r->pairs[i - 1].key, key)) {
+    if (i < r->n_pairs && slice_eq(r->pairs[i].key, key)) {
         if (!keep)
-            r->pairs[i - 1].value = value;
+            r->pairs[i].value = value;
         return;
     }
-    for (unsigned j = r->n_pairs; j > i; j--)
-        r->pairs[j] = r->pairs[j - 1];
+    memmove(&r->pairs[i + 1], &r->pairs[i], (r->n_pairs - i) * sizeof r->pairs[0]);
     r->pairs[i] = (struct label_pair){key, value};
     r->n_pairs++;
 }
@@ -246,9 +265,11 @@ int resolve(struct resolver *r, const struct mapping *mapping, const struct stat
         out->op = OP_EMPTY_NAME;
         return 0;
     }
-    if (gather_labels(r, out) != 0)
+    if (gather_labels(r, out) != 0 || render_labels(r, out) != 0)
         return -ENOMEM;
-    return render_labels(r, out);
+    if (out->name.len + out->labels.len > SERIES_TEXT_MAX)
+        out->op = OP_TOO_LONG;
+    return 0;
 }
 
 /* ---- resolution to series ---- */
@@ -378,8 +399,6 @@ static void route_from_identity(struct route *r, const struct statsd_identity *i
         r->flags |= ROUTE_TAGGED;
     if (rule != NULL)
         r->flags |= ROUTE_MAPPED;
-    if (id->reason_precedes_value)
-        r->flags |= ROUTE_PRECEDES_VALUE;
     if (r->n_name_tag_errors + r->n_tag_errors + r->n_rate_errors > 0)
         r->flags |= ROUTE_RARE;
 }

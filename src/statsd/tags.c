@@ -19,7 +19,7 @@
  *       A bracket decides for SignalFX and no other dialect is looked at. Brackets that are no pair
  *       (one alone, or the closing one first) are one error and leave the name as it was.
  *       Of two tags whose keys escape to the same label name, the last one's value stays, in the
- *       place of the first.
+ *       place of the first. Once there are STATSD_MAX_LABELS, every further tag is surplus.
  */
 #include "statsd/tags.h"
 
@@ -58,16 +58,16 @@ void tags_add(struct tags_sink *sink, struct slice key, struct slice value)
         sink->n_labels++;
         return;
     }
+    if (sink->n_labels == STATSD_MAX_LABELS) {
+        sink->n_surplus++; /* also a key that is there: looking for it is what makes a flood dear */
+        return;
+    }
     plain = name_is_plain(key);
     if (!plain)
         key = slice_of(sink->scratch, name_escape(sink->scratch, key));
     label = find_label(sink, key);
     if (label) {
         label->value = value;
-        return;
-    }
-    if (sink->n_labels == STATSD_MAX_LABELS) {
-        sink->n_surplus++;
         return;
     }
     sink->labels[sink->n_labels++] = (struct statsd_label){.key = key, .value = value};

@@ -16,11 +16,13 @@
  * cannot wrap, past WHOLE_MAX they go to the rest. A histogram's count is the sum of its buckets; `_sum`
  * may lag by one observation.
  *
- * Summaries and sets can move counts, so a reader takes a private copy between two equal, even
- * readings of `seq`. The writer never waits. A reader that meets a writer again and again lets others
- * run, and gives up after SEQ_TRIES. A set's torn copy is still used: its members are at worst a few
- * too many or too few. A torn sketch would be read at the wrong size, so the page does without this
- * worker's window for once; counts and sums are outside and always right.
+ * Summaries and sets mostly change words of their own too: a count in its place, a register. What
+ * moves counts - a slot emptied, a sketch made coarser, a member put in order - is rare, and a reader
+ * takes a private copy between two equal, even readings of `seq`, which only those advance. The
+ * writer never waits. A reader that meets one again and again gives up after SEQ_TRIES. A set's torn
+ * copy is still used: its members are at worst a few too many or too few. A torn sketch would be read
+ * at the wrong size, so the page does without this worker's window for once; counts and sums are
+ * outside and always right.
  *
  * A gauge is the exception: "last one set" and "+3" have no meaning per thread, so all workers share
  * one word; a delta is a compare-and-swap loop. Its tick is stored only when it changes, so that
@@ -31,14 +33,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
-#include <sched.h>
 #include <stdlib.h>
 
 #include "store/set.h"
 #include "store/sketch.h"
 
-/* Enough to outlast a write; enough to let a writer on that was put aside in the middle of one. */
-#define SEQ_SPINS 64
+/* Enough to outlast a write. */
 #define SEQ_TRIES 256
 
 /* RECLAIM_MAX_WORKERS times this, and one increment more for each, fit a word. */
@@ -159,6 +159,12 @@ static int reader_reserve(struct cell_reader *r, unsigned n_points)
     return 0;
 }
 
+/* Full buckets of many workers could be more than a word holds. */
+static uint64_t sum_or_most(uint64_t a, uint64_t b)
+{
+    return a < UINT64_MAX - b ? a + b : UINT64_MAX;
+}
+
 static int histogram_read(struct cell *const *cells, unsigned n, const struct shape *shape,
                           int64_t now_ms, struct cell_reader *r, struct snapshot_series *out)
 {
@@ -172,7 +178,7 @@ static int histogram_read(struct cell *const *cells, unsigned n, const struct sh
             const struct histogram_cell *c = (const struct histogram_cell *)cells[i];
 
             if (c != NULL)
-                total += relaxed_load(&c->counts[p]);
+                total = sum_or_most(total, relaxed_load(&c->counts[p]));
         }
         if (p < shape->n_points)
             r->cumulative[p] = total;
@@ -218,8 +224,6 @@ static bool seq_copy(const relaxed_u64 *seq, uint64_t *to, const relaxed_u64 *fr
         atomic_thread_fence(memory_order_acquire);
         if ((before & 1) == 0 && relaxed_load(seq) == before)
             return true;
-        if (tries >= SEQ_SPINS)
-            (void)sched_yield();
     }
     return false;
 }
@@ -454,7 +458,7 @@ void cell_observe_buckets(struct cell *cell, const struct shape *shape, double v
 
     cell_touch(cell, t);
     relaxed_store_double(&c->sum, relaxed_load_double(&c->sum) + v * (double)weight);
-    relaxed_add(&c->counts[bucket_of(shape->points, shape->n_points, v)], weight);
+    relaxed_grow(&c->counts[bucket_of(shape->points, shape->n_points, v)], weight);
 }
 
 void cell_observe_sketch(struct cell *cell, const struct shape *shape, double v, uint64_t weight,
@@ -464,7 +468,9 @@ void cell_observe_sketch(struct cell *cell, const struct shape *shape, double v,
 
     cell_touch(cell, t);
     relaxed_store_double(&c->sum, relaxed_load_double(&c->sum) + v * (double)weight);
-    relaxed_add(&c->count, weight);
+    relaxed_grow(&c->count, weight);
+    if (sketch_count((struct sketch *)c->sketch, slot_epoch(shape, t.now_ms), v, weight))
+        return;
     seq_begin(&c->seq);
     sketch_observe((struct sketch *)c->sketch, slot_epoch(shape, t.now_ms), v, weight);
     seq_end(&c->seq);
@@ -523,6 +529,8 @@ int cell_set_add(struct cell *cell, const struct shape *shape, struct slice memb
             return -ENOMEM;
         set_publish(c, slot, b);
     }
+    if (set_block_epoch(b) == epoch && set_block_note(b, hash))
+        return 0;
     seq_begin(&c->seq);
     if (set_block_epoch(b) != epoch)
         set_block_reset(b, epoch);

@@ -162,27 +162,77 @@ static int sorted_reserve(struct registry *r, size_t more)
     return 0;
 }
 
+/* How many of the first @n families in order come before @f. */
+static size_t sorted_before(const struct registry *r, size_t n, const struct family *f)
+{
+    size_t low = 0;
+
+    while (n > 0) {
+        size_t half = n / 2;
+
+        if (slice_cmp(r->sorted[low + half]->name, f->name) < 0) {
+            low += half + 1;
+            n -= half + 1;
+        } else {
+            n = half;
+        }
+    }
+    return low;
+}
+
+/* Merge @fresh, @n in order, into the order from its end: what lies between two moves once. */
+static void sorted_merge(struct registry *r, struct family **fresh, size_t n)
+{
+    size_t end = r->n_sorted;
+
+    r->n_sorted += n;
+    for (; n > 0; n--) {
+        size_t at = sorted_before(r, end, fresh[n - 1]);
+
+        memmove(&r->sorted[at + n], &r->sorted[at], (end - at) * sizeof(struct family *));
+        r->sorted[at + n - 1] = fresh[n - 1];
+        end = at;
+    }
+}
+
+/* Without memory: back on the stack, for the next time. */
+static void announce_again(struct registry *r, struct family *fresh)
+{
+    struct family *last = fresh;
+
+    while (last->next_new != NULL)
+        last = last->next_new;
+    last->next_new = atomic_load_explicit(&r->new_families, memory_order_relaxed);
+    /* Release: as in family_announce(). */
+    while (!atomic_compare_exchange_weak_explicit(&r->new_families, &last->next_new, fresh,
+                                                  memory_order_release, memory_order_relaxed))
+        continue;
+}
+
 int registry_sort(struct registry *r)
 {
-    struct family *fresh, *f;
-    size_t n_new = 0;
+    struct family *stack, *f;
+    struct family **fresh;
+    size_t n = 0;
 
     sorted_drop_gone(r);
     /* Acquire pairs with family_announce(). */
-    fresh = atomic_exchange_explicit(&r->new_families, NULL, memory_order_acquire);
-    for (f = fresh; f != NULL; f = f->next_new)
-        n_new++;
-    if (n_new == 0)
+    stack = atomic_exchange_explicit(&r->new_families, NULL, memory_order_acquire);
+    if (stack == NULL)
         return 0;
-    if (sorted_reserve(r, n_new) != 0) {
-        for (; fresh != NULL; fresh = f) {
-            f = fresh->next_new;
-            fresh->announced = false;
-        }
+    for (f = stack; f != NULL; f = f->next_new)
+        n++;
+    fresh = malloc(n * sizeof(struct family *));
+    if (fresh == NULL || sorted_reserve(r, n) != 0) {
+        free(fresh);
+        announce_again(r, stack);
         return -ENOMEM;
     }
-    for (f = fresh; f != NULL; f = f->next_new)
-        r->sorted[r->n_sorted++] = f;
-    qsort(r->sorted, r->n_sorted, sizeof(struct family *), family_cmp);
+    n = 0;
+    for (f = stack; f != NULL; f = f->next_new)
+        fresh[n++] = f;
+    qsort(fresh, n, sizeof(struct family *), family_cmp);
+    sorted_merge(r, fresh, n);
+    free(fresh);
     return 0;
 }

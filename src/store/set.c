@@ -141,6 +141,18 @@ void set_block_reset(struct set_block *b, uint32_t epoch)
             relaxed_store(&b->words[i], 0);
 }
 
+bool set_block_note(struct set_block *b, uint64_t hash)
+{
+    unsigned n = relaxed_load(&b->n), at;
+
+    if (set_block_level(b) == LEVEL_REGISTERS) {
+        registers_add(b->words, hash);
+        return true;
+    }
+    at = hashes_below(b->words, n, hash);
+    return at < n && relaxed_load(&b->words[at]) == hash;
+}
+
 int set_block_add(struct set_block *b, uint64_t hash)
 {
     unsigned level = set_block_level(b), n = relaxed_load(&b->n), at;

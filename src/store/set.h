@@ -38,6 +38,11 @@ void set_block_reset(struct set_block *b, uint32_t epoch);
 
 /* 0, or SET_E_FULL: the caller makes a block of the next level, set_block_copy()s and adds again. */
 int set_block_add(struct set_block *b, uint64_t hash);
+
+/*
+ * The same where it takes at most one word: a copy made meanwhile is whole. False: nothing was done.
+ */
+bool set_block_note(struct set_block *b, uint64_t hash);
 void set_block_copy(struct set_block *to, const struct set_block *from);
 
 /* Distinct members in the union of blocks: a private accumulator. */

@@ -284,19 +284,42 @@ static void bump(relaxed_u32 *n, uint32_t weight)
     relaxed_add(n, weight < left ? weight : left);
 }
 
+static void slot_widen(struct slot *s, double v)
+{
+    if (v < relaxed_load_double(&s->min))
+        relaxed_store_double(&s->min, v);
+    if (v > relaxed_load_double(&s->max))
+        relaxed_store_double(&s->max, v);
+}
+
+static uint32_t clamp32(uint64_t weight)
+{
+    return weight < UINT32_MAX ? (uint32_t)weight : UINT32_MAX;
+}
+
+bool sketch_count(struct sketch *s, uint32_t epoch, double v, uint64_t weight)
+{
+    struct slot *slot = slot_at(s, epoch % s->n_slots);
+
+    if (relaxed_load(&slot->epoch) != epoch || relaxed_load(&slot->kind) == KIND_NEVER ||
+        relaxed_load(&slot->kind) == KIND_VALUES || v == 0 || !isfinite(v) || weight == 0)
+        return false;
+    if (!slot_add_count(slot, v, clamp32(weight)))
+        return false;
+    slot_widen(slot, v);
+    return true;
+}
+
 void sketch_observe(struct sketch *s, uint32_t epoch, double v, uint64_t weight)
 {
     struct slot *slot = slot_at(s, epoch % s->n_slots);
-    uint32_t w = weight < UINT32_MAX ? (uint32_t)weight : UINT32_MAX;
+    uint32_t w = clamp32(weight);
 
     if (isnan(v) || w == 0)
         return;
     if (relaxed_load(&slot->kind) == KIND_NEVER || relaxed_load(&slot->epoch) != epoch)
         slot_reset(slot, epoch);
-    if (v < relaxed_load_double(&slot->min))
-        relaxed_store_double(&slot->min, v);
-    if (v > relaxed_load_double(&slot->max))
-        relaxed_store_double(&slot->max, v);
+    slot_widen(slot, v);
     if (v == 0)
         bump(&slot->n_zero, w);
     else if (isinf(v))

@@ -12,6 +12,7 @@
 #ifndef STORE_SKETCH_H
 #define STORE_SKETCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,12 @@ void sketch_init(struct sketch *s, unsigned n_slots);
  * emptied first. Any double is accepted; NaN is counted nowhere.
  */
 void sketch_observe(struct sketch *s, uint32_t epoch, double v, uint64_t weight);
+
+/*
+ * The same where it takes no more than words of their own: a copy made meanwhile is whole, be each of
+ * them old or new. False: nothing was counted, take the way above.
+ */
+bool sketch_count(struct sketch *s, uint32_t epoch, double v, uint64_t weight);
 
 /*
  * Add the live slots of @from (epochs @epoch-n+1 .. @epoch) into @into, a private accumulator set

@@ -263,7 +263,7 @@ START_TEST(test_tags_dogstatsd_lists)
 }
 END_TEST
 
-/* Past the room for labels a new key is surplus, an old one still gets its new value. */
+/* Past the room for labels every tag is surplus, whether its key is new or not. */
 START_TEST(test_tags_surplus_is_counted)
 {
     struct fixture f;
@@ -276,10 +276,10 @@ START_TEST(test_tags_surplus_is_counted)
     fixture_init(&f, len);
     tags_read_dogstatsd(slice_of(list, len), &f.sink);
     ck_assert_uint_eq(f.sink.n_labels, STATSD_MAX_LABELS);
-    ck_assert_uint_eq(f.sink.n_surplus, 3);
+    ck_assert_uint_eq(f.sink.n_surplus, 4);
     ck_assert_uint_eq(f.sink.n_errors, 0);
     ck_assert(slice_eq_str(f.labels[7].key, "k_7"));
-    ck_assert(slice_eq_str(f.labels[7].value, "new"));
+    ck_assert(slice_eq_str(f.labels[7].value, "7"));
     ck_assert(slice_eq_str(f.labels[STATSD_MAX_LABELS - 1].key, "k_127"));
     fixture_release(&f);
 }
