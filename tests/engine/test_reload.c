@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reload: what the new rules say holds from the next sample on, what they leave alone stays
+ */
+#include <string.h>
+
+#include "engine/engine.h"
+#include "base/err.h"
+#include "lib/engine.h"
+#include "lib/page.h"
+#include "lib/unit.h"
+
+#define RULES(text) "mappings:\n" text
+
+struct change {
+    const char *before, *after; /* the mappings */
+    const char *line;           /* fed once before, twice after */
+    const char *series;         /* of the page then */
+};
+
+static const struct change changes[] = {
+    /* The same rules, and rules that say the same in another way: the series goes on. */
+    {RULES("- {match: a.*, name: a, labels: {id: $1}}\n"),
+     RULES("- {match: a.*, name: a, labels: {id: $1}}\n"), "a.x:1|c", "a{id=\"x\"} 3\n"},
+    {RULES("- {match: a.*, name: a, labels: {id: $1}}\n"),
+     RULES("- {match: '^a\\.(.*)$', match_type: regex, name: a, labels: {id: $1}}\n"), "a.x:1|c",
+     "a{id=\"x\"} 3\n"},
+    {RULES("- {match: b, name: b}\n"), "", "b:1|c", "b 3\n"},
+    {"", RULES("- {match: b, name: b}\n"), "b:1|c|#t:u", "b{t=\"u\"} 3\n"},
+    /* Another name, other labels: the old series stays, the new one begins at nothing. */
+    {RULES("- {match: a, name: one}\n"), RULES("- {match: a, name: two}\n"), "a:1|c",
+     "one 1\ntwo 2\n"},
+    {RULES("- {match: a.*, name: a, labels: {id: $1}}\n"),
+     RULES("- {match: a.*, name: a, labels: {key: $1}}\n"), "a.x:1|c",
+     "a{id=\"x\"} 1\na{key=\"x\"} 2\n"},
+    {RULES("- {match: a, name: a, labels: {tt: rule}}\n"),
+     RULES("- {match: a, name: a, labels: {tt: rule}, honor_labels: true}\n"), "a:1|c|#tt:tag",
+     "a{tt=\"rule\"} 1\na{tt=\"tag\"} 2\n"},
+    /* Drop, and no more drop. */
+    {RULES("- {match: a, name: a}\n"), RULES("- {match: a, name: a, action: drop}\n"), "a:1|c",
+     "a 1\n"},
+    {RULES("- {match: a, name: a, action: drop}\n"), RULES("- {match: a, name: a}\n"), "a:1|c",
+     "a 2\n"},
+    /* The scale of what comes, not of what was. */
+    {RULES("- {match: a, name: a, scale: 10}\n"), RULES("- {match: a, name: a, scale: 100}\n"),
+     "a:1|c", "a 210\n"},
+    {RULES("- {match: a, name: a, scale: 10}\n"), "", "a:+1|g", "a 12\n"},
+    /* Another type under the same name is refused while the old one lives. */
+    {RULES("- {match: a, name: a, observer_type: summary}\n"),
+     RULES("- {match: a, name: a, observer_type: histogram}\n"), "a:1|h", "a_sum 1\na_count 1\n"},
+    /* Buckets are those that the vector began with. */
+    {RULES("- {match: a, name: a, observer_type: histogram, histogram_options: {buckets: [1]}}\n"),
+     RULES("- {match: a, name: a, observer_type: histogram, histogram_options: {buckets: [2]}}\n"),
+     "a:1|h", "a_bucket{le=\"1\"} 3\na_bucket{le=\"+Inf\"} 3\na_sum 3\na_count 3\n"},
+    /* What was refused for its name is not refused any more. */
+    {RULES("- {match: '(.*)', match_type: regex, name: '${2}', observer_type: summary}\n"), "",
+     "a:1|c", "a 2\n"},
+};
+#define N_CHANGES ((int)(sizeof changes / sizeof changes[0]))
+
+/* The next sample goes where the new rules send it, on both ways and for each worker. */
+START_TEST(test_reload_takes_effect)
+{
+    const struct change *c = &changes[_i];
+    struct bacowr_config config = engine_config();
+    struct engine e;
+
+    config.n_workers = 2;
+    engine_init(&e, &config, c->before);
+    engine_feed(&e, c->line);
+    engine_scrape(&e);
+    engine_map(&e, c->after);
+    engine_feed(&e, c->line);
+    engine_pass(&e, 200);
+    engine_feed_to(&e, 1, (struct bacowr_datagram){.p = c->line, .len = strlen(c->line)});
+    ck_assert_str_eq(engine_series(&e), c->series);
+    engine_release(&e);
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    unsigned line;
+} broken[] = {
+    {"mappings:\n- {match: a, name: b, lables: {x: y}}\n", 2},
+    {"mappings:\n- {match: a}\n", 2},
+    {"mappings: [\n", 0},
+    {"mappings:\n- {match: '(', match_type: regex, name: a}\n", 2},
+    {"mappings:\n- {match: a, name: b, histogram_options: {buckets: [2, 1]}, observer_type: "
+     "histogram}\n",
+     2},
+    {"\xff\xfe", 0},
+};
+#define N_BROKEN ((int)(sizeof broken / sizeof broken[0]))
+
+/* A mapping that is wrong changes nothing, and says where it is wrong. */
+START_TEST(test_reload_broken_leaves_the_old)
+{
+    struct engine e;
+    struct err err;
+
+    memset(&err, 0xa5, sizeof err);
+    engine_init(&e, NULL, RULES("- {match: a, name: old}\n- {match: b, name: b}\n"));
+    engine_feed(&e, "a:1|c");
+    ck_assert_int_eq(
+        bacowr_load_mapping(e.b, "new.yml", slice_str(broken[_i].text), NULL, NULL, &err), -22);
+    ck_assert_str_eq(err.file, "new.yml");
+    ck_assert_uint_gt(strlen(err.text), 0);
+    if (broken[_i].line > 0)
+        ck_assert_uint_eq(err.line, broken[_i].line);
+    ck_assert_uint_eq(bacowr_n_rules(e.b), 2);
+    engine_feed(&e, "a:1|c");
+    engine_pass(&e, 200);
+    ck_assert_str_eq(engine_series(&e), "old 2\n");
+    engine_release(&e);
+}
+END_TEST
+
+/* A ttl that is new reaches a series with its next sample, no sooner; so does one that is gone. */
+START_TEST(test_reload_ttl)
+{
+    struct engine e;
+
+    engine_init(&e, NULL, NULL);
+    engine_feed(&e, "a:1|c\nb:1|c\nc:1|g");
+    engine_map(&e, "defaults: {ttl: 1s}\n");
+    engine_feed(&e, "a:1|c\nc:+1|g");
+    engine_pass(&e, 1000);
+    ck_assert_str_eq(engine_series(&e), "a 2\nb 1\nc 2\n");
+    engine_pass(&e, 1000);
+    ck_assert_str_eq(engine_series(&e), "b 1\n");
+
+    engine_feed(&e, "a:1|c\nb:1|c\nc:1|g");
+    engine_map(&e, "defaults: {ttl: 3s}\n");
+    engine_feed(&e, "b:1|c");
+    engine_pass(&e, 2000);
+    ck_assert_str_eq(engine_series(&e), "b 3\n");
+    engine_map(&e, "");
+    engine_feed(&e, "b:1|c");
+    engine_pass(&e, 60000);
+    ck_assert_str_eq(engine_series(&e), "b 4\n");
+    engine_release(&e);
+}
+END_TEST
+
+/* A ttl that became shorter is noticed within a turn of the wheel, and the reverse at once. */
+START_TEST(test_reload_shorter_ttl)
+{
+    struct engine e;
+
+    engine_init(&e, NULL, "defaults: {ttl: 1h}\n");
+    engine_feed(&e, "a:1|c");
+    engine_pass(&e, 500);
+    engine_map(&e, "defaults: {ttl: 1s}\n");
+    engine_feed(&e, "a:1|c");
+    engine_pass(&e, 15000);
+    ck_assert_str_eq(engine_series(&e), "");
+
+    engine_feed(&e, "a:1|c");
+    engine_pass(&e, 500);
+    engine_map(&e, "defaults: {ttl: 1h}\n");
+    engine_feed(&e, "a:1|c");
+    engine_pass(&e, 600000);
+    ck_assert_str_eq(engine_series(&e), "a 2\n");
+    engine_release(&e);
+}
+END_TEST
+
+/* A mapping in force is not freed under a worker that is in a batch, and is freed after it. */
+START_TEST(test_reload_frees_the_old)
+{
+    struct engine e;
+    struct rules *first;
+
+    engine_init(&e, NULL, RULES("- {match: a, name: first}\n"));
+    first = atomic_load(&e.b->rules);
+    reclaim_enter(&e.b->reclaim, 0);
+    for (int i = 0; i < 20; i++) {
+        engine_map(&e, RULES("- {match: a, name: next}\n"));
+        engine_pass(&e, 300);
+    }
+    /* The sanitizer would notice. */
+    ck_assert_uint_eq(mapping_n_rules(first->mapping), 1);
+    reclaim_leave(&e.b->reclaim, 0);
+    engine_pass(&e, 300);
+    ck_assert_ptr_null(e.b->reclaim.oldest);
+    ck_assert_ptr_null(e.b->reclaim.open);
+    engine_feed(&e, "a:1|c");
+    ck_assert_str_eq(engine_series(&e), "next 1\n");
+    engine_release(&e);
+}
+END_TEST
+
+/* Each good mapping is a generation of its own, a bad one is none; the rules are counted. */
+START_TEST(test_reload_generations)
+{
+    struct engine e;
+
+    engine_init(&e, NULL, NULL);
+    ck_assert_uint_eq(bacowr_n_rules(e.b), 0);
+    for (uint32_t gen = 1; gen < 5; gen++) {
+        ck_assert_uint_eq(atomic_load(&e.b->rules)->gen, gen);
+        engine_map(&e, RULES("- {match: a, name: a}\n- {match: b, name: b}\n"));
+        ck_assert_uint_eq(bacowr_n_rules(e.b), 2);
+        ck_assert_int_eq(
+            bacowr_load_mapping(e.b, "x", SLICE_LIT("nonsense: 1\n"), NULL, NULL, NULL), -22);
+    }
+    engine_release(&e);
+}
+END_TEST
+
+/* A route is made anew once in a generation, and believed after that. */
+START_TEST(test_reload_costs_one_miss)
+{
+    struct engine e;
+
+    engine_init(&e, NULL, NULL);
+    for (int gen = 1; gen <= 3; gen++) {
+        for (int i = 0; i < 10; i++)
+            engine_feed(&e, "a:1|c\nb:1|g|#t:u\n_bad:1|q\nc:1|h|@2");
+        ck_assert_double_eq(engine_value(&e, "bacowr_statsd_route_misses_total"),
+                            3 * gen + 10 * gen);
+        engine_map(&e, "");
+    }
+    engine_release(&e);
+}
+END_TEST
+
+static void count_warning(void *ctx, const struct err *err)
+{
+    ck_assert_str_eq(err->file, "new.yml");
+    ck_assert_uint_eq(err->line, 3);
+    ++*(unsigned *)ctx;
+}
+
+/* What is legal but surely not meant is told, and loaded. */
+START_TEST(test_reload_warns)
+{
+    struct engine e;
+    unsigned n = 0;
+
+    engine_init(&e, NULL, NULL);
+    ck_assert_int_eq(bacowr_load_mapping(e.b, "new.yml",
+                                         SLICE_LIT("mappings:\n- {match: a, name: aa}\n"
+                                                   "- {match: a, name: bb}\n"),
+                                         count_warning, &n, NULL),
+                     0);
+    ck_assert_uint_eq(n, 1);
+    ck_assert_uint_eq(bacowr_n_rules(e.b), 2);
+    engine_release(&e);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("reload");
+    TCase *rules = tcase_create("rules"), *ttl = tcase_create("ttl");
+
+    tcase_add_loop_test(rules, test_reload_takes_effect, 0, N_CHANGES);
+    tcase_add_loop_test(rules, test_reload_broken_leaves_the_old, 0, N_BROKEN);
+    tcase_add_test(rules, test_reload_frees_the_old);
+    tcase_add_test(rules, test_reload_generations);
+    tcase_add_test(rules, test_reload_costs_one_miss);
+    tcase_add_test(rules, test_reload_warns);
+    suite_add_tcase(s, rules);
+    tcase_add_test(ttl, test_reload_ttl);
+    tcase_add_test(ttl, test_reload_shorter_ttl);
+    suite_add_tcase(s, ttl);
+    return s;
+}
+
+int main(void)
+{
+    return unit_main(suite());
+}

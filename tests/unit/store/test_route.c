@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Route: what is remembered is right, what is hot stays, what is cold goes, and there is an end to it
+ */
+#include "store/route.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/unit.h"
+
+#define SEED 42u
+
+struct key {
+    char text[48];
+    struct slice name;
+    struct slice suffix;
+};
+
+/* Key @n. Two keys have the same bytes, cut in different places: the cut is part of the key. */
+static void key_init(struct key *k, unsigned n)
+{
+    int len = snprintf(k->text, sizeof k->text, "api.requests.%u|c|#route:%u", n / 2, n / 2 % 5);
+    size_t cut = slice_find(slice_of(k->text, (size_t)len), '|') + n % 2;
+
+    k->name = slice_of(k->text, cut);
+    k->suffix = slice_of(k->text + cut, (size_t)len - cut);
+}
+
+static struct route *find(struct routes *t, unsigned n)
+{
+    struct key k;
+
+    key_init(&k, n);
+    return route_find(t, route_hash(t, k.name, k.suffix), k.name, k.suffix);
+}
+
+static struct route *put(struct routes *t, unsigned n, uint32_t mark)
+{
+    struct route what = {.gen = mark, .weight = n, .limbo = (struct route *)-1};
+    struct key k;
+
+    key_init(&k, n);
+    return route_put(t, route_hash(t, k.name, k.suffix), k.name, k.suffix, &what);
+}
+
+static struct routes *routes_of(uint64_t max_routes)
+{
+    struct routes *t = NULL;
+
+    ck_assert_int_eq(routes_new(&t, SEED, max_routes), 0);
+    ck_assert_ptr_nonnull(t);
+    return t;
+}
+
+/* A route comes back with its bytes and all that was in it; what was not put in does not come. */
+START_TEST(test_route_put_then_find)
+{
+    struct routes *t = routes_of(100000);
+
+    for (unsigned n = 0; n < 5000; n++) {
+        struct route *r = put(t, n, n + 1);
+        struct key k;
+
+        key_init(&k, n);
+        ck_assert_ptr_nonnull(r);
+        ck_assert_uint_eq(r->name_len, k.name.len);
+        ck_assert_uint_eq(r->suffix_len, k.suffix.len);
+        ck_assert_mem_eq(r->bytes, k.text, k.name.len + k.suffix.len);
+    }
+    for (unsigned n = 0; n < 5000; n++) {
+        struct route *r = find(t, n);
+
+        ck_assert_ptr_nonnull(r);
+        ck_assert_uint_eq(r->gen, n + 1);
+        ck_assert_int_eq(r->weight, n);
+        ck_assert_ptr_null(find(t, 5000 + n));
+    }
+    ck_assert_uint_eq(route_stats(t).n, 5000);
+    ck_assert_uint_eq(route_stats(t).n_evicted, 0);
+    routes_free(t);
+    routes_free(NULL);
+}
+END_TEST
+
+/* A newer route takes the place of an older one, which can be read until route_flush(). */
+START_TEST(test_route_put_replaces)
+{
+    struct routes *t = routes_of(1000);
+    struct route *old = put(t, 1, 10), *r;
+
+    for (uint32_t gen = 11; gen < 200; gen++) {
+        r = put(t, 1, gen);
+        ck_assert_ptr_eq(find(t, 1), r);
+        ck_assert_uint_eq(r->gen, gen);
+        ck_assert_uint_eq(route_stats(t).n, 1);
+    }
+    ck_assert_uint_eq(old->gen, 10);
+    route_flush(t);
+    route_flush(t);
+    ck_assert_uint_eq(find(t, 1)->gen, 199);
+    ck_assert_uint_eq(route_stats(t).n_evicted, 0);
+    routes_free(t);
+}
+END_TEST
+
+/* Keys of up to ROUTE_MAX_KEY bytes are remembered, longer ones are not; empty parts are parts. */
+START_TEST(test_route_put_bounds_the_key)
+{
+    static const struct {
+        size_t name_len, suffix_len;
+        bool kept;
+    } cases[] = {
+        {0, 0, true},
+        {1, 0, true},
+        {0, 1, true},
+        {ROUTE_MAX_KEY, 0, true},
+        {0, ROUTE_MAX_KEY, true},
+        {4000, 96, true},
+        {4000, 97, false},
+        {ROUTE_MAX_KEY + 1, 0, false},
+        {0, 100000, false},
+    };
+    struct routes *t = routes_of(1000);
+    char *bytes = malloc(200000);
+    struct route what = {.gen = 1};
+
+    memset(bytes, 'x', 200000);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct slice name = slice_of(bytes, cases[i].name_len);
+        struct slice suffix = slice_of(bytes + 100000, cases[i].suffix_len);
+        uint64_t hash = route_hash(t, name, suffix);
+        struct route *r = route_put(t, hash, name, suffix, &what);
+
+        ck_assert_int_eq(r != NULL, cases[i].kept);
+        ck_assert_ptr_eq(route_find(t, hash, name, suffix), r);
+    }
+    free(bytes);
+    routes_free(t);
+}
+END_TEST
+
+/* Where hashes agree, the bytes decide, and where they are cut. */
+START_TEST(test_route_find_compares_bytes)
+{
+    static const char *const texts[] = {"ab|c", "ab|d", "ba|c"};
+    const uint64_t hash = 4096;
+    struct routes *t = routes_of(1000);
+
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned n = 0; n < 3 * 5; n++) {
+            struct slice name = slice_of(texts[n / 5], n % 5);
+            struct slice suffix = slice_of(texts[n / 5] + n % 5, 4 - n % 5);
+            struct route what = {.gen = n}, *r;
+
+            if (round == 0)
+                ck_assert_ptr_nonnull(route_put(t, hash, name, suffix, &what));
+            r = route_find(t, hash, name, suffix);
+            ck_assert_ptr_nonnull(r);
+            ck_assert_uint_eq(r->gen, n);
+        }
+    }
+    ck_assert_uint_eq(route_stats(t).n, 15);
+    routes_free(t);
+}
+END_TEST
+
+/* ---- full ---- */
+
+/* Every number of identities fits a table of that many, up to the luck of short windows. */
+START_TEST(test_route_put_past_the_limit_evicts)
+{
+    struct routes *t = routes_of(2048);
+
+    for (unsigned n = 0; n < 50000; n++) {
+        ck_assert_ptr_nonnull(put(t, n, n));
+        ck_assert_ptr_nonnull(find(t, n));
+        ck_assert_uint_le(route_stats(t).n, 2048 + 16);
+        if (n % 1000 == 0)
+            route_flush(t);
+    }
+    ck_assert_uint_eq(route_stats(t).n + route_stats(t).n_evicted, 50000);
+    ck_assert_uint_gt(route_stats(t).n, 2048 / 2);
+    routes_free(t);
+}
+END_TEST
+
+/* A flood of identities that come once evicts itself, not those that are met again and again. */
+START_TEST(test_route_flood_does_not_evict_the_hot)
+{
+    enum { N_HOT = 10000, N_FLOOD = 1000000 };
+    struct routes *t = routes_of(32768);
+    unsigned n_lost = 0;
+
+    for (unsigned round = 0; round < 2; round++)
+        for (unsigned n = 0; n < N_HOT; n++)
+            if (find(t, n) == NULL)
+                ck_assert_ptr_nonnull(put(t, n, 1));
+    for (unsigned n = 0; n < N_FLOOD; n++) {
+        (void)put(t, N_HOT + n, 2);
+        if (n % 16 == 0)
+            n_lost += find(t, n / 16 % N_HOT) == NULL;
+        if (n % 64 == 0)
+            route_flush(t);
+        if (n % 4096 == 0)
+            routes_age(t);
+    }
+    for (unsigned n = 0; n < N_HOT; n++)
+        n_lost += find(t, n) == NULL;
+    ck_assert_uint_eq(n_lost, 0);
+    ck_assert_uint_le(route_stats(t).n, 32768 + 16);
+    routes_free(t);
+}
+END_TEST
+
+/* Not even when the flood's keys are so long that bytes, not places, are the limit. */
+START_TEST(test_route_flood_of_long_keys_keeps_to_its_bytes)
+{
+    enum { N_HOT = 500, N_FLOOD = 10000 };
+    struct routes *t = routes_of(4096);
+    uint64_t max_bytes = 4096 * (uint64_t)ROUTE_MEAN_BYTES;
+    char bytes[ROUTE_MAX_KEY];
+    struct route what = {.gen = 1};
+    unsigned n_lost = 0;
+
+    memset(bytes, 'x', sizeof bytes);
+    for (unsigned n = 0; n < N_HOT; n++) {
+        (void)put(t, n, 1);
+        ck_assert_ptr_nonnull(find(t, n));
+    }
+    for (unsigned n = 0; n < N_FLOOD; n++) {
+        struct slice name = slice_of(bytes, sizeof bytes), none = slice_of(bytes, 0);
+
+        memcpy(bytes, &n, sizeof n);
+        ck_assert_ptr_nonnull(route_put(t, route_hash(t, name, none), name, none, &what));
+        n_lost += find(t, n % N_HOT) == NULL;
+        ck_assert_uint_le(route_stats(t).n_bytes, max_bytes + (4096 + 512) * 16);
+        route_flush(t);
+    }
+    ck_assert_uint_eq(n_lost, 0);
+    ck_assert_uint_gt(route_stats(t).n_evicted, N_FLOOD / 2);
+    routes_free(t);
+}
+END_TEST
+
+/* ---- age ---- */
+
+/* One round of routes_age() goes all round the table. */
+static void age_rounds(struct routes *t, unsigned rounds)
+{
+    for (unsigned i = 0; i < rounds * 560; i++)
+        routes_age(t);
+}
+
+/* What is met in every round stays; what was met once goes in two, what was hot in five. */
+START_TEST(test_route_age_forgets)
+{
+    enum { N = 3000 };
+    struct routes *t = routes_of(8192);
+    struct route_stats stats;
+
+    for (unsigned n = 0; n < N; n++) {
+        (void)put(t, n, 1);
+        if (n % 3 > 0)
+            ck_assert_ptr_nonnull(find(t, n));
+    }
+    for (unsigned round = 0; round < 5; round++) {
+        age_rounds(t, 1);
+        for (unsigned n = 1; n < N; n += 3)
+            ck_assert_ptr_nonnull(find(t, n));
+        if (round == 1)
+            for (unsigned n = 0; n < N; n += 3)
+                ck_assert_ptr_null(find(t, n));
+    }
+    for (unsigned n = 2; n < N; n += 3)
+        ck_assert_ptr_null(find(t, n));
+    ck_assert_uint_eq(route_stats(t).n, N / 3);
+    ck_assert_uint_eq(route_stats(t).n_evicted, 0);
+    age_rounds(t, 12);
+    stats = route_stats(t);
+    ck_assert_uint_eq(stats.n, 0);
+    routes_free(t);
+}
+END_TEST
+
+/* A table that was large and is nearly empty becomes small again, and loses nothing that is met. */
+START_TEST(test_route_age_gives_memory_back)
+{
+    struct routes *t = routes_of(65536);
+    uint64_t n_bytes;
+
+    for (unsigned n = 0; n < 40000; n++)
+        (void)put(t, n, 1);
+    n_bytes = route_stats(t).n_bytes;
+    for (unsigned round = 0; round < 40; round++) {
+        for (unsigned n = 0; n < 100; n++)
+            ck_assert_ptr_nonnull(find(t, n));
+        age_rounds(t, 1);
+        route_flush(t);
+    }
+    ck_assert_uint_eq(route_stats(t).n, 100);
+    ck_assert_uint_lt(route_stats(t).n_bytes, n_bytes / 50);
+    routes_free(t);
+}
+END_TEST
+
+/* Names that come and go for ever leave nothing behind, and do not make the table forget the rest. */
+START_TEST(test_route_churn_leaves_nothing)
+{
+    struct routes *t = routes_of(65536);
+    uint64_t n_max = 0;
+
+    for (unsigned n = 0; n < 200; n++)
+        (void)put(t, n, 1);
+    for (unsigned step = 0; step < 20 * 560; step++) {
+        for (unsigned i = 0; i < 5; i++)
+            (void)put(t, 1000 + step * 5 + i, 2);
+        if (step % 100 == 0)
+            for (unsigned n = 0; n < 200; n++)
+                ck_assert_ptr_nonnull(find(t, n));
+        routes_age(t);
+        route_flush(t);
+        n_max = route_stats(t).n > n_max ? route_stats(t).n : n_max;
+    }
+    /* Five a step live for one to two rounds; a full window is the rare exception. */
+    ck_assert_uint_le(n_max, 200 + 2 * 5 * 600);
+    ck_assert_uint_le(route_stats(t).n_evicted, 10);
+    routes_free(t);
+}
+END_TEST
+
+/* ---- all together ---- */
+
+/* While nothing is evicted, the table answers as a plain array does. */
+START_TEST(test_route_agrees_with_an_array)
+{
+    enum { N = 6000 };
+    static uint32_t want[N];
+    struct routes *t = routes_of(65536);
+    uint64_t n = 0;
+
+    srandom(10);
+    memset(want, 0, sizeof want);
+    for (uint32_t step = 1; step < 200000; step++) {
+        unsigned i = (unsigned)(random() % (1 + step / 20 % N));
+        struct route *r = find(t, i);
+
+        ck_assert_uint_eq(r != NULL ? r->gen : 0, want[i]);
+        if (step % 3 != 0) {
+            n += want[i] == 0;
+            want[i] = step;
+            ck_assert_ptr_nonnull(put(t, i, step));
+        }
+        if (step % 64 == 0)
+            route_flush(t);
+        ck_assert_uint_eq(route_stats(t).n, n);
+    }
+    ck_assert_uint_eq(route_stats(t).n_evicted, 0);
+    routes_free(t);
+}
+END_TEST
+
+/* With evictions and ageing in any order: what is found is the newest that was put in. */
+START_TEST(test_route_never_finds_the_wrong_one)
+{
+    enum { N = 20000 };
+    static uint32_t newest[N];
+    struct routes *t = routes_of(1024);
+
+    srandom(11);
+    memset(newest, 0, sizeof newest);
+    for (uint32_t step = 1; step < 300000; step++) {
+        unsigned i = (unsigned)(random() % (random() % 2 ? 600 : N));
+        struct route *r = find(t, i);
+
+        ck_assert(r == NULL || (r->gen == newest[i] && r->weight == i));
+        if (r == NULL || random() % 20 == 0) {
+            newest[i] = step;
+            r = put(t, i, step);
+            ck_assert_ptr_eq(find(t, i), r);
+        }
+        if (random() % 3 == 0)
+            routes_age(t);
+        if (step % 64 == 0)
+            route_flush(t);
+    }
+    ck_assert_uint_le(route_stats(t).n, 1024 + 16);
+    routes_free(t);
+}
+END_TEST
+
+static void add_full(Suite *s)
+{
+    TCase *full = tcase_create("full");
+
+    tcase_set_timeout(full, 30);
+    tcase_add_test(full, test_route_put_past_the_limit_evicts);
+    tcase_add_test(full, test_route_flood_does_not_evict_the_hot);
+    tcase_add_test(full, test_route_flood_of_long_keys_keeps_to_its_bytes);
+    suite_add_tcase(s, full);
+}
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("route");
+    TCase *put_case = tcase_create("put"), *age = tcase_create("age");
+    TCase *together = tcase_create("together");
+
+    tcase_add_test(put_case, test_route_put_then_find);
+    tcase_add_test(put_case, test_route_put_replaces);
+    tcase_add_test(put_case, test_route_put_bounds_the_key);
+    tcase_add_test(put_case, test_route_find_compares_bytes);
+    suite_add_tcase(s, put_case);
+    add_full(s);
+    tcase_add_test(age, test_route_age_forgets);
+    tcase_add_test(age, test_route_age_gives_memory_back);
+    tcase_add_test(age, test_route_churn_leaves_nothing);
+    suite_add_tcase(s, age);
+    tcase_add_test(together, test_route_agrees_with_an_array);
+    tcase_add_test(together, test_route_never_finds_the_wrong_one);
+    suite_add_tcase(s, together);
+    return s;
+}
+
+int main(void)
+{
+    return unit_main(suite());
+}
