@@ -65,15 +65,15 @@ enum op {
     OP_DROP,       /* the rule says so */
     OP_REFUSE,     /* the line is wrong: route.reason */
     OP_EMPTY_NAME, /* the name became empty */
-    OP_CONFLICT,   /* the registry refuses it: counted in route.cell, if there is one */
+    OP_CONFLICT,   /* the registry refuses it: counted in route.cell */
     OP_LIMIT,      /* too many series */
     OP_TOO_LONG,   /* name and labels are more than a page should carry */
 };
 #define N_OPS 11
 
 enum route_flag {
-    ROUTE_TAGGED = 1,         /* has labels of its own: counts in tags_total */
-    ROUTE_MAPPED = 2,         /* a rule takes it */
+    ROUTE_TAGGED = 1, /* has labels of its own: counts in tags_total */
+    ROUTE_MAPPED = 2, /* a rule takes it */
     ROUTE_RARE = 4,   /* has error counts to add */
 };
 
@@ -149,6 +149,15 @@ struct bacowr {
 static inline void stat_add(struct bacowr_worker *w, unsigned stat, uint64_t n)
 {
     relaxed_grow(&w->stats[stat], n); /* a sample may weigh 2^53 */
+}
+
+/* Begin @b anew. A failed allocation would stay with it: such a buffer is given up, and tried again. */
+static inline void buf_renew(struct buf *b)
+{
+    if (b->failed)
+        buf_release(b);
+    else
+        buf_clear(b);
 }
 
 /* ---- feed.c ---- */

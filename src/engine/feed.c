@@ -159,8 +159,7 @@ static void apply_conflict(struct bacowr_worker *w, const struct route *r, struc
     if (refuse_count(w, r, v))
         return;
     stat_add(w, r->flags & ROUTE_MAPPED ? STAT_UNAPPLIED_MAPPED : STAT_UNAPPLIED_UNMAPPED, weight);
-    if (r->cell != NULL)
-        cell_add(r->cell, (double)weight, w->time);
+    cell_add(r->cell, (double)weight, w->time);
 }
 
 static void apply_limit(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
@@ -182,8 +181,8 @@ static void (*const apply_ops[N_OPS])(struct bacowr_worker *w, const struct rout
     [OP_BUCKETS] = apply_buckets,   [OP_SKETCH] = apply_sketch,
     [OP_SET] = apply_set,           [OP_DROP] = apply_drop,
     [OP_REFUSE] = apply_refuse,     [OP_EMPTY_NAME] = apply_empty_name,
-    [OP_TOO_LONG] = apply_too_long,
-    [OP_CONFLICT] = apply_conflict, [OP_LIMIT] = apply_limit,
+    [OP_TOO_LONG] = apply_too_long, [OP_CONFLICT] = apply_conflict,
+    [OP_LIMIT] = apply_limit,
 };
 
 /* One sample with a well-formed value: what its identity counts, then its operation. */
@@ -210,29 +209,6 @@ static bool route_holds(const struct bacowr_worker *w, const struct route *r)
            r->n_removals == relaxed_load(&w->b->registry.n_removals);
 }
 
-/* The route of an identity, by the table or the long way; NULL without memory (counted). */
-static const struct route *route_of(struct bacowr_worker *w, const struct statsd_parts *parts,
-                                    struct slice suffix, double v, struct route *room)
-{
-    uint64_t hash = route_hash(w->routes, parts->name, suffix);
-    struct route *r = route_find(w->routes, hash, parts->name, suffix);
-
-    if (r != NULL && route_holds(w, r)) {
-        stat_add(w, STAT_ROUTE_HITS, 1);
-        return r;
-    }
-    stat_add(w, STAT_ROUTE_MISSES, 1);
-    return resolve_route(w,
-                         &(struct route_request){
-                             .hash = hash,
-                             .name = parts->name,
-                             .suffix = suffix,
-                             .value = v,
-                             .n_name_tag_errors = parts->n_tag_errors,
-                         },
-                         room);
-}
-
 /* ---- the long way ---- */
 
 static bool is_set_type(struct slice suffix)
@@ -252,14 +228,15 @@ struct long_line {
 /*
  * How many bytes of identities may be read the long way: every line its own length, and a batch this
  * much besides, plus what its datagrams are long. A bound on lines alone would let a datagram of many,
- * all tags and samples, take a second.
+ * all tags and samples, take a second. To look one up in the table costs a fraction of reading it, so
+ * a line of many samples of one identity is never too much.
  */
-#define BATCH_WORK (64u * 1024u)
+#define BATCH_WORK   (64u * 1024u)
+#define LOOKUP_SHARE 64u
 
-/* May (name, @suffix) still be read? Counted when not. */
-static bool work_allowed(struct bacowr_worker *w, struct long_line *l, struct slice suffix)
+/* May so many bytes still be read? Counted when not. */
+static bool work_allowed(struct bacowr_worker *w, struct long_line *l, size_t work)
 {
-    size_t work = l->parts.name.len + suffix.len;
     size_t own = work < l->work_own ? work : l->work_own;
 
     if (work - own > w->work_left) {
@@ -271,6 +248,30 @@ static bool work_allowed(struct bacowr_worker *w, struct long_line *l, struct sl
     return true;
 }
 
+/* The route of (name, @suffix), by the table or the long way; NULL when there is none (counted). */
+static const struct route *route_of(struct bacowr_worker *w, struct long_line *l,
+                                    struct slice suffix, double v)
+{
+    struct slice name = l->parts.name;
+    struct route_request q = {
+        .hash = route_hash(w->routes, name, suffix),
+        .name = name,
+        .suffix = suffix,
+        .value = v,
+        .n_name_tag_errors = l->parts.n_tag_errors,
+    };
+    struct route *r = route_find(w->routes, q.hash, name, suffix);
+
+    if (r != NULL && route_holds(w, r)) {
+        stat_add(w, STAT_ROUTE_HITS, 1);
+        return r;
+    }
+    if (!work_allowed(w, l, name.len + suffix.len))
+        return NULL;
+    stat_add(w, STAT_ROUTE_MISSES, 1);
+    return resolve_route(w, &q, l->room);
+}
+
 /* The route of the line's next sample, whose value is @v; NULL when there is none (counted). */
 static const struct route *sample_route(struct bacowr_worker *w, struct long_line *l,
                                         struct slice suffix, double v)
@@ -279,15 +280,15 @@ static const struct route *sample_route(struct bacowr_worker *w, struct long_lin
 
     l->route = NULL;
     l->suffix = suffix;
-    if (!work_allowed(w, l, suffix))
+    if (!work_allowed(w, l, (l->parts.name.len + suffix.len) / LOOKUP_SHARE))
         return NULL;
-    buf_clear(&w->suffix);
+    buf_renew(&w->suffix);
     if (buf_reserve(&w->suffix, suffix.len + 1) != 0) {
         stat_add(w, STAT_NO_MEMORY, 1);
         return NULL;
     }
     stripped = slice_of(w->suffix.p, statsd_strip_extras(suffix, w->suffix.p));
-    l->route = route_of(w, &l->parts, stripped, v, l->room);
+    l->route = route_of(w, l, stripped, v);
     return l->route;
 }
 
@@ -300,7 +301,7 @@ bool feed_read_value(struct slice suffix, struct slice value, double *v)
 /* A malformed value: no series may come of it, and some refusals come before it. */
 static void refuse_value(struct bacowr_worker *w, struct long_line *l, struct slice suffix)
 {
-    if (!work_allowed(w, l, suffix))
+    if (!work_allowed(w, l, l->parts.name.len + suffix.len))
         return;
     stat_add(w, STAT_REASONS + resolve_refusal(w, l->parts.name, suffix), 1);
 }

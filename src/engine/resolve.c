@@ -27,17 +27,17 @@
 #include "base/name.h"
 #include "expo/encoder.h"
 
-#define NS_PER_TICK  (INT64_C(1000000) * CELL_TICK_MS)
-#define EXPORTED     "exported_"
+#define NS_PER_TICK     (INT64_C(1000000) * CELL_TICK_MS)
+#define EXPORTED        "exported_"
 
-#define DEFAULT_HELP "Metric generated from StatsD samples by bacowr-statsd."
+#define DEFAULT_HELP    "Metric generated from StatsD samples by bacowr-statsd."
 
 /* Bytes of a series' name and labels as the page shows them, again and again for every bucket: more
  * is refused, so that the number of series bounds the page. */
 #define SERIES_TEXT_MAX 8192u
 
 /* A set's window moves in this many steps. */
-#define SET_SLOTS    6u
+#define SET_SLOTS       6u
 
 static const enum mapping_kind kinds[STATSD_N_TYPES] = {
     [STATSD_TYPE_COUNTER] = MAPPING_COUNTER,       [STATSD_TYPE_GAUGE] = MAPPING_GAUGE,
@@ -147,7 +147,7 @@ static int keys_reserve(struct resolver *r, const struct mapping_rule *rule)
         len += r->identity.labels[i].key.len + sizeof EXPORTED;
     for (size_t i = 0; rule != NULL && i < rule->n_labels; i++)
         len += strlen(rule->labels[i].key) + sizeof EXPORTED;
-    buf_clear(&r->keys);
+    buf_renew(&r->keys);
     return buf_reserve(&r->keys, len);
 }
 
@@ -172,8 +172,8 @@ static int gather_labels(struct resolver *r, const struct resolution *res)
 /* The text that is both the page's and the series' identity. */
 static int render_labels(struct resolver *r, struct resolution *res)
 {
-    buf_clear(&r->labels);
-    buf_clear(&r->names);
+    buf_renew(&r->labels);
+    buf_renew(&r->names);
     for (unsigned i = 0; i < r->n_pairs; i++) {
         if (i > 0)
             buf_add_byte(&r->labels, ',');
@@ -191,7 +191,7 @@ static int render_labels(struct resolver *r, struct resolution *res)
 
 static int render_name(struct resolver *r, struct slice raw, struct resolution *res)
 {
-    buf_clear(&r->name);
+    buf_renew(&r->name);
     if (buf_reserve(&r->name, NAME_ESCAPED_MAX(raw.len)) != 0)
         return -ENOMEM;
     r->name.len = name_escape(r->name.p, raw);
@@ -204,7 +204,7 @@ static int render_name(struct resolver *r, struct slice raw, struct resolution *
 static int identify(struct resolver *r, const struct statsd_options *options, struct slice name,
                     struct slice suffix)
 {
-    buf_clear(&r->scratch);
+    buf_renew(&r->scratch);
     if (buf_reserve(&r->scratch, STATSD_SCRATCH_SIZE(name.len, suffix.len)) != 0)
         return -ENOMEM;
     statsd_identify(name, suffix, options, r->scratch.p, &r->identity);
@@ -295,7 +295,7 @@ static int shape_settings(struct resolver *r, const struct resolution *res, stru
         spec->n_bounds = (unsigned)o->n_buckets;
         spec->bounds = o->buckets;
     } else if (res->type == METRIC_SUMMARY) {
-        buf_clear(&r->points);
+        buf_renew(&r->points);
         for (size_t i = 0; i < o->n_quantiles; i++)
             buf_add(&r->points, &o->quantiles[i].quantile, sizeof(double));
         if (r->points.failed)
@@ -315,9 +315,12 @@ static int series_of(struct bacowr_worker *w, const struct resolution *res, stru
 {
     struct registry *reg = &w->b->registry;
     struct series_key key = series_key(reg, res->name, res->labels);
-    int rc = series_find(reg, &key, res->type, ttl_ticks(res->ttl_ns), w->i, ref);
     struct shape_spec spec;
+    int rc = SERIES_E_ABSENT;
 
+    /* Series of our own can be found, but only series_acquire() knows that they are not for senders. */
+    if (!slice_eq(res->name, SLICE_LIT(OWN_CONFLICTS)))
+        rc = series_find(reg, &key, res->type, ttl_ticks(res->ttl_ns), w->i, ref);
     if (rc != SERIES_E_ABSENT)
         return rc;
     if (shape_settings(&w->resolver, res, &spec) != 0)
@@ -343,13 +346,27 @@ static bool conflicts_are_many(const struct registry *reg)
     return relaxed_load(&reg->n_internal) >= OWN_CONFLICTS_MAX;
 }
 
-/* The counter of refusals of this name and kind; no cell when there is no memory. */
-static void conflict_counter(struct bacowr_worker *w, const struct resolution *res,
-                             struct series_ref *ref)
+/* The key of the counter for @name; its labels stay in the resolver. 0 or -ENOMEM. */
+static int conflict_key(struct bacowr_worker *w, struct slice name, enum mapping_kind kind,
+                        struct series_key *out)
+{
+    struct buf *labels = &w->resolver.names;
+
+    buf_renew(labels);
+    buf_addf(labels, "metric_name=\"%.*s\",type=\"%s\"", (int)name.len, name.p,
+             mapping_kind_name(kind));
+    if (labels->failed)
+        return -ENOMEM;
+    *out = series_key(&w->b->registry, SLICE_LIT(OWN_CONFLICTS), buf_slice(labels));
+    return 0;
+}
+
+/* The counter of refusals of this name and kind. 0 or -ENOMEM. */
+static int conflict_counter(struct bacowr_worker *w, const struct resolution *res,
+                            struct series_ref *ref)
 {
     struct registry *reg = &w->b->registry;
     struct shape_spec spec = {.type = METRIC_COUNTER};
-    struct slice name = conflicts_are_many(reg) ? SLICE_LIT("_other") : res->name;
     struct series_birth birth = {
         .label_names = SLICE_LIT("metric_name,type,"),
         .help = SLICE_LIT(OWN_CONFLICTS_HELP),
@@ -358,16 +375,15 @@ static void conflict_counter(struct bacowr_worker *w, const struct resolution *r
         .worker = w->i,
         .internal = true,
     };
-    struct buf *labels = &w->resolver.names;
+    int rc = conflict_key(w, res->name, res->kind, &birth.key);
 
-    *ref = (struct series_ref){0};
-    buf_clear(labels);
-    buf_addf(labels, "metric_name=\"%.*s\",type=\"%s\"", (int)name.len, name.p,
-             mapping_kind_name(res->kind));
-    if (labels->failed)
-        return;
-    birth.key = series_key(reg, SLICE_LIT(OWN_CONFLICTS), buf_slice(labels));
-    (void)series_acquire(reg, &birth, ref);
+    if (rc == 0 && conflicts_are_many(reg)) {
+        /* Who has a counter keeps it. */
+        if (series_find(reg, &birth.key, METRIC_COUNTER, 0, w->i, ref) == 0)
+            return 0;
+        rc = conflict_key(w, SLICE_LIT("_other"), res->kind, &birth.key);
+    }
+    return rc != 0 ? rc : series_acquire(reg, &birth, ref);
 }
 
 /* ---- the route ---- */
@@ -420,7 +436,9 @@ static int route_to_series(struct bacowr_worker *w, const struct resolution *res
     }
     if (rc != 0) {
         r->op = OP_CONFLICT;
-        conflict_counter(w, res, &ref);
+        /* A route that could not count its refusals would never be made again. */
+        if (conflict_counter(w, res, &ref) != 0)
+            return -ENOMEM;
     }
     r->cell = ref.cell;
     r->shape = ref.shape;
