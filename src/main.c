@@ -62,11 +62,14 @@ static int new_engine(struct bacowr **out, const struct options *o)
 /* 0, or a negative errno after the reason was printed. */
 static int load(struct bacowr *b, const char *file)
 {
+    struct bacowr_mapping *mapping;
     struct err e = {.file = ""};
-    int r = mapfile_load(b, file, print_warning, NULL, &e);
+    int r = mapfile_load(&mapping, file, MAPFILE_ANY, print_warning, NULL, &e);
 
     if (r < 0)
         print_error(&e);
+    else
+        bacowr_publish_mapping(b, mapping);
     return r;
 }
 
@@ -77,22 +80,33 @@ static int run_serve(const struct options *o)
     return server_run(o, &log);
 }
 
+static void print_good(const char *file, uint64_t n_rules)
+{
+    char text[sizeof(struct err)];
+    struct err e;
+
+    err_set(&e, file, 0, 0, "ok, %llu rules", (unsigned long long)n_rules);
+    err_format(&e, text, sizeof text);
+    printf("%s\n", text);
+    fflush(stdout); /* before what the next file has to say */
+}
+
+/* Every file is looked at, whatever is wrong with those before it. */
 static int run_check(const struct options *o)
 {
     struct bacowr *b = NULL;
-    int r = new_engine(&b, o);
+    int status = new_engine(&b, o) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 
-    for (size_t i = 0; i < o->arguments.n && r == 0; i++) {
+    for (size_t i = 0; b != NULL && i < o->arguments.n; i++) {
         const char *file = o->arguments.items[i];
 
-        r = load(b, file);
-        if (r == 0) {
-            printf("%s: ok, %llu rules\n", file, (unsigned long long)bacowr_n_rules(b));
-            fflush(stdout); /* before what the next file has to say */
-        }
+        if (load(b, file) == 0)
+            print_good(file, bacowr_n_rules(b));
+        else
+            status = EXIT_FAILURE;
     }
     bacowr_free(b);
-    return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return status;
 }
 
 static int explain_lines(struct bacowr *b, const struct options_list *lines)

@@ -22,6 +22,7 @@
 struct bacowr;
 struct bacowr_worker;
 struct bacowr_scrape;
+struct bacowr_mapping;
 struct buf; /* base/buf.h */
 struct err; /* base/err.h */
 
@@ -31,6 +32,7 @@ struct bacowr_config {
     struct statsd_options statsd;
     uint64_t max_series; /* births past it are refused and counted; 0: 1 000 000 */
     uint64_t max_routes; /* remembered identities of each worker; 0: 2 097 152 */
+
 };
 #define BACOWR_MAX_WORKERS 64
 
@@ -39,10 +41,21 @@ int bacowr_new(struct bacowr **out, const struct bacowr_config *config);
 void bacowr_free(struct bacowr *b); /* no worker is being fed; accepts NULL */
 
 /*
- * Load a mapping and, when it is good, put it in the old one's place; workers take it up with their
- * next batch, existing series go on. @file names the text in messages. 0; -ENOMEM; -EINVAL with @e
- * filled and nothing changed. Warnings go to @on_warning (may be NULL).
+ * Load a mapping, aside from any engine; any thread may, and it may take a second. @file names the
+ * text in messages. 0; -ENOMEM; -EINVAL with @e filled. Warnings go to @on_warning (may be NULL).
  */
+int bacowr_mapping_new(struct bacowr_mapping **out, const char *file, struct slice text,
+                       void (*on_warning)(void *ctx, const struct err *e), void *ctx,
+                       struct err *e);
+void bacowr_mapping_free(struct bacowr_mapping *m); /* one that was not published; accepts NULL */
+
+/*
+ * Put @m, which is taken, in the old mapping's place: workers take it up with their next batch,
+ * existing series go on.
+ */
+void bacowr_publish_mapping(struct bacowr *b, struct bacowr_mapping *m);
+
+/* Both in one: load, and publish when it is good. */
 int bacowr_load_mapping(struct bacowr *b, const char *file, struct slice text,
                         void (*on_warning)(void *ctx, const struct err *e), void *ctx,
                         struct err *e);

@@ -15,15 +15,13 @@
  */
 #include "conf/settings.h"
 
+#include "base/hostport.h"
 #include "base/num.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-
-#define HOST_MAX 255 /* of a name in the DNS */
 
 /* "--flag: 'word' " and what is wrong with it and how to mend it. Always -EINVAL. */
 static int refuse(const struct setting *s, const char *value, struct err *e, const char *remedy)
@@ -175,60 +173,15 @@ static int set_anything(const struct setting *s, const char *value, void *field,
     return 0;
 }
 
-/* ---- addresses ---- */
-
-static bool is_ipv6(struct slice host)
-{
-    char text[INET6_ADDRSTRLEN];
-    struct in6_addr address;
-    size_t len = slice_find(host, '%'); /* what follows is a zone: eth0 */
-
-    if (len >= sizeof text || len + 1 == host.len)
-        return false;
-    memcpy(text, host.p, len);
-    text[len] = '\0';
-    return inet_pton(AF_INET6, text, &address) == 1;
-}
-
-static bool is_host(struct slice host)
-{
-    for (size_t i = 0; i < host.len; i++) {
-        if ((unsigned char)host.p[i] <= ' ' || host.p[i] == 0x7f || strchr("[]/@%", host.p[i]))
-            return false;
-    }
-    return host.len <= HOST_MAX;
-}
-
-/* NULL, or what is wrong with @text as an address to listen on. */
-static const char *address_fault(struct slice text)
-{
-    const char *colon = text.len ? memrchr(text.p, ':', text.len) : NULL;
-    struct slice host, port;
-    uint64_t number;
-
-    if (!colon || text.p[text.len - 1] == ']')
-        return "has no port, write host:port, [IPv6]:port or :port";
-    host = slice_of(text.p, (size_t)(colon - text.p));
-    port = slice_from(text, host.len + 1);
-    if (num_parse_u64(port, UINT16_MAX, &number) != 0)
-        return "has a bad port, it must be a decimal number from 0 to 65535";
-    if (host.len > 1 && host.p[0] == '[' && host.p[host.len - 1] == ']') {
-        if (is_ipv6(slice_of(host.p + 1, host.len - 2)))
-            return NULL;
-        return "has no IPv6 address in its brackets, write it as in [::1]:8125";
-    }
-    if (slice_find(host, ':') < host.len)
-        return "has too many colons, an IPv6 address needs brackets as in [::1]:8125";
-    return is_host(host) ? NULL : "has a bad host, write host:port, [IPv6]:port or :port";
-}
-
 static int set_address(const struct setting *s, const char *value, void *field, struct err *e)
 {
     const char *fault;
+    struct slice host;
+    uint16_t port;
 
     if (*value == '\0')
         return 0;
-    fault = address_fault(slice_str(value));
+    fault = hostport_split(slice_str(value), &host, &port);
     if (fault)
         return refuse(s, value, e, fault);
     return options_list_add(field, value, strlen(value));
@@ -362,7 +315,8 @@ const struct setting_word settings_print_flags[] = {
 
 const struct setting_word settings_commands[] = {
     {"serve", "", "Receive StatsD lines and serve the metrics page. The default."},
-    {"check", "FILE...", "Check mapping files: every mistake with its line and column."},
+    {"check", "FILE...", "Check mapping files: the first mistake of each with its line and column, "
+     "and all warnings."},
     {"explain", "LINE...", "Say how StatsD lines are read, which rule takes them and the series "
                            "they become."},
     {"help", "", "The same as --help."},

@@ -38,6 +38,7 @@ static const struct {
     {"expected ':'", "write `key: value`, with a blank after the colon", false},
     {"expected '-' indicator", "begin the item with `- `, or indent the line like its neighbours",
      false},
+    {"node content", "write a value there, or close the brackets before it", false},
     {"alphabetic or numeric", "quote a value that begins with * or &", false},
     {"escape", "use single quotes if the backslash is meant", false},
     {"hexdecimal", "use single quotes if the backslash is meant", false},

@@ -11,7 +11,8 @@
  * retired and freed when no batch can be using them. Series live on: the same name and labels lead to
  * the same series, and a changed time to live reaches it with its next sample.
  *
- * Laws: only the control thread calls these functions. Nothing here waits for a worker.
+ * Laws: only the control thread calls these functions, but for bacowr_mapping_new(), which knows no
+ *       engine. Nothing here waits for a worker.
  */
 #include "engine/engine.h"
 
@@ -21,6 +22,11 @@
 #define DEFAULT_MAX_SERIES 1000000u
 #define DEFAULT_MAX_ROUTES (2u * 1024u * 1024u)
 
+/* Rules on their way in. The generation is set when they are published. */
+struct bacowr_mapping {
+    struct rules rules; /* first: once published it is known by this name only */
+};
+
 static void rules_free(struct retired *item)
 {
     struct rules *rules = (struct rules *)item;
@@ -29,22 +35,17 @@ static void rules_free(struct retired *item)
     free(rules);
 }
 
-/* Takes @mapping, also on failure. */
-static int rules_publish(struct bacowr *b, struct mapping *mapping)
+/* Takes @mapping, also on failure. 0 or -ENOMEM. */
+static int wrap_mapping(struct bacowr_mapping **out, struct mapping *mapping)
 {
-    struct rules *old = atomic_load_explicit(&b->rules, memory_order_relaxed);
-    struct rules *rules = calloc(1, sizeof *rules);
+    struct bacowr_mapping *m = calloc(1, sizeof *m);
 
-    if (rules == NULL) {
+    if (m == NULL) {
         mapping_free(mapping);
         return -ENOMEM;
     }
-    rules->mapping = mapping;
-    rules->gen = old != NULL ? old->gen + 1 : 1;
-    /* Release: the mapping is whole before a worker can find it. */
-    atomic_store_explicit(&b->rules, rules, memory_order_release);
-    if (old != NULL)
-        reclaim_retire(&b->reclaim, &old->retired, rules_free);
+    m->rules.mapping = mapping;
+    *out = m;
     return 0;
 }
 
@@ -86,17 +87,24 @@ static int worker_new(struct bacowr_worker **out, struct bacowr *b, unsigned i)
     return 0;
 }
 
-static int engine_init(struct bacowr *b)
+static int publish_empty(struct bacowr *b)
 {
+    struct bacowr_mapping *m;
     struct mapping *mapping;
 
+    if (mapping_new_empty(&mapping) != 0 || wrap_mapping(&m, mapping) != 0)
+        return -ENOMEM;
+    bacowr_publish_mapping(b, m);
+    return 0;
+}
+
+static int engine_init(struct bacowr *b)
+{
     reclaim_init(&b->reclaim, b->config.n_workers);
     if (registry_init(&b->registry, b->config.n_workers, b->config.hash_seed, b->config.max_series,
                       &b->reclaim) != 0)
         return -ENOMEM;
-    if (own_reserve(b) != 0 || resolver_init(&b->resolver) != 0)
-        return -ENOMEM;
-    if (mapping_new_empty(&mapping) != 0 || rules_publish(b, mapping) != 0)
+    if (own_reserve(b) != 0 || resolver_init(&b->resolver) != 0 || publish_empty(b) != 0)
         return -ENOMEM;
     for (unsigned i = 0; i < b->config.n_workers; i++)
         if (worker_new(&b->workers[i], b, i) != 0)
@@ -150,14 +158,44 @@ struct bacowr_worker *bacowr_worker(struct bacowr *b, unsigned i)
     return b->workers[i];
 }
 
-int bacowr_load_mapping(struct bacowr *b, const char *file, struct slice text,
-                        void (*on_warning)(void *ctx, const struct err *e), void *ctx,
-                        struct err *e)
+/* ---- rules ---- */
+
+int bacowr_mapping_new(struct bacowr_mapping **out, const char *file, struct slice text,
+                       void (*on_warning)(void *ctx, const struct err *e), void *ctx, struct err *e)
 {
     struct mapping *mapping;
     int rc = mapping_load(&mapping, file, text, on_warning, ctx, e);
 
-    return rc != 0 ? rc : rules_publish(b, mapping);
+    return rc != 0 ? rc : wrap_mapping(out, mapping);
+}
+
+void bacowr_mapping_free(struct bacowr_mapping *m)
+{
+    if (m != NULL)
+        rules_free(&m->rules.retired);
+}
+
+void bacowr_publish_mapping(struct bacowr *b, struct bacowr_mapping *m)
+{
+    struct rules *old = atomic_load_explicit(&b->rules, memory_order_relaxed);
+
+    m->rules.gen = old != NULL ? old->gen + 1 : 1;
+    /* Release: the mapping is whole before a worker can find it. */
+    atomic_store_explicit(&b->rules, &m->rules, memory_order_release);
+    if (old != NULL)
+        reclaim_retire(&b->reclaim, &old->retired, rules_free);
+}
+
+int bacowr_load_mapping(struct bacowr *b, const char *file, struct slice text,
+                        void (*on_warning)(void *ctx, const struct err *e), void *ctx,
+                        struct err *e)
+{
+    struct bacowr_mapping *m;
+    int rc = bacowr_mapping_new(&m, file, text, on_warning, ctx, e);
+
+    if (rc == 0)
+        bacowr_publish_mapping(b, m);
+    return rc;
 }
 
 uint64_t bacowr_n_rules(const struct bacowr *b)

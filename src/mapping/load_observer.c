@@ -218,6 +218,8 @@ static int on_old_quantiles(struct load *l, const struct yaml_pair *pair, void *
 
 /* ---- the options objects ---- */
 
+#define MAX_AGE_BUCKETS 10 /* what the engine keeps; more is taken for so many */
+
 static int on_max_age(struct load *l, const struct yaml_pair *pair, void *into)
 {
     struct load_observer *o = into;
@@ -233,8 +235,14 @@ static int on_max_age(struct load *l, const struct yaml_pair *pair, void *into)
 static int on_age_buckets(struct load *l, const struct yaml_pair *pair, void *into)
 {
     struct load_observer *o = into;
+    int r = yaml_node_u32(l->doc, pair->value, "age_buckets", &o->age_buckets, l->e);
 
-    return yaml_node_u32(l->doc, pair->value, "age_buckets", &o->age_buckets, l->e);
+    if (r == 0 && o->age_buckets > MAX_AGE_BUCKETS)
+        load_warn(l, pair->value,
+                  "age_buckets above %d counts as %d: the window moves in tenths of max_age; write "
+                  "%d or less",
+                  MAX_AGE_BUCKETS, MAX_AGE_BUCKETS, MAX_AGE_BUCKETS);
+    return r;
 }
 
 /* Checked and forgotten: our sketch takes each observation at once, there is nothing to buffer. */

@@ -237,6 +237,22 @@ static int check_name(struct load *l, const struct reader *rd)
                            : "");
 }
 
+/* The server shows families of its own, and what claims their names is refused, sample by sample. */
+static void warn_own_name(const struct load *l, const struct reader *rd)
+{
+    static const char *const prefixes[] = {"statsd_exporter_", "bacowr_statsd_",
+                                           "statsd_metric_mapper_", "process_", "promhttp_"};
+    const char *name = rd->rule->name;
+
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            load_warn(l, rd->name,
+                      "names that begin with %s are the server's own, and samples for one that it "
+                      "shows are refused; give \"%.200s\" another name",
+                      prefixes[i], name);
+    }
+}
+
 /* 0 or absent means the default's, unless that one is negative. */
 static void resolve_ttl(const struct load *l, const struct reader *rd,
                         const struct mapping_defaults *defaults)
@@ -316,6 +332,7 @@ static int complete(struct load *l, struct reader *rd, const struct load_default
     if (rule->action == MAPPING_DROP)
         return 0;
     warn_labels(l, rd);
+    warn_own_name(l, rd);
     if (rule->match_type == MAPPING_GLOB)
         load_check_references(l, rd->name, rule->name, load_n_captures(rule->match));
     return 0;

@@ -13,7 +13,10 @@
  */
 #include "mapping/re2_parser.h"
 
+#include "mapping/regex.h"
+
 #include <errno.h>
+#include <stdio.h>
 
 #define MAX_POINT 0x10ffffu
 #define IS_CLASS  1 /* not a single code point, and written already */
@@ -95,6 +98,11 @@ static int refuse_escape(struct re2_parser *p, size_t from)
     return re2_refuse(p, from, to, "is no escape; leave out the backslash");
 }
 
+static bool is_upper(char c)
+{
+    return c >= 'A' && c <= 'Z';
+}
+
 static int hex_digit(char c)
 {
     if (re2_is_digit(c))
@@ -158,33 +166,63 @@ static int read_escape(struct re2_parser *p, size_t from, uint32_t *point)
 }
 
 /*
+ * Does RE2 have the property @name, which PCRE2 calls @written? PCRE2 reads names in any case, and
+ * the four letters that ISO gives to each script; RE2 has only the scripts whose names are as short.
+ */
+static bool is_property(struct slice name, struct slice written)
+{
+    static const char *const four[] = {"Ahom", "Cham", "Kawi", "Lisu",
+                                       "Modi", "Newa", "Thai", "Toto"};
+    bool full = name.len != 4;
+
+    for (size_t i = 0; i < sizeof four / sizeof *four && !full; i++)
+        full = slice_eq_str(name, four[i]);
+    if (!full || !is_upper(name.p[0]) || (name.len > 1 && is_upper(name.p[1])))
+        return false;
+    return regex_has_property(written);
+}
+
+/* The name behind \p or \P, braces taken off, p->at behind it; len 0: none. */
+static struct slice read_property(struct re2_parser *p, bool *negated)
+{
+    struct slice rest = slice_from(p->text, p->at);
+    struct slice name = slice_of(rest.p, rest.len > 0 ? 1 : 0);
+    size_t close = slice_find(rest, '}');
+
+    if (name.len > 0 && rest.p[0] == '{' && close < rest.len)
+        name = slice_of(rest.p + 1, close - 1);
+    p->at += name.p == rest.p ? name.len : close + 1;
+    if (name.len > 0 && name.p[0] == '^') {
+        *negated = !*negated;
+        name = slice_from(name, 1);
+    }
+    for (size_t i = 0; i < name.len; i++)
+        if (!re2_is_alnum(name.p[i]) && name.p[i] != '_')
+            name.len = 0;
+    return name;
+}
+
+/*
  * \pL, \PL, \p{Greek}, \p{^Greek}; p->at is at the p. A name of one or two letters is a general
  * category, all others but Any are scripts: PCRE2 would take those for script extensions.
  */
 static int add_property(struct re2_parser *p, size_t from)
 {
     bool negated = p->text.p[p->at++] == 'P';
-    struct slice rest = slice_from(p->text, p->at);
-    struct slice name = slice_of(rest.p, rest.len > 0 ? 1 : 0);
-    size_t close = slice_find(rest, '}');
-    bool category;
+    struct slice name = read_property(p, &negated);
+    bool category = (name.len <= 2 && !slice_eq_str(name, "Yi")) || slice_eq_str(name, "Any");
+    char written[64];
+    int len =
+        snprintf(written, sizeof written, "%s%.*s", category ? "" : "sc:", (int)name.len, name.p);
 
-    if (name.len > 0 && rest.p[0] == '{' && close < rest.len)
-        name = slice_of(rest.p + 1, close - 1);
-    p->at += name.p == rest.p ? name.len : close + 1;
-    if (name.len > 0 && name.p[0] == '^') {
-        negated = !negated;
-        name = slice_from(name, 1);
-    }
-    for (size_t i = 0; i < name.len; i++)
-        if (!re2_is_alnum(name.p[i]) && name.p[i] != '_')
-            name.len = 0;
     if (name.len == 0)
         return re2_refuse(p, from, p->at,
                           "wants a category or a script: \\pL, \\p{Lu}, \\p{Greek}");
-    category = (name.len <= 2 && !slice_eq_str(name, "Yi")) || slice_eq_str(name, "Any");
-    buf_addf(&p->out->pattern, "\\%c{%s%.*s}", negated ? 'P' : 'p',
-             category ? "" : "sc:", (int)name.len, name.p);
+    if (len >= (int)sizeof written || !is_property(name, slice_of(written, (size_t)len)))
+        return re2_refuse(p, from, p->at,
+                          "names no category and no script; write it as Unicode does: \\pL, "
+                          "\\p{Lu}, \\p{Greek}, \\p{Old_Italic}");
+    buf_addf(&p->out->pattern, "\\%c{%s}", negated ? 'P' : 'p', written);
     return 0;
 }
 

@@ -26,6 +26,7 @@
 #include <pcre2.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define LIKE_RE2       (PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX)
@@ -53,7 +54,7 @@ struct regex_scratch {
 
 /* ---- compiling ---- */
 
-/* Only sizes of expressions are left for PCRE2 to refuse, and names of categories and scripts. */
+/* Only sizes of expressions are left for PCRE2 to refuse. */
 static int refuse_pcre2(int code, struct err *e)
 {
     PCRE2_UCHAR text[256];
@@ -286,6 +287,24 @@ int regex_match(const struct regex *re, struct slice name, struct regex_scratch 
             set ? slice_of(p + pairs[2 * i], pairs[2 * i + 1] - pairs[2 * i]) : slice_of(p, 0);
     }
     return 0;
+}
+
+/* ---- for re2.c ---- */
+
+bool regex_has_property(struct slice name)
+{
+    char pattern[64];
+    PCRE2_SIZE offset;
+    int code = 0;
+    int len = snprintf(pattern, sizeof pattern, "\\p{%.*s}", (int)name.len, name.p);
+    pcre2_code *re;
+
+    if (len >= (int)sizeof pattern)
+        return false;
+    re = pcre2_compile((PCRE2_SPTR)pattern, (size_t)len, PCRE2_UTF, &code, &offset, NULL);
+    pcre2_code_free(re);
+    /* Without memory nothing is known, and the whole expression will not compile either. */
+    return re != NULL || code == PCRE2_ERROR_HEAP_FAILED;
 }
 
 /* ---- for templates ---- */

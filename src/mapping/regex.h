@@ -49,6 +49,9 @@ enum regex_outcome {
 int regex_match(const struct regex *re, struct slice name, struct regex_scratch *s,
                 struct slice *captures);
 
+/* Does PCRE2 know the property @name, as in \p{name}? */
+bool regex_has_property(struct slice name);
+
 /* Bytes of the run of Unicode letters, decimal digits and '_' that @text begins with. 0, -ENOMEM. */
 int regex_word_len(struct slice text, size_t *out);
 

@@ -2,13 +2,11 @@
 /*
  * Addresses: see address.h
  *
- *      host      :  port
- *      [  v6  ]  :  port
- *                   ^ decimal digits only: service names differ between machines
+ * What is written is cut in base/hostport.c; here it is resolved, prepared for a bind, and written
+ * back. The empty host becomes "::" with IPV6_V6ONLY cleared, one socket for both families; on a
+ * system without IPv6 it becomes 0.0.0.0. An operator who wants IPv4 alone writes 0.0.0.0.
  *
- * The last colon splits, so a host with a colon of its own must be in brackets. The empty host
- * becomes "::" with IPV6_V6ONLY cleared, one socket for both families; on a system without IPv6 it
- * becomes 0.0.0.0. An operator who wants IPv4 alone writes 0.0.0.0.
+ * A bind that fails is told the same way for every transport, with what mostly lies behind it.
  */
 #include "server/address.h"
 
@@ -20,55 +18,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <uv.h>
 
-#include "base/num.h"
-
-static int parse_port(struct slice text, uint16_t *out)
-{
-    uint64_t port;
-
-    if (num_parse_u64(text, UINT16_MAX, &port) != 0)
-        return ADDRESS_E_PORT;
-    *out = (uint16_t)port;
-    return 0;
-}
-
-/* What stands between the brackets, or the text itself when it has neither brackets nor colons. */
-static int parse_host(struct slice text, struct slice *out)
-{
-    bool bracketed = text.len >= 2 && text.p[0] == '[' && text.p[text.len - 1] == ']';
-    struct slice inner = bracketed ? slice_of(text.p + 1, text.len - 2) : text;
-
-    if (slice_find(inner, '[') < inner.len || slice_find(inner, ']') < inner.len)
-        return ADDRESS_E_BRACKETS;
-    if (bracketed ? inner.len == 0 : slice_find(inner, ':') < inner.len)
-        return ADDRESS_E_BRACKETS;
-    *out = inner;
-    return 0;
-}
-
-int address_split(struct slice text, struct slice *host, uint16_t *port)
-{
-    const char *colon = text.len ? memrchr(text.p, ':', text.len) : NULL;
-    struct slice inner;
-    uint16_t number;
-    int r;
-
-    if (colon == NULL)
-        return ADDRESS_E_NO_PORT;
-    if (text.p[text.len - 1] == ']')
-        return ADDRESS_E_NO_PORT; /* the colon is one of the address's own */
-
-    r = parse_host(slice_of(text.p, (size_t)(colon - text.p)), &inner);
-    if (r != 0)
-        return r;
-    r = parse_port(slice_from(text, (size_t)(colon - text.p) + 1), &number);
-    if (r != 0)
-        return r;
-    *host = inner;
-    *port = number;
-    return 0;
-}
+#include "base/hostport.h"
 
 static bool has_ipv6(void)
 {
@@ -126,34 +78,22 @@ static int look_up(struct address *a, struct slice host)
     return 0;
 }
 
-static const char *remedy(int outcome)
-{
-    switch (outcome) {
-    case ADDRESS_E_NO_PORT:
-        return "no port: write host:port or :port, like 127.0.0.1:8125";
-    case ADDRESS_E_BRACKETS:
-        return "brackets belong around an IPv6 address and nothing else, like [::1]:8125";
-    default:
-        return "the port is not a decimal number from 0 to 65535";
-    }
-}
-
 int address_resolve(struct address *out, const char *text, struct err *e)
 {
     struct address a = {0};
     struct slice host;
     uint16_t port;
-    int r;
+    const char *fault = hostport_split(slice_str(text), &host, &port);
 
-    r = address_split(slice_str(text), &host, &port);
-    if (r != 0) {
-        err_set(e, NULL, 0, 0, "address \"%s\": %s", text, remedy(r));
+    if (fault != NULL) {
+        err_set(e, NULL, 0, 0, "address \"%s\" %s", text, fault);
         return -EINVAL;
     }
     if (host.len == 0) {
         set_wildcard(&a);
     } else {
-        r = look_up(&a, host);
+        int r = look_up(&a, host);
+
         if (r != 0) {
             err_set(e, NULL, 0, 0, "address \"%s\": cannot resolve \"%.*s\": %s", text,
                     (int)host.len, host.p, gai_strerror(r));
@@ -224,4 +164,27 @@ int address_refresh(struct address *a, int fd)
     a->sa = sa;
     address_format((struct sockaddr *)&a->sa, a->text);
     return 0;
+}
+
+/* What mostly lies behind a failed bind, or "". */
+static const char *bind_remedy(bool udp, int r)
+{
+    switch (r) {
+    case -EADDRINUSE:
+        return udp ? "; another process listens there, see ss -lunp"
+                   : "; another process listens there, see ss -ltnp";
+    case -EACCES:
+        return "; ports below 1024 are for root, or for who has CAP_NET_BIND_SERVICE";
+    case -EADDRNOTAVAIL:
+        return "; no interface of this machine has the address, see ip addr";
+    default:
+        return "";
+    }
+}
+
+int address_refused(struct err *e, const char *transport, const struct address *a, int r)
+{
+    err_set(e, NULL, 0, 0, "cannot listen on %s %s: %s%s", transport, a->text, uv_strerror(r),
+            bind_remedy(strcmp(transport, "udp") == 0, r));
+    return r;
 }

@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 
 #include "base/err.h"
-#include "base/slice.h"
 
 /* Room for "[v6%scope]:port" and its NUL. */
 #define ADDRESS_TEXT_MAX 80
@@ -23,18 +22,6 @@ struct address {
     struct sockaddr_storage sa;
     char text[ADDRESS_TEXT_MAX]; /* as address_format() writes it */
 };
-
-enum address_outcome {
-    ADDRESS_E_NO_PORT = 1, /* there is no colon before a port */
-    ADDRESS_E_BRACKETS,    /* an IPv6 address without its brackets, or brackets that do not pair */
-    ADDRESS_E_PORT,        /* not a decimal number from 0 to 65535 */
-};
-
-/*
- * Cut "host:port", "[v6]:port" or ":port" (an empty host). 0 or an outcome; @host (borrowed from
- * @text, without brackets) and @port are written only on 0.
- */
-int address_split(struct slice text, struct slice *host, uint16_t *port);
 
 /*
  * Read and resolve @text. An empty host is every address of this machine, IPv6 and IPv4 on one
@@ -56,5 +43,8 @@ int address_prepare(const struct address *a, int fd);
 
 /* After a bind to port 0: learn the port. 0 or a negative errno. */
 int address_refresh(struct address *a, int fd);
+
+/* Fill @e: listening on @a failed with @r, which is returned. @transport: "udp", "tcp", "http". */
+int address_refused(struct err *e, const char *transport, const struct address *a, int r);
 
 #endif

@@ -7,12 +7,23 @@
  * when the read callback returns, so ten thousand idle connections cost no read buffers.
  *
  *      open --lines--> open --EOF------------------> last line fed, closed
- *                           --error----------------> counted, closed; no last line
- *                           --4096 bytes, no LF----> counted, closed
- *                           --worker stops---------> last line fed, closed
+ *       |  ^                --error----------------> counted, closed; no last line
+ *       |  |                --4096 bytes, no LF----> counted, closed
+ *       |  |                --worker stops---------> last line fed, closed
+ *       |  |                --its place is needed--> last line fed, counted, closed
+ *       |  `-- its turn
+ *       `--16 KiB read--> full
+ *
+ * Turns. libuv would read two megabytes of a connection before it looks at the next socket, and the
+ * datagrams that come meanwhile are lost, while a stream just waits. So a connection that filled
+ * the buffer once has had its share, and is not read until its next turn; in a turn of the loop
+ * only a few of them have theirs, in the order in which they filled up.
  *
  * We never write. Keep-alive probes find the peers that vanished without a word; a peer that lives
- * and is silent may stay.
+ * and is silent may stay, unless there are too many: then a new one takes the place of the one that
+ * was silent the longest. For this the list is kept in the order of last words.
+ *
+ * Law: counters.tcp_silent_since tells of the first one of the list.
  */
 #include "server/conn.h"
 
@@ -24,14 +35,50 @@
 #include "server/worker.h"
 
 #define KEEPALIVE_S 60
+#define TURN_BYTES  (16 * 1024) /* of a connection */
+#define TURN_CONNS  16          /* full ones that are read again; a millisecond of work at most */
+
+_Static_assert(TURN_BYTES <= WORKER_N_CHUNKS * WORKER_CHUNK_SIZE, "it is read into the chunks");
 
 struct conn {
     uv_tcp_t tcp;
     struct stream stream;
-    struct worker *worker; /* owner; outlives its connections */
-    struct conn *next;     /* of worker->conns */
-    struct conn **link;    /* what points at this one there */
+    struct worker *worker;        /* owner; outlives its connections */
+    TAILQ_ENTRY(conn) by_silence; /* of worker->conns */
+    TAILQ_ENTRY(conn) next_turn;  /* of worker->full, if it is full */
+    bool full;                    /* had its share of this turn */
+    uint64_t heard_ms;            /* when it last said something, or came */
 };
+
+/* ---- the lists ---- */
+
+void conn_init_all(struct worker *w)
+{
+    TAILQ_INIT(&w->conns);
+    TAILQ_INIT(&w->full);
+    relaxed_store(&w->counters.tcp_silent_since, UINT64_MAX);
+}
+
+static void tell_silence(struct worker *w)
+{
+    const struct conn *first = TAILQ_FIRST(&w->conns);
+
+    relaxed_store(&w->counters.tcp_silent_since, first != NULL ? first->heard_ms : UINT64_MAX);
+}
+
+static void conn_link(struct conn *c)
+{
+    c->heard_ms = uv_now(&c->worker->loop);
+    TAILQ_INSERT_TAIL(&c->worker->conns, c, by_silence);
+    tell_silence(c->worker);
+}
+
+static void conn_heard(struct conn *c)
+{
+    c->worker->streamed = true;
+    TAILQ_REMOVE(&c->worker->conns, c, by_silence);
+    conn_link(c);
+}
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -43,12 +90,17 @@ static void on_closed(uv_handle_t *handle)
 
 static void conn_close(struct conn *c)
 {
-    *c->link = c->next;
-    if (c->next != NULL)
-        c->next->link = c->link;
+    struct worker *w = c->worker;
+
+    TAILQ_REMOVE(&w->conns, c, by_silence);
+    if (c->full)
+        TAILQ_REMOVE(&w->full, c, next_turn);
+    tell_silence(w);
     stream_release(&c->stream);
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
+
+/* ---- reading ---- */
 
 /* Whole lines to the engine. */
 static void on_lines(void *ctx, struct slice head, struct slice body)
@@ -68,7 +120,14 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct conn *c = handle->data;
 
-    *buf = uv_buf_init(c->worker->chunks, WORKER_CHUNK_SIZE);
+    *buf = uv_buf_init(c->worker->chunks, TURN_BYTES);
+}
+
+static void wait_turn(struct conn *c)
+{
+    uv_read_stop((uv_stream_t *)&c->tcp);
+    c->full = true;
+    TAILQ_INSERT_TAIL(&c->worker->full, c, next_turn);
 }
 
 static void take(struct conn *c, struct slice in)
@@ -76,12 +135,27 @@ static void take(struct conn *c, struct slice in)
     struct worker_counters *counters = &c->worker->counters;
     int r;
 
-    c->worker->streamed = true;
+    conn_heard(c);
     relaxed_add(&counters->tcp_bytes, in.len);
     r = stream_take(&c->stream, in, on_lines, c);
-    if (r == 0)
-        return;
-    relaxed_add(r == STREAM_E_TOO_LONG ? &counters->tcp_too_long : &counters->tcp_errors, 1);
+    if (r != 0) {
+        relaxed_add(r == STREAM_E_TOO_LONG ? &counters->tcp_too_long : &counters->tcp_errors, 1);
+        conn_close(c);
+    } else if (in.len == TURN_BYTES) {
+        wait_turn(c);
+    }
+}
+
+/* As the peer would: a last line without LF is one nevertheless. */
+static void conn_end(struct conn *c)
+{
+    stream_end(&c->stream, on_lines, c);
+    conn_close(c);
+}
+
+static void conn_fail(struct conn *c)
+{
+    relaxed_add(&c->worker->counters.tcp_errors, 1);
     conn_close(c);
 }
 
@@ -93,25 +167,36 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         return; /* libuv's word for "try again later" */
     if (nread > 0) {
         take(c, slice_of(buf->base, (size_t)nread));
-        return;
+    } else if (nread == UV_EOF) {
+        conn_end(c);
+    } else {
+        conn_fail(c);
     }
-    if (nread == UV_EOF)
-        stream_end(&c->stream, on_lines, c);
-    else
-        relaxed_add(&c->worker->counters.tcp_errors, 1);
-    conn_close(c);
 }
 
-static void conn_link(struct conn *c)
+static void on_spin(uv_idle_t *idle)
 {
-    struct worker *w = c->worker;
-
-    c->next = w->conns;
-    c->link = &w->conns;
-    if (c->next != NULL)
-        c->next->link = &c->next;
-    w->conns = c;
+    (void)idle; /* that it is there keeps the loop from waiting */
 }
+
+void conn_next_turn(struct worker *w)
+{
+    struct conn *c;
+
+    for (unsigned i = 0; i < TURN_CONNS && (c = TAILQ_FIRST(&w->full)) != NULL; i++) {
+        TAILQ_REMOVE(&w->full, c, next_turn);
+        c->full = false;
+        w->streamed = true; /* who had much to say has perhaps more */
+        if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0)
+            conn_fail(c);
+    }
+    if (TAILQ_EMPTY(&w->full))
+        uv_idle_stop(&w->spin);
+    else
+        uv_idle_start(&w->spin, on_spin);
+}
+
+/* ---- beginning and end ---- */
 
 /* Begin to read from @fd, which is taken. 0 or a negative errno. */
 static int conn_start(struct conn *c, int fd)
@@ -127,37 +212,48 @@ static int conn_start(struct conn *c, int fd)
 }
 
 /* A connection that never became one. */
-static void refuse(struct worker *w, int fd)
+static void refuse(struct worker *w, int fd, relaxed_u64 *reason)
 {
     close(fd);
-    relaxed_add(&w->counters.tcp_errors, 1);
+    relaxed_add(reason, 1);
     relaxed_add(&w->counters.tcp_closed, 1);
 }
 
-void conn_open(struct worker *w, int fd)
+/* End the connection that has been silent the longest. False: it was heard of within @evict_ms. */
+static bool make_room(struct worker *w, int64_t evict_ms)
 {
-    struct conn *c = calloc(1, sizeof *c);
+    struct conn *c = TAILQ_FIRST(&w->conns);
 
+    if (c == NULL || uv_now(&w->loop) - c->heard_ms < (uint64_t)evict_ms)
+        return false;
+    relaxed_add(&w->counters.tcp_evicted, 1);
+    conn_end(c);
+    return true;
+}
+
+void conn_open(struct worker *w, struct worker_arrival arrival)
+{
+    struct conn *c;
+
+    if (arrival.evict_ms > 0 && !make_room(w, arrival.evict_ms)) {
+        refuse(w, arrival.fd, &w->counters.tcp_refused);
+        return;
+    }
+    c = calloc(1, sizeof *c);
     if (c == NULL || uv_tcp_init(&w->loop, &c->tcp) != 0) {
         free(c);
-        refuse(w, fd);
+        refuse(w, arrival.fd, &w->counters.tcp_errors);
         return;
     }
     c->tcp.data = c;
     c->worker = w;
     conn_link(c);
-    if (conn_start(c, fd) != 0) {
-        relaxed_add(&w->counters.tcp_errors, 1);
-        conn_close(c);
-    }
+    if (conn_start(c, arrival.fd) != 0)
+        conn_fail(c);
 }
 
 void conn_end_all(struct worker *w)
 {
-    while (w->conns != NULL) {
-        struct conn *c = w->conns;
-
-        stream_end(&c->stream, on_lines, c);
-        conn_close(c);
-    }
+    while (!TAILQ_EMPTY(&w->conns))
+        conn_end(TAILQ_FIRST(&w->conns));
 }

@@ -8,9 +8,19 @@
 #define SERVER_CONN_H
 
 struct worker;
+struct worker_arrival;
 
-/* Read lines from @fd, which is taken, until its end. A failure closes it and is counted. */
-void conn_open(struct worker *w, int fd);
+/* A new worker has none. */
+void conn_init_all(struct worker *w);
+
+/*
+ * Read lines from the connection, which is taken, until its end. A failure closes it and is
+ * counted; so is an arrival for which there is no room.
+ */
+void conn_open(struct worker *w, struct worker_arrival arrival);
+
+/* At the end of each turn: those that had their share of it are read again in the next. */
+void conn_next_turn(struct worker *w);
 
 /* End every connection: what an unfinished line holds is fed. They are freed from the loop. */
 void conn_end_all(struct worker *w);

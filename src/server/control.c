@@ -5,8 +5,6 @@
  * What the control thread does once everything runs: ten times a second the engine's step, the
  * kernel's drop counts and listeners that wait for descriptors; signals; and what HTTP asks for.
  *
- * A reload that fails changes nothing but a counter and the log: the old rules go on.
- *
  * A scrape borrows the server's own families until http gives it back, which may be much later than
  * it began, and scrapes may overlap. So each has its own page of them, in a list; there are seldom
  * more than two.
@@ -18,9 +16,8 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "base/buf.h"
-#include "base/err.h"
-#include "server/mapfile.h"
+/* From one line about refused connections to the next. */
+#define TELL_REFUSED_MS 60000
 
 /* A scrape under way, and what it borrows. */
 struct live_page {
@@ -28,61 +25,6 @@ struct live_page {
     struct self_page *own;
     struct live_page *next; /* of server->pages */
 };
-
-/* ---- the mapping ---- */
-
-static void on_warning(void *ctx, const struct err *e)
-{
-    const struct server *s = ctx;
-    char text[sizeof *e + 64];
-
-    err_format(e, text, sizeof text);
-    log_event(s->log, LOG_LEVEL_WARN, "mapping_warning", log_str("warning", text));
-}
-
-int control_load_mapping(struct server *s, const char *event, struct err *e)
-{
-    int r = mapfile_load(s->engine, s->o->mapping_config, on_warning, s, e);
-
-    if (r == 0)
-        log_event(s->log, LOG_LEVEL_INFO, event, log_str("file", s->o->mapping_config),
-                  log_int("rules", (int64_t)bacowr_n_rules(s->engine)));
-    return r;
-}
-
-/* @message may be NULL. */
-static int fail_reload(struct server *s, int r, const struct err *e, struct buf *message)
-{
-    char text[sizeof *e + 64];
-
-    s->failed_reloads++;
-    err_format(e, text, sizeof text);
-    log_event(s->log, LOG_LEVEL_ERROR, "reload_failed", log_str("error", text),
-              log_str("effect", "the rules from before go on"));
-    if (message != NULL)
-        buf_add_str(message, text);
-    return r;
-}
-
-static int reload(struct server *s, struct buf *message)
-{
-    struct err e;
-    int r;
-
-    if (s->o->mapping_config == NULL) {
-        log_event(s->log, LOG_LEVEL_WARN, "reload_ignored",
-                  log_str("reason", "no file was given with --statsd.mapping-config"));
-        if (message != NULL)
-            buf_add_str(message, "nothing to reload: no --statsd.mapping-config");
-        return 0;
-    }
-    log_event(s->log, LOG_LEVEL_INFO, "reload_started", log_str("file", s->o->mapping_config));
-    r = control_load_mapping(s, "reload_done", &e);
-    if (r != 0)
-        return fail_reload(s, r, &e, message);
-    s->reloads++;
-    return 0;
-}
 
 /* ---- timer and signals ---- */
 
@@ -98,7 +40,7 @@ void control_on_signal(uv_signal_t *handle, int signum)
     struct server *s = handle->data;
 
     if (signum == SIGHUP)
-        reload(s, NULL);
+        reload_ask(s->reload);
     else
         quit(s, signum == SIGTERM ? "SIGTERM" : "SIGINT");
 }
@@ -109,20 +51,47 @@ void control_sample(struct server *s)
         ingest_sample(s->sockets[i]);
 }
 
+/* A counter is not looked at by who wonders why his client is cut off; the log may be. */
+static void tell_refused(struct server *s, int64_t now_ms)
+{
+    struct tcp_stats tcp;
+
+    tcp_read_stats(s->tcp, &tcp);
+    if (tcp.refused == s->told_refused || now_ms < s->tell_refused_ms)
+        return;
+    log_event(s->log, LOG_LEVEL_WARN, "tcp_connections_refused",
+              log_int("n", (int64_t)(tcp.refused - s->told_refused)),
+              log_int("open", (int64_t)tcp.open),
+              log_str("remedy", "raise --statsd.tcp-max-connections, or keep fewer open"));
+    s->told_refused = tcp.refused;
+    s->tell_refused_ms = now_ms + TELL_REFUSED_MS;
+}
+
 void control_on_tick(uv_timer_t *tick)
 {
     struct server *s = tick->data;
+    int64_t now_ms = worker_now_ms();
 
-    bacowr_tick(s->engine, worker_now_ms());
+    bacowr_tick(s->engine, now_ms);
     control_sample(s);
+    tell_refused(s, now_ms);
     tcp_resume(s->tcp);
 }
 
 /* ---- HTTP ---- */
 
-int control_on_reload(void *ctx, struct buf *message)
+uint64_t control_on_reload(void *ctx)
 {
-    return reload(ctx, message);
+    struct server *s = ctx;
+
+    return reload_ask(s->reload);
+}
+
+void control_on_reload_done(void *ctx, uint64_t run, int r, struct slice message)
+{
+    struct server *s = ctx;
+
+    http_reload_done(s->http, run, r, message);
 }
 
 void control_on_quit(void *ctx)

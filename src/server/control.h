@@ -18,6 +18,7 @@
 #include "server/address.h"
 #include "server/http.h"
 #include "server/ingest.h"
+#include "server/reload.h"
 #include "server/self.h"
 #include "server/tcp.h"
 #include "server/worker.h"
@@ -50,9 +51,11 @@ struct server {
     struct tcp *tcp;
     struct http *http;
     struct self *self;
+    struct reload *reload;
     struct live_page *pages; /* scrapes under way; server/control.c */
 
-    uint64_t reloads, failed_reloads;
+    uint64_t told_refused;   /* TCP connections, in the log so far */
+    int64_t tell_refused_ms; /* not before */
     bool ready;
 };
 
@@ -66,14 +69,12 @@ void control_on_signal(uv_signal_t *handle, int signum);
 
 int control_on_scrape(void *ctx, const struct bacowr_format *format, struct bacowr_scrape **out);
 void control_on_scrape_done(void *ctx, struct bacowr_scrape *scrape);
-int control_on_reload(void *ctx, struct buf *message);
+uint64_t control_on_reload(void *ctx);
+void control_on_reload_done(void *ctx, uint64_t run, int r, struct slice message);
 void control_on_quit(void *ctx);
 bool control_on_ready(void *ctx);
 
-/* ---- the steps that start.c and server.c share with it ---- */
-
-/* Load the mapping file and log what came of it. 0, or a negative errno with @e filled. */
-int control_load_mapping(struct server *s, const char *event, struct err *e);
+/* ---- the step that server.c shares with it ---- */
 
 /* Add up what the kernel dropped. */
 void control_sample(struct server *s);

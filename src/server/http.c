@@ -4,16 +4,17 @@
  *
  * Accepting is ours, on a polled descriptor, not libuv's: uv_listen() accepts in a loop until the
  * backlog is empty, and when the process is out of descriptors and another thread takes the spare
- * one that libuv keeps, that loop does not end. Here a failed accept means: drop the connection
- * that was silent the longest, stop polling, come back in a tenth of a second. Those who wait stay
- * in the kernel's backlog meanwhile.
+ * one that libuv keeps, that loop does not end. Here a failed accept means: end a connection that
+ * makes no progress and go on; if there is none, stop polling and come back in a tenth of a second.
+ * Those who wait stay in the kernel's backlog meanwhile.
  *
  *      POLLIN --accept, at most 64 a turn--> room?    --> http_conn_open()
- *                                            no room: the longest silent one makes room, if it was
- *                                            silent for a second; else 503 and closed, counted
+ *                                            no room: one without progress for a second makes room;
+ *                                            is there none: 503 and closed, counted
  *
- * So connections that are opened and left standing cannot lock out a scraper; those that keep
- * busy are bounded by their own deadlines.
+ * An idle connection goes first, then half a request, then an answer that its client does not take,
+ * among equals the oldest. So no connections that are opened and left standing, in whatever state,
+ * can lock out a scraper; those that keep busy are bounded by their own deadlines.
  *
  * Deadlines: connections know theirs; one timer rings at the earliest that anybody announced, looks
  * at all and is set to the earliest of what is left. With nobody connected nothing ticks.
@@ -30,6 +31,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -155,7 +157,7 @@ void http_turn_drop(struct http_conn *c)
 
 /* ---- accepting ---- */
 
-static void on_connection(uv_poll_t *poll, int status, int events);
+static void on_connection(uv_poll_t *handle, int status, int events);
 
 static void listeners_resume(uv_timer_t *timer)
 {
@@ -173,19 +175,31 @@ static void listeners_pause(struct http *h)
     uv_timer_start(&h->retry, listeners_resume, RETRY_MS, 0);
 }
 
-/* End the connection that has been silent the longest, if that is long. */
+/* How much @c is worth keeping: idle, then half a request, then an answer that is stuck. */
+static int rank(const struct http_conn *c)
+{
+    if (c->state == HTTP_CONN_ANSWERING)
+        return 2;
+    return c->state == HTTP_CONN_READING && request_started(&c->request) ? 1 : 0;
+}
+
+/* End a connection that has made no progress for a while. False: there is none. */
 static bool make_room(struct http *h)
 {
-    struct http_conn *oldest = NULL;
+    int64_t before_ms = http_now(h) - SILENT_MS;
+    struct http_conn *worst = NULL;
 
     for (struct http_conn *c = h->conns; c; c = c->next) {
-        if (c->state == HTTP_CONN_READING && !request_started(&c->request) &&
-            (!oldest || c->since_ms < oldest->since_ms))
-            oldest = c;
+        if (c->since_ms > before_ms)
+            continue;
+        if (!worst || rank(c) < rank(worst) ||
+            (rank(c) == rank(worst) && c->since_ms < worst->since_ms))
+            worst = c;
     }
-    if (!oldest || http_now(h) - oldest->since_ms < SILENT_MS)
+    if (!worst)
         return false;
-    http_conn_end(oldest, false);
+    h->stats.evicted++;
+    http_conn_end(worst, worst->state == HTTP_CONN_ANSWERING);
     return true;
 }
 
@@ -217,9 +231,17 @@ static void admit(struct http *h, int fd)
         h->stats.connections++;
 }
 
-static void on_connection(uv_poll_t *poll, int status, int events)
+/* Without descriptors accept() fails before it looks whether there is anybody. */
+static bool is_waiting(int fd)
 {
-    struct http_listener *l = poll->data;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) != 0;
+}
+
+static void on_connection(uv_poll_t *handle, int status, int events)
+{
+    struct http_listener *l = handle->data;
     struct http *h = l->http;
 
     for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
@@ -227,10 +249,9 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 
         if (fd >= 0) {
             admit(h, fd);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK || !is_waiting(l->fd)) {
             return;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
-            make_room(h);
+        } else if (errno != EINTR && errno != ECONNABORTED && !make_room(h)) {
             listeners_pause(h);
             return;
         }

@@ -41,8 +41,8 @@ struct http_config {
      * NULL: http calls bacowr_scrape_free().
      */
     void (*scrape_done)(void *ctx, struct bacowr_scrape *s);
-    /* 0, or an error whose text was written to @message (not NUL-terminated by promise). */
-    int (*reload)(void *ctx, struct buf *message);
+    /* Begin a reload: its number, for http_reload_done(). 0: there is nothing to load. */
+    uint64_t (*reload)(void *ctx);
     void (*quit)(void *ctx);
     bool (*ready)(void *ctx);
 };
@@ -51,6 +51,7 @@ struct http_config {
 struct http_stats {
     uint64_t connections;         /* accepted */
     uint64_t connections_refused; /* at the limit */
+    uint64_t evicted;             /* ended to make room for others */
     uint64_t accept_pauses;       /* accept failed: out of descriptors or memory */
     uint64_t connections_open;
     uint64_t timeouts;     /* requests not whole, answers stuck, pages too slow */
@@ -73,6 +74,12 @@ int http_listen(struct http *h, const struct sockaddr *address);
 int http_port(const struct http *h, unsigned i);
 
 const struct http_stats *http_stats(const struct http *h);
+
+/*
+ * Reload number @run is over: answer those who wait for it or for one before it. @r is 0 or a
+ * negative errno, for the reason in @message (borrowed).
+ */
+void http_reload_done(struct http *h, uint64_t run, int r, struct slice message);
 
 /* Stop listening, end all connections; @h is freed from the loop once its handles are closed. */
 void http_close(struct http *h);

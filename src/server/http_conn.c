@@ -15,9 +15,10 @@
  *
  * Time: a request must be whole timeout_ms after its first byte (a new connection's first byte
  * must come within that time too); a connection that is kept alive may be silent for two minutes;
- * an answer must make progress (a write done, or bytes acknowledged) within timeout_ms, which is
- * looked at four times in that span, and a page must be out by its cut_ms. Deadlines are computed from state when the sweep comes along,
- * so nothing has to be cancelled.
+ * an answer must make progress (a write done, or bytes acknowledged, which is looked at now and
+ * then) within timeout_ms, and a page must be out by its cut_ms. While an answer waits for us no
+ * time runs. Deadlines are computed from state when the sweep comes along, so nothing has to be
+ * cancelled.
  *
  * Laws: c->state is ENDED from http_conn_end() to the close callback; whoever calls something that
  *       can end the connection does nothing with it afterwards but look at the state.
@@ -35,6 +36,7 @@
 #include <unistd.h>
 
 #define IDLE_MS    (120 * 1000)
+#define LOOK_MS    250 /* from one look at the progress of an answer to the next */
 #define LINGER_MS  1000
 #define LINGER_MAX (256 * 1024)
 
@@ -174,7 +176,8 @@ static void note_progress(struct http_conn *c)
 {
     size_t n_unread = unread_by_client(c);
 
-    if (n_unread < c->n_unread)
+    /* Who waits for a reload or for his turn is not slow: we are. */
+    if (n_unread < c->n_unread || c->reload != 0 || c->work != NULL)
         c->since_ms = http_now(c->http);
     c->n_unread = n_unread;
 }
@@ -192,7 +195,7 @@ static void expire(struct http_conn *c)
 int64_t http_conn_check(struct http_conn *c)
 {
     int64_t now = http_now(c->http);
-    int64_t look_ms = now + c->http->config.timeout_ms / 4 + 1;
+    int64_t look_ms = now + LOOK_MS;
     int64_t due;
 
     if (c->state == HTTP_CONN_ANSWERING)
@@ -230,6 +233,8 @@ void http_conn_write(struct http_conn *c, const uv_buf_t *bufs, unsigned n,
     c->written = written;
     if (c->head.failed || uv_write(&c->write, stream, bufs, n, on_written) < 0)
         http_conn_end(c, false);
+    else
+        c->n_unread = unread_by_client(c);
 }
 
 /* ---- between answers ---- */

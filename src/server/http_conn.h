@@ -62,11 +62,12 @@ struct http_conn {
     struct http_conn **link; /* what points at this one there */
 
     enum http_conn_state state;
-    int64_t since_ms; /* reading: of silence, or the first byte; answering: the last progress */
+    int64_t since_ms; /* reading: of silence, or the first byte; else: the last progress */
     int64_t cut_ms;   /* answering ends then, progress or not; INT64_MAX: not for that reason */
     bool fresh;       /* no request was read yet */
     bool keep_alive;  /* after this answer */
     bool quits;       /* after this answer, or its failure, config.quit() is called */
+    uint64_t reload;  /* the answer waits for this reload; 0: for none */
     size_t n_unread;  /* bytes the client had not acknowledged when last looked at */
     size_t n_lingered;
 

@@ -10,6 +10,9 @@
  * meant for. Only the pages refuse (405): a POST there is somebody's mistake. Two answers are more
  * honest than the original's: /-/ready is 503 until it is true, and /-/reload tells failure.
  *
+ * A reload takes a while and goes on aside. Who asked for it is answered when it is done, if he is
+ * still there; many may wait for the same one.
+ *
  * Laws: nothing of a request is ever echoed. An answer is small and made at once; the page that is
  *       not small has its own file.
  */
@@ -135,20 +138,41 @@ static void serve_ready(struct http_conn *c)
 static void serve_reload(struct http_conn *c)
 {
     const struct http_config *config = &c->http->config;
-    struct buf message = {0};
-    int r;
 
     if (!is_command(c)) {
         answer_text(c, 200, SLICE_LIT(""));
         return;
     }
-    r = config->reload(config->ctx, &message);
-    if (message.len == 0)
-        buf_add_str(&message, r ? "reload failed" : "reloaded");
-    if (message.len && message.p[message.len - 1] != '\n')
-        buf_add_byte(&message, '\n');
-    answer_text(c, r ? 500 : 200, buf_slice(&message));
-    buf_release(&message);
+    c->reload = config->reload(config->ctx);
+    if (c->reload == 0)
+        answer_text(c, 200, SLICE_LIT("nothing to reload: no --statsd.mapping-config\n"));
+}
+
+static void answer_reload(struct http_conn *c, int r, struct slice message)
+{
+    struct buf text = {0};
+
+    c->reload = 0;
+    c->since_ms = http_now(c->http);
+    if (r == 0) {
+        answer_text(c, 200, SLICE_LIT("reloaded\n"));
+        return;
+    }
+    buf_add_slice(&text, message);
+    buf_add_byte(&text, '\n');
+    answer_text(c, 500, buf_slice(&text));
+    buf_release(&text);
+}
+
+void http_reload_done(struct http *h, uint64_t run, int r, struct slice message)
+{
+    struct http_conn *next;
+
+    for (struct http_conn *c = h->conns; c; c = next) {
+        next = c->next;
+        if (c->reload != 0 && c->reload <= run)
+            answer_reload(c, r, message);
+    }
 }
 
 static void serve_quit(struct http_conn *c)

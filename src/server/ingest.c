@@ -101,12 +101,6 @@ static void on_recv(uv_udp_t *udp, ssize_t nread, const uv_buf_t *buf, const str
 
 /* ---- opening ---- */
 
-static int fail_bind(struct err *e, const struct address *a, int r)
-{
-    err_set(e, NULL, 0, 0, "cannot listen on udp %s: %s", a->text, uv_strerror(r));
-    return r;
-}
-
 static int fail_buffer(struct err *e, const struct address *a, uint64_t asked)
 {
     err_set(e, NULL, 0, 0, "the system refuses a receive buffer of %llu bytes on udp %s",
@@ -148,7 +142,7 @@ static int set_up(struct ingest *in, const struct ingest_config *config, struct 
     if (r == 0 && config->shared)
         r = share(fd);
     if (r != 0)
-        return fail_bind(e, &in->address, r);
+        return address_refused(e, "udp", &in->address, r);
 
     r = set_buffer(in, fd, config->read_buffer, e);
     if (r != 0)
@@ -159,7 +153,7 @@ static int set_up(struct ingest *in, const struct ingest_config *config, struct 
         r = address_refresh(&in->address, fd);
     if (r == 0)
         r = uv_udp_recv_start(&in->udp, on_alloc, on_recv);
-    return r == 0 ? 0 : fail_bind(e, &in->address, r);
+    return r == 0 ? 0 : address_refused(e, "udp", &in->address, r);
 }
 
 int ingest_open(struct ingest **out, struct worker *w, const struct address *a,
@@ -169,7 +163,7 @@ int ingest_open(struct ingest **out, struct worker *w, const struct address *a,
     int r;
 
     if (in == NULL)
-        return fail_bind(e, a, -ENOMEM);
+        return address_refused(e, "udp", a, -ENOMEM);
     memset(in, 0, sizeof *in);
     in->worker = w;
     in->address = *a;
@@ -178,7 +172,7 @@ int ingest_open(struct ingest **out, struct worker *w, const struct address *a,
     r = uv_udp_init_ex(&w->loop, &in->udp, a->sa.ss_family | UV_UDP_RECVMMSG);
     if (r != 0) {
         free(in);
-        return fail_bind(e, a, r);
+        return address_refused(e, "udp", a, r);
     }
     in->udp.data = in;
     r = set_up(in, config, e);
@@ -208,14 +202,14 @@ int ingest_probe(struct address *a, struct err *e)
     int r = 0;
 
     if (fd < 0)
-        return fail_bind(e, a, -errno);
+        return address_refused(e, "udp", a, -errno);
     r = address_prepare(a, fd);
     if (r == 0 && bind(fd, (struct sockaddr *)&a->sa, address_len((struct sockaddr *)&a->sa)) != 0)
         r = -errno;
     if (r == 0)
         r = address_refresh(a, fd);
     close(fd);
-    return r == 0 ? 0 : fail_bind(e, a, r);
+    return r == 0 ? 0 : address_refused(e, "udp", a, r);
 }
 
 /* ---- steering ---- */

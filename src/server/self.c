@@ -54,6 +54,7 @@ struct reading {
     double tcp_too_long;
     double tcp_connections;
     double tcp_open;
+    double tcp_evicted;
     double tcp_refused;
     double tcp_accept_errors;
     double n_rules;
@@ -62,6 +63,7 @@ struct reading {
     double serving_since;
     double http_connections;
     double http_refused;
+    double http_evicted;
     double http_open;
     double http_accept_pauses;
     double http_timeouts;
@@ -108,12 +110,18 @@ static const struct scalar scalars[] = {
     {"bacowr_statsd_tcp_connections_open", "TCP connections that are open now.", GAUGE(tcp_open)},
     {"bacowr_statsd_tcp_connections_refused_total",
      "TCP connections closed at once because of the limit.", COUNTER(tcp_refused)},
+    {"bacowr_statsd_tcp_connections_evicted_total",
+     "TCP connections that were silent for long and made room for others at the limit.",
+     COUNTER(tcp_evicted)},
     {"bacowr_statsd_tcp_accept_errors_total", "TCP connections that could not be accepted.",
      COUNTER(tcp_accept_errors)},
     {"bacowr_statsd_http_connections_total", "HTTP connections accepted.",
      COUNTER(http_connections)},
     {"bacowr_statsd_http_connections_refused_total",
      "HTTP connections closed at once because of the limit.", COUNTER(http_refused)},
+    {"bacowr_statsd_http_connections_evicted_total",
+     "HTTP connections without progress that were ended to make room for others.",
+     COUNTER(http_evicted)},
     {"bacowr_statsd_http_connections_open", "HTTP connections that are open now.",
      GAUGE(http_open)},
     {"bacowr_statsd_http_accept_errors_total",
@@ -166,6 +174,7 @@ static void read_tcp(const struct self_config *c, struct reading *r)
     tcp_read_stats(c->tcp, &tcp);
     r->tcp_connections = (double)tcp.connections;
     r->tcp_open = (double)tcp.open;
+    r->tcp_evicted = (double)tcp.evicted;
     r->tcp_refused = (double)tcp.refused;
     r->tcp_accept_errors = (double)tcp.errors;
 }
@@ -176,6 +185,7 @@ static void read_http(const struct self_config *c, struct reading *r)
 
     r->http_connections = (double)http->connections;
     r->http_refused = (double)http->connections_refused;
+    r->http_evicted = (double)http->evicted;
     r->http_open = (double)http->connections_open;
     r->http_accept_pauses = (double)http->accept_pauses;
     r->http_timeouts = (double)http->timeouts;
@@ -248,8 +258,8 @@ static void add_bytes(struct self_page *p, const struct self *s)
 
 static void add_reloads(struct self_page *p, const struct self *s)
 {
-    add(p, "outcome=\"failure\"", (double)*s->config.failed_reloads);
-    add(p, "outcome=\"success\"", (double)*s->config.reloads);
+    add(p, "outcome=\"failure\"", (double)s->config.reloads->failed);
+    add(p, "outcome=\"success\"", (double)s->config.reloads->good);
 }
 
 static void add_build(struct self_page *p, const struct self *s)

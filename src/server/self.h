@@ -16,6 +16,7 @@
 #include "bacowr/aggregator.h"
 #include "server/http.h"
 #include "server/ingest.h"
+#include "server/reload.h"
 #include "server/tcp.h"
 #include "server/worker.h"
 
@@ -31,8 +32,7 @@ struct self_config {
     unsigned n_sockets;
     const struct tcp *tcp;
     const struct http *http;
-    const uint64_t *reloads; /* good ones */
-    const uint64_t *failed_reloads;
+    const struct reload_stats *reloads;
 };
 
 /* Refuse senders' metrics of our names. 0 or -ENOMEM. */

@@ -70,9 +70,11 @@ static void close_loop(struct server *s)
 static void server_release(struct server *s)
 {
     stop_threads(s);
+    reload_stop(s->reload);
     if (s->http != NULL)
         http_close(s->http);
     close_loop(s);
+    reload_free(s->reload);
     assert(s->pages == NULL);
     self_free(s->self);
     tcp_free(s->tcp);
@@ -96,7 +98,7 @@ static void raise_fd_limit(void)
     if (getrlimit(RLIMIT_NOFILE, &fds) != 0)
         return;
     fds.rlim_cur = fds.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &fds); /* what is refused is met again by connection_limit() */
+    setrlimit(RLIMIT_NOFILE, &fds); /* what is refused is met again in start.c */
 }
 
 static void log_start(const struct server *s)

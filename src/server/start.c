@@ -23,9 +23,12 @@
 
 #define TICK_MS        100
 
-/* Descriptors beside the connections: listeners, files, and those of each loop. */
-#define N_SPARE_FDS    64
+/* Descriptors beside connections and listeners: files, and those of each loop. */
+#define N_SPARE_FDS    24
 #define N_FDS_PER_LOOP 8
+
+/* At the limit a TCP connection that was silent so long makes room for a new one. */
+#define TCP_EVICT_MS   60000
 
 static int fail(const struct server *s, int r, const struct err *e)
 {
@@ -134,12 +137,21 @@ static int start_engine(struct server *s)
 
 static int start_mapping(struct server *s)
 {
+    const struct reload_config config = {
+        .loop = &s->loop,
+        .engine = s->engine,
+        .log = s->log,
+        .path = s->o->mapping_config,
+        .ctx = s,
+        .done = control_on_reload_done,
+    };
     struct err e;
-    int r;
+    int r = reload_new(&s->reload, &config);
 
-    if (s->o->mapping_config == NULL)
-        return 0;
-    r = control_load_mapping(s, "mapping_loaded", &e);
+    if (r != 0)
+        return fail_step(s, "mapping", r);
+    if (config.path != NULL)
+        r = reload_first(s->reload, &e);
     return r == 0 ? 0 : fail(s, r, &e);
 }
 
@@ -165,6 +177,12 @@ static void log_udp(const struct server *s, struct ingest *const *sockets)
     log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "udp"),
               log_str("address", sockets[0]->address.text), log_int("sockets", s->n_workers),
               log_int("receive_buffer_bytes", granted));
+    /* Linux tells twice what it granted: the other half is for its own bookkeeping. */
+    if ((uint64_t)granted / 2 < s->o->read_buffer)
+        log_event(s->log, LOG_LEVEL_WARN, "receive_buffer_limited",
+                  log_str("address", sockets[0]->address.text),
+                  log_int("asked", (int64_t)s->o->read_buffer), log_int("granted", granted / 2),
+                  log_str("remedy", "raise net.core.rmem_max"));
 }
 
 /* One socket for each worker on @a. */
@@ -204,25 +222,39 @@ static int start_udp(struct server *s)
     return r;
 }
 
-/*
- * As many connections as were asked for, as long as descriptors for HTTP and ourselves are left: a
- * flood of connections must not make the page unreachable.
- */
-static uint64_t connection_limit(const struct server *s)
+/* Descriptors for connections: what the limit of open files leaves, and at least two. */
+static uint64_t connection_fds(const struct server *s)
 {
-    uint64_t kept =
-        s->o->web_max_connections + N_SPARE_FDS + s->n_sockets + N_FDS_PER_LOOP * s->n_workers;
-    struct rlimit fds = {0};
-    uint64_t room;
+    uint64_t own = N_SPARE_FDS + N_FDS_PER_LOOP * (s->n_workers + 1) + s->n_sockets +
+                   s->tcp_addresses.n + s->web.n;
+    struct rlimit fds;
 
     if (getrlimit(RLIMIT_NOFILE, &fds) != 0)
-        return s->o->tcp_max_connections;
-    room = fds.rlim_cur > kept ? fds.rlim_cur - kept : 1;
-    if (s->o->tcp_max_connections <= room)
-        return s->o->tcp_max_connections;
-    log_event(s->log, LOG_LEVEL_WARN, "tcp_connections_limited", log_int("limit", (int64_t)room),
-              log_str("reason", "the limit of open files (ulimit -n) allows no more"));
-    return room;
+        return UINT64_MAX;
+    return fds.rlim_cur > own + 2 ? fds.rlim_cur - own : 2;
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* HTTP has the first half to itself: a flood of connections must not make the page unreachable. */
+static uint64_t http_limit(const struct server *s)
+{
+    return smaller(s->o->web_max_connections, connection_fds(s) / 2);
+}
+
+static uint64_t tcp_limit(const struct server *s)
+{
+    return smaller(s->o->tcp_max_connections, connection_fds(s) - http_limit(s));
+}
+
+static void log_limit(const struct server *s, const char *event, uint64_t limit, uint64_t asked)
+{
+    if (limit < asked)
+        log_event(s->log, LOG_LEVEL_WARN, event, log_int("limit", (int64_t)limit),
+                  log_str("reason", "the limit of open files (ulimit -n) allows no more"));
 }
 
 static int start_tcp(struct server *s)
@@ -230,13 +262,15 @@ static int start_tcp(struct server *s)
     const struct tcp_config config = {
         .workers = s->workers,
         .n_workers = s->n_workers,
-        .max_connections = connection_limit(s),
+        .max_connections = tcp_limit(s),
+        .evict_ms = TCP_EVICT_MS,
     };
     struct err e;
     int r = tcp_new(&s->tcp, &s->loop, &config);
 
     if (r != 0)
         return fail_step(s, "tcp", r);
+    log_limit(s, "tcp_connections_limited", config.max_connections, s->o->tcp_max_connections);
     for (size_t i = 0; i < s->tcp_addresses.n; i++) {
         struct address *a = &s->tcp_addresses.items[i];
 
@@ -256,10 +290,8 @@ static int listen_http(struct server *s, unsigned i)
     int r = http_listen(s->http, (const struct sockaddr *)&a->sa);
     int port = r == 0 ? http_port(s->http, i) : r;
 
-    if (port < 0) {
-        err_set(&e, NULL, 0, 0, "cannot listen on http %s: %s", a->text, uv_strerror(port));
-        return fail(s, port, &e);
-    }
+    if (port < 0)
+        return fail(s, address_refused(&e, "http", a, port), &e);
     address_set_port((struct sockaddr *)&a->sa, (uint16_t)port);
     address_format((struct sockaddr *)&a->sa, a->text);
     log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "http"),
@@ -278,8 +310,7 @@ static int start_self(struct server *s)
         .n_sockets = s->n_sockets,
         .tcp = s->tcp,
         .http = s->http,
-        .reloads = &s->reloads,
-        .failed_reloads = &s->failed_reloads,
+        .reloads = reload_stats(s->reload),
     };
     int r = self_new(&s->self, &config);
 
@@ -291,7 +322,7 @@ static int start_http(struct server *s)
     const struct http_config config = {
         .telemetry_path = s->o->telemetry_path,
         .enable_lifecycle = s->o->enable_lifecycle,
-        .max_connections = (unsigned)s->o->web_max_connections,
+        .max_connections = (unsigned)http_limit(s),
         .timeout_ms = s->o->web_timeout_ms,
         .version = BACOWR_VERSION,
         .ctx = s,
@@ -305,6 +336,7 @@ static int start_http(struct server *s)
 
     if (r != 0)
         return fail_step(s, "http", r);
+    log_limit(s, "http_connections_limited", config.max_connections, s->o->web_max_connections);
     r = start_self(s);
     for (unsigned i = 0; i < s->web.n && r == 0; i++)
         r = listen_http(s, i);

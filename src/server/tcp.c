@@ -7,6 +7,10 @@
  * each worker, the worker counts what it closed; the difference is open, and no word is written by
  * two threads.
  *
+ * At the limit a new connection goes to the worker with the connection that was silent the longest,
+ * to take its place; the worker has the last word, for it may have been heard of meanwhile. So
+ * clients that connect and never come back cannot lock out the others.
+ *
  * accept() fails for three kinds of reasons:
  *
  *      nothing waits                    until the next poll
@@ -41,7 +45,7 @@ struct tcp {
     uv_loop_t *loop; /* borrowed */
     struct tcp_config config;
     struct listener *listeners;
-    struct tcp_stats stats; /* all but `open` */
+    struct tcp_stats stats; /* what is counted here, not by the workers */
     uint64_t dealt[BACOWR_MAX_WORKERS];
 };
 
@@ -78,23 +82,48 @@ static unsigned least_loaded(const struct tcp *t, uint64_t *total)
     return best;
 }
 
+static uint64_t silent_since(const struct tcp *t, unsigned worker)
+{
+    return relaxed_load(&t->config.workers[worker]->counters.tcp_silent_since);
+}
+
+/* Who has the connection that was silent the longest? False: none was silent for evict_ms. */
+static bool find_silent(const struct tcp *t, unsigned *worker)
+{
+    int64_t now_ms = worker_now_ms();
+    unsigned best = 0;
+
+    for (unsigned i = 1; i < t->config.n_workers; i++) {
+        if (silent_since(t, i) < silent_since(t, best))
+            best = i;
+    }
+    *worker = best;
+    if (silent_since(t, best) == UINT64_MAX)
+        return false;
+    return now_ms - (int64_t)silent_since(t, best) >= t->config.evict_ms;
+}
+
 /* Takes @fd. */
 static void deal(struct tcp *t, int fd)
 {
+    struct worker_arrival arrival = {.fd = fd};
     uint64_t total;
     unsigned to = least_loaded(t, &total);
 
     if (total >= t->config.max_connections) {
-        t->stats.refused++;
-        close(fd);
-        return;
+        arrival.evict_ms = t->config.evict_ms;
+        if (!find_silent(t, &to)) {
+            t->stats.refused++;
+            close(fd);
+            return;
+        }
     }
-    if (worker_hand_over(t->config.workers[to], fd) != 0) {
+    if (worker_hand_over(t->config.workers[to], arrival) != 0) {
         t->stats.errors++;
         close(fd);
         return;
     }
-    t->stats.connections++;
+    t->stats.connections += arrival.evict_ms == 0;
     t->dealt[to]++;
 }
 
@@ -241,15 +270,21 @@ int tcp_listen(struct tcp *t, struct address *a, struct err *e)
 {
     int r = add_listener(t, a);
 
-    if (r != 0)
-        err_set(e, NULL, 0, 0, "cannot listen on tcp %s: %s", a->text, uv_strerror(r));
-    return r;
+    return r == 0 ? 0 : address_refused(e, "tcp", a, r);
 }
 
 void tcp_read_stats(const struct tcp *t, struct tcp_stats *out)
 {
     *out = t->stats;
     least_loaded(t, &out->open);
+    for (unsigned i = 0; i < t->config.n_workers; i++) {
+        const struct worker_counters *c = &t->config.workers[i]->counters;
+        uint64_t evicted = relaxed_load(&c->tcp_evicted);
+
+        out->evicted += evicted;
+        out->connections += evicted; /* each made room for one */
+        out->refused += relaxed_load(&c->tcp_refused);
+    }
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -19,12 +19,15 @@ struct tcp;
 struct tcp_config {
     struct worker *const *workers; /* borrowed */
     unsigned n_workers;
-    uint64_t max_connections; /* open at a time; those beyond are accepted and closed */
+    uint64_t max_connections; /* open at a time */
+    int64_t evict_ms;         /* above 0; a connection that was silent so long makes room for one
+                               * beyond the limit; is there none, that one is closed at once */
 };
 
 struct tcp_stats {
-    uint64_t connections; /* dealt to a worker */
+    uint64_t connections; /* served */
     uint64_t refused;     /* at the limit */
+    uint64_t evicted;     /* silent ones that made room for others */
     uint64_t errors;      /* accept() calls that failed, connections lost for want of memory */
     uint64_t open;
 };

@@ -66,6 +66,7 @@ static void on_check(uv_check_t *check)
 {
     struct worker *w = check->data;
 
+    conn_next_turn(w);
     if (w->draining)
         return;
     if (w->received && !w->streamed && w->n_backlog == 0 && w->pause_ns > 0)
@@ -82,18 +83,18 @@ static void on_idle_timer(uv_timer_t *timer)
 }
 
 /* The inbox as it is now: the caller owns the array. */
-static int *take_inbox(struct worker *w, size_t *n, bool *stop)
+static struct worker_arrival *take_inbox(struct worker *w, size_t *n, bool *stop)
 {
-    int *fds;
+    struct worker_arrival *arrivals;
 
     uv_mutex_lock(&w->lock);
-    fds = w->inbox;
+    arrivals = w->inbox;
     *n = w->n_inbox;
     *stop = w->stop;
     w->inbox = NULL;
     w->n_inbox = w->inbox_cap = 0;
     uv_mutex_unlock(&w->lock);
-    return fds;
+    return arrivals;
 }
 
 static void on_wake(uv_async_t *wake)
@@ -101,11 +102,11 @@ static void on_wake(uv_async_t *wake)
     struct worker *w = wake->data;
     size_t n;
     bool stop;
-    int *fds = take_inbox(w, &n, &stop);
+    struct worker_arrival *arrivals = take_inbox(w, &n, &stop);
 
     for (size_t i = 0; i < n; i++)
-        conn_open(w, fds[i]);
-    free(fds);
+        conn_open(w, arrivals[i]);
+    free(arrivals);
     if (stop)
         uv_stop(&w->loop);
 }
@@ -143,6 +144,7 @@ static int open_handles(struct worker *w)
     uv_check_init(&w->loop, &w->check);
     w->check.data = w;
     uv_check_start(&w->check, on_check);
+    uv_idle_init(&w->loop, &w->spin);
     uv_timer_init(&w->loop, &w->idle_timer);
     w->idle_timer.data = w;
     uv_timer_start(&w->idle_timer, on_idle_timer, IDLE_TIMER_MS, IDLE_TIMER_MS);
@@ -160,6 +162,7 @@ int worker_new(struct worker **out, unsigned id, struct bacowr_worker *engine)
     w->id = id;
     w->engine = engine;
     w->pause_ns = MAX_PAUSE_NS;
+    conn_init_all(w);
     w->chunks = malloc((size_t)WORKER_N_CHUNKS * WORKER_CHUNK_SIZE);
     if (w->chunks == NULL)
         goto fail_chunks;
@@ -194,10 +197,11 @@ void worker_free(struct worker *w)
         return;
     assert(!w->running);
     for (size_t i = 0; i < w->n_inbox; i++)
-        close(w->inbox[i]);
+        close(w->inbox[i].fd);
     conn_end_all(w);
     uv_close((uv_handle_t *)&w->check, NULL);
     uv_close((uv_handle_t *)&w->idle_timer, NULL);
+    uv_close((uv_handle_t *)&w->spin, NULL);
     uv_close((uv_handle_t *)&w->wake, NULL);
     uv_run(&w->loop, UV_RUN_DEFAULT);
     r = uv_loop_close(&w->loop);
@@ -225,16 +229,16 @@ int worker_start(struct worker *w)
 static int grow_inbox(struct worker *w)
 {
     size_t cap = w->inbox_cap ? 2 * w->inbox_cap : 16;
-    int *fds = realloc(w->inbox, cap * sizeof *fds);
+    struct worker_arrival *arrivals = realloc(w->inbox, cap * sizeof *arrivals);
 
-    if (fds == NULL)
+    if (arrivals == NULL)
         return -ENOMEM;
-    w->inbox = fds;
+    w->inbox = arrivals;
     w->inbox_cap = cap;
     return 0;
 }
 
-int worker_hand_over(struct worker *w, int fd)
+int worker_hand_over(struct worker *w, struct worker_arrival arrival)
 {
     int r = 0;
 
@@ -242,7 +246,7 @@ int worker_hand_over(struct worker *w, int fd)
     if (w->n_inbox == w->inbox_cap)
         r = grow_inbox(w);
     if (r == 0)
-        w->inbox[w->n_inbox++] = fd;
+        w->inbox[w->n_inbox++] = arrival;
     uv_mutex_unlock(&w->lock);
     if (r == 0)
         uv_async_send(&w->wake);

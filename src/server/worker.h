@@ -12,6 +12,7 @@
 #include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <uv.h>
 
 #include "base/relaxed.h"
@@ -32,6 +33,17 @@ struct worker_counters {
     relaxed_u64 tcp_errors;   /* reads that failed, connections that could not be set up */
     relaxed_u64 tcp_too_long; /* lines */
     relaxed_u64 tcp_closed;   /* connections that were handed over and are gone */
+    relaxed_u64 tcp_evicted;  /* silent ones that were ended to make room for another */
+    relaxed_u64 tcp_refused;  /* those for which none was silent long enough */
+
+    /* When the most silent connection was last heard of, by worker_now_ms(); UINT64_MAX: none. */
+    relaxed_u64 tcp_silent_since;
+};
+
+/* A connection on its way to the thread. */
+struct worker_arrival {
+    int fd;
+    int64_t evict_ms; /* 0: there is room; else only in the place of one that was silent so long */
 };
 
 struct worker {
@@ -41,8 +53,10 @@ struct worker {
     alignas(WORKER_CACHE_LINE) uv_loop_t loop;
     struct bacowr_worker *engine; /* borrowed; the engine outlives the worker */
     char *chunks;                 /* owned; what datagrams and streams are read into */
-    struct conn *conns;           /* owned; newest first */
+    TAILQ_HEAD(, conn) conns;     /* owned; silent for long come first */
+    TAILQ_HEAD(, conn) full;      /* not read until their next turn; each is in conns too */
     uv_check_t check;
+    uv_idle_t spin; /* active while a connection waits for its turn */
     uv_timer_t idle_timer;
     uint64_t pause_ns;  /* how long the receive buffers hold; 0: never pause */
     unsigned n_backlog; /* sockets that were left before they were empty */
@@ -57,7 +71,7 @@ struct worker {
 
     /* Met by both under the lock; the wake-up tells the thread to look. */
     uv_mutex_t lock;
-    int *inbox; /* owned; connections on their way to the thread */
+    struct worker_arrival *inbox; /* owned */
     size_t n_inbox;
     size_t inbox_cap;
     bool stop;
@@ -73,8 +87,8 @@ void worker_free(struct worker *w);
 /* Begin the thread, all signals blocked in it. 0 or a negative errno. */
 int worker_start(struct worker *w);
 
-/* Give the connection @fd to the thread: taken on 0. -ENOMEM: the caller keeps it. */
-int worker_hand_over(struct worker *w, int fd);
+/* Give a connection to the thread: taken on 0. -ENOMEM: the caller keeps it. */
+int worker_hand_over(struct worker *w, struct worker_arrival arrival);
 
 /*
  * Ask the thread to take in what its sockets hold already, for at most a second, and to end.

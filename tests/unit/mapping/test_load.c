@@ -280,6 +280,12 @@ START_TEST(test_load_warns)
         {"mappings:\n- {match_type: regex, name: aa}\n", 2, 3, "an empty regex takes every name"},
         {RULE "  help: one\n- {match: b, name: aa, help: two}\n", 5, 3,
          "aa has another help at line 2"},
+        {RULE "  summary_options: {age_buckets: 11}\n", 4, 34, "write 10 or less"},
+        {"mappings:\n- {match: a, name: statsd_exporter_aa}\n", 2, 20, "the server's own"},
+        {"mappings:\n- {match: a, name: bacowr_statsd_aa}\n", 2, 20, "the server's own"},
+        {"mappings:\n- {match: a.*, name: process_$1}\n", 2, 22, "begin with process_"},
+        {"mappings:\n- {match: a, name: promhttp_aa}\n", 2, 20, "the server's own"},
+        {"mappings:\n- {match: a, name: statsd_metric_mapper_aa}\n", 2, 20, "another name"},
     };
 
     for (size_t i = 0; i < N(cases); i++) {
@@ -318,6 +324,9 @@ START_TEST(test_load_accepts_in_silence)
         RULE "  labels: {le: x, bb: $1, cc: '${1}x', dd: '$', ee: 'a$ b', ff: ~}\n",
         RULE "  match_metric_type: counter\n  labels: {quantile: x}\n",
         RULE "  action: drop\n  labels: {bb: $7}\n",
+        "mappings:\n- {match: a, name: process_aa, action: drop}\n- {match: b, name: "
+        "processes}\n",
+        RULE "  summary_options: {age_buckets: 10}\n",
         RULE
         "  summary_options: {quantiles: [{quantile: 1, error: 0}, {quantile: 0}], buf_cap: 1}\n",
         RULE "  help: one\n- {match: b, name: aa, help: one}\n- {match: c, name: aa}\n",

@@ -188,7 +188,8 @@ static const struct {
     {"a{1001}", "\"{1001}\" at byte 2 of the expression repeats too often"},
     {"[z-a]", "\"z-a\" at byte 2 of the expression is a range that runs backwards"},
     {"\xc3\x28", "the expression is not valid UTF-8"},
-    {"\\p{Klingon}", "the expression does not compile: unknown property"},
+    {"\\p{Klingon}",
+     "\"\\p{Klingon}\" at byte 1 of the expression names no category and no script"},
     {"\\pZz", NULL},
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Address: how host:port is cut and resolved, and what a socket is told before and after its bind
+ * Address: how host:port is resolved, and what a socket is told before and after its bind
  */
 #include "server/address.h"
 
@@ -10,66 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/guard.h"
 #include "lib/unit.h"
-
-/* host:port is cut at the last colon, and what does not fit is named by its own outcome. */
-START_TEST(test_address_split_cuts_host_and_port)
-{
-    static const struct {
-        const char *text;
-        int result;
-        const char *host;
-        uint16_t port;
-    } cases[] = {
-        {":8125", 0, "", 8125},
-        {"127.0.0.1:8125", 0, "127.0.0.1", 8125},
-        {"localhost:0", 0, "localhost", 0},
-        {"h:65535", 0, "h", 65535},
-        {"h:00080", 0, "h", 80},
-        {"[::1]:8125", 0, "::1", 8125},
-        {"[fe80::1%eth0]:1", 0, "fe80::1%eth0", 1},
-        {"[127.0.0.1]:9", 0, "127.0.0.1", 9},
-
-        {"", ADDRESS_E_NO_PORT, NULL, 0},
-        {"8125", ADDRESS_E_NO_PORT, NULL, 0},
-        {"localhost", ADDRESS_E_NO_PORT, NULL, 0},
-        {"[::1]", ADDRESS_E_NO_PORT, NULL, 0},
-        {"::1:8125", ADDRESS_E_BRACKETS, NULL, 0},
-        {"[::1:8125", ADDRESS_E_BRACKETS, NULL, 0},
-        {"::1]:8125", ADDRESS_E_BRACKETS, NULL, 0},
-        {"[]:8125", ADDRESS_E_BRACKETS, NULL, 0},
-        {"[[::1]]:8125", ADDRESS_E_BRACKETS, NULL, 0},
-        {"[:8125", ADDRESS_E_BRACKETS, NULL, 0},
-        {":", ADDRESS_E_PORT, NULL, 0},
-        {"h:", ADDRESS_E_PORT, NULL, 0},
-        {"h:65536", ADDRESS_E_PORT, NULL, 0},
-        {"h:-1", ADDRESS_E_PORT, NULL, 0},
-        {"h:+1", ADDRESS_E_PORT, NULL, 0},
-        {"h:80 ", ADDRESS_E_PORT, NULL, 0},
-        {"h:http", ADDRESS_E_PORT, NULL, 0},
-        {"h:99999999999999999999", ADDRESS_E_PORT, NULL, 0},
-    };
-
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        size_t len = strlen(cases[i].text);
-        const char *p = guard_copy(cases[i].text, len);
-        struct slice host = SLICE_LIT("poison");
-        uint16_t port = 4711;
-
-        ck_assert_msg(address_split(slice_of(p, len), &host, &port) == cases[i].result, "\"%s\"",
-                      cases[i].text);
-        if (cases[i].result == 0) {
-            ck_assert_msg(slice_eq_str(host, cases[i].host), "\"%s\"", cases[i].text);
-            ck_assert_uint_eq(port, cases[i].port);
-        } else {
-            ck_assert(slice_eq_str(host, "poison"));
-            ck_assert_uint_eq(port, 4711);
-        }
-        guard_free(p, len);
-    }
-}
-END_TEST
 
 /* An address resolves to what it says, and is written back in the same spelling. */
 START_TEST(test_address_resolve_writes_what_was_meant)
@@ -173,21 +114,48 @@ START_TEST(test_address_prepare_opens_the_wildcard_to_both_families)
 }
 END_TEST
 
+/* What a bind fails with is told with its address and, where one is known, a way to mend it. */
+START_TEST(test_address_refused_tells_a_remedy)
+{
+    static const struct {
+        const char *transport;
+        int r;
+        const char *text;
+    } cases[] = {
+        {"udp", -EADDRINUSE, "address already in use; another process listens there, see ss -lunp"},
+        {"tcp", -EADDRINUSE, "address already in use; another process listens there, see ss -ltnp"},
+        {"http", -EACCES, "ports below 1024"},
+        {"udp", -EADDRNOTAVAIL, "no interface of this machine has the address"},
+        {"tcp", -ENOMEM, "not enough memory"},
+    };
+    struct address a;
+    struct err e;
+    char begin[64];
+
+    ck_assert_int_eq(address_resolve(&a, "127.0.0.1:53", &e), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        memset(&e, 0xa5, sizeof e);
+        ck_assert_int_eq(address_refused(&e, cases[i].transport, &a, cases[i].r), cases[i].r);
+        snprintf(begin, sizeof begin, "cannot listen on %s 127.0.0.1:53: ", cases[i].transport);
+        ck_assert_msg(strncmp(e.text, begin, strlen(begin)) == 0, "%s", e.text);
+        ck_assert_msg(strstr(e.text, cases[i].text) != NULL, "%s", e.text);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("address");
-    TCase *split = tcase_create("split");
     TCase *resolve = tcase_create("resolve");
     TCase *bound = tcase_create("bind");
 
-    tcase_add_test(split, test_address_split_cuts_host_and_port);
-    suite_add_tcase(s, split);
     tcase_add_test(resolve, test_address_resolve_writes_what_was_meant);
     tcase_add_test(resolve, test_address_resolve_takes_the_empty_host_as_any);
     tcase_add_test(resolve, test_address_resolve_names_the_mistake);
     suite_add_tcase(s, resolve);
     tcase_add_test(bound, test_address_refresh_learns_the_port);
     tcase_add_test(bound, test_address_prepare_opens_the_wildcard_to_both_families);
+    tcase_add_test(bound, test_address_refused_tells_a_remedy);
     suite_add_tcase(s, bound);
     return s;
 }

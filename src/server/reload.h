@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reload: the mapping file, at start and whenever somebody asks
+ *
+ * Contract: all of it is called on the control thread. A reload works on a thread of libuv's pool;
+ * its outcome is logged, counted and told on the loop. One runs at a time.
+ */
+#ifndef SERVER_RELOAD_H
+#define SERVER_RELOAD_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/slice.h"
+#include "bacowr/aggregator.h"
+
+struct reload;
+
+struct reload_config {
+    uv_loop_t *loop;       /* borrowed, like all below: they outlive the struct */
+    struct bacowr *engine; /* whose rules are replaced */
+    const struct log *log;
+    const char *path; /* NULL: there is no file */
+
+    void *ctx;
+    /* Run number @run is over: 0, or a negative errno and the reason in @message (borrowed). */
+    void (*done)(void *ctx, uint64_t run, int r, struct slice message);
+};
+
+struct reload_stats {
+    uint64_t good;
+    uint64_t failed;
+};
+
+/* 0 or -ENOMEM. */
+int reload_new(struct reload **out, const struct reload_config *config);
+
+/* Load the file now, before anything is served. 0, or a negative errno with @e filled. */
+int reload_first(struct reload *r, struct err *e);
+
+/*
+ * Load the file once more: at once, or as soon as the run that goes on is over. The number of the
+ * run that reads the file as it is now; 0 when there is no file to load.
+ */
+uint64_t reload_ask(struct reload *r);
+
+const struct reload_stats *reload_stats(const struct reload *r); /* valid as long as @r */
+
+/* No more runs; what the one that goes on brings is thrown away. The loop waits for it. */
+void reload_stop(struct reload *r); /* accepts NULL */
+void reload_free(struct reload *r); /* after the loop has ended; accepts NULL */
+
+#endif

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator is told: each message names the remedy, and none can harm his terminal."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from lib.harness import HOST, Ports, ServerTest, binary, environment, run, serve_flags
+
+GOOD = "mappings:\n- match: a.*\n  name: aa\n"
+BAD = "mappings:\n- match: *.foo\n  name: aa\n"
+
+
+def run_with(stdin: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(binary()), *arguments], input=stdin, capture_output=True, text=True,
+                          timeout=30, env=environment())
+
+
+class StartTest(ServerTest):
+    def test_an_address_in_use(self) -> None:
+        first = self.start()
+        own, taken = Ports(), first.ports
+        cases = {
+            f"--statsd.listen-udp={HOST}:{taken.udp}": "ss -lunp",
+            f"--statsd.listen-tcp={HOST}:{taken.tcp}": "ss -ltnp",
+            f"--web.listen-address={HOST}:{taken.web}": "ss -ltnp",
+        }
+        for flag, remedy in cases.items():
+            with self.subTest(flag):
+                done = run(*serve_flags(own, [flag]))
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(flag.split("=")[1], done.stderr)
+                self.assertIn(f"another process listens there, see {remedy}", done.stderr)
+
+    def test_a_receive_buffer_that_is_not_granted(self) -> None:
+        """Only where somebody asked for a certain size."""
+        server = self.start(f"--statsd.read-buffer={1 << 30}")
+        self.assertRegex(server.log(), r"event=receive_buffer_limited .*asked=1073741824 "
+                                       r"granted=\d+ remedy=.*net\.core\.rmem_max")
+        for flag in ("--statsd.read-buffer=65536", "--statsd.read-buffer=0"):
+            self.assertNotIn("receive_buffer_limited", self.start(flag).log())
+
+    def test_a_mapping_file_that_is_not_there(self) -> None:
+        done = run(*serve_flags(Ports(), ["--statsd.mapping-config=/nonexistent/file.yml"]))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/nonexistent/file.yml: cannot read the mapping file: there is no such file; "
+                      "check the path", done.stderr)
+
+    def test_a_server_reads_no_pipe(self) -> None:
+        """A reload could not read it again."""
+        done = run_with(GOOD, *serve_flags(Ports(), ["--statsd.mapping-config=/dev/stdin"]))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is no ordinary file", done.stderr)
+
+
+class CheckTest(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def file(self, name: str, text: str) -> str:
+        path = self.folder / name
+        path.write_text(text)
+        return str(path)
+
+    def test_goes_on_over_all_files(self) -> None:
+        """One that is bad hides none behind it, and one is enough to fail."""
+        good, bad = self.file("good.yml", GOOD), self.file("bad.yml", BAD)
+        missing = str(self.folder / "missing.yml")
+        done = run("check", bad, good, missing, good)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stdout, f"{good}: ok, 1 rules\n" * 2)
+        self.assertIn(f"{bad}:2:11: ", done.stderr)
+        self.assertIn("quote a value that begins with * or &", done.stderr)
+        self.assertIn(f"{missing}: ", done.stderr)
+        self.assertEqual(run("check", good, good).returncode, 0)
+
+    def test_reads_pipes(self) -> None:
+        done = run_with(GOOD, "check", "/dev/stdin")
+        self.assertEqual((done.returncode, done.stdout), (0, "/dev/stdin: ok, 1 rules\n"))
+        done = run_with(GOOD, "--statsd.mapping-config=/dev/stdin", "explain", "a.x:1|c")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("aa", done.stdout)
+
+    def test_warnings(self) -> None:
+        """What is legal and surely not meant, each with its place."""
+        cases = {
+            "mappings:\n- match: a\n  name: process_x\n": ("3:9", "process_"),
+            "mappings:\n- match: a\n  name: aa\n  observer_type: summary\n"
+            "  summary_options: {age_buckets: 50}\n": ("5:34", "10 or less"),
+        }
+        for text, (place, word) in cases.items():
+            done = run("check", self.file("mapping.yml", text))
+            self.assertEqual(done.returncode, 0)
+            self.assertIn(f"mapping.yml:{place}: warning: ", done.stderr)
+            self.assertIn(word, done.stderr)
+
+
+class TerminalTest(unittest.TestCase):
+    def test_no_control_character_of_the_command_line_comes_back(self) -> None:
+        """In UTF-8 or as a byte of a terminal that does not speak it."""
+        bad = b"x\x9b31m\xc2\x9b31m\x1b[31m"
+        for arguments in ([b"--" + bad], [bad], [b"--log.level=" + bad], [b"check", bad],
+                          [b"--statsd.listen-udp=" + bad]):
+            done = subprocess.run([str(binary()).encode(), *arguments], capture_output=True,
+                                  stdin=subprocess.DEVNULL, timeout=30, env=environment())
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(b"31m", done.stderr)
+            for control in (b"\x1b", b"\x9b"):
+                self.assertNotIn(control, done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
