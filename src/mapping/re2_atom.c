@@ -167,7 +167,8 @@ static int read_escape(struct re2_parser *p, size_t from, uint32_t *point)
 
 /*
  * Does RE2 have the property @name, which PCRE2 calls @written? PCRE2 reads names in any case, and
- * the four letters that ISO gives to each script; RE2 has only the scripts whose names are as short.
+ * the four letters that ISO gives to each script; RE2 has only the scripts whose names are as
+ * short.
  */
 static bool is_property(struct slice name, struct slice written)
 {

@@ -2,8 +2,8 @@
 /*
  * Expiry: forgetting series that nobody sends any more
  *
- * A worker may be writing to a cell at any moment, by a route that it looked up long ago. So a series
- * is not taken away but asked for twice:
+ * A worker may be writing to a cell at any moment, by a route that it looked up long ago. So a
+ * series is not taken away but asked for twice:
  *
  *      live --due--> marked: its cells lose their birth number, so every route to them misses and
  *                    the worker comes to the lock, where it finds the series and revives it
@@ -17,8 +17,9 @@
  * When to look is told by a wheel: each series is looked at about once per time to live, not once
  * a second. The steps are plain calls without threads or clocks: a test runs them in any order.
  *
- * Laws: the control thread only. One step looks at no more than LOOKS_MAX series, marks no more than
- * MARKS_MAX, and holds the lock for those. While marked ones wait for the workers, none are added.
+ * Laws: the control thread only. One step looks at no more than LOOKS_MAX series, marks no more
+ * than MARKS_MAX, and holds the lock for those. While marked ones wait for the workers, none are
+ * added.
  */
 #include "store/series.h"
 

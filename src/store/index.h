@@ -2,8 +2,8 @@
 /*
  * Index: from a name and labels to the series, without a lock
  *
- * Contract: index_find() may run at any time between reclaim_enter() and reclaim_leave(), and on the
- * control thread. All else is called under the registry's lock.
+ * Contract: index_find() may run at any time between reclaim_enter() and reclaim_leave(), and on
+ * the control thread. All else is called under the registry's lock.
  */
 #ifndef STORE_INDEX_H
 #define STORE_INDEX_H

@@ -3,8 +3,8 @@
  * Reclaim: when may memory be freed that other threads may still be looking at?
  *
  * Contract: workers say when they begin and end a batch; scrapes pin what is on their page. The
- * control thread unlinks an object, retires it, and reclaim frees it once every worker has ended the
- * batch it was in and every scrape that was under way has ended. Nobody waits for that.
+ * control thread unlinks an object, retires it, and reclaim frees it once every worker has ended
+ * the batch it was in and every scrape that was under way has ended. Nobody waits for that.
  */
 #ifndef STORE_RECLAIM_H
 #define STORE_RECLAIM_H

@@ -2,10 +2,10 @@
 /*
  * Registry: its beginning and end, and the families in order
  *
- * The page shows families by name; workers create them in any order. New ones are pushed on a stack,
- * and the control thread takes the whole stack at once and sorts it into its own array, without the
- * lock. What workers have outgrown - an index, a list - and what is gone they leave on another stack,
- * under the lock, for the control thread to retire: only it frees.
+ * The page shows families by name; workers create them in any order. New ones are pushed on a
+ * stack, and the control thread takes the whole stack at once and sorts it into its own array,
+ * without the lock. What workers have outgrown - an index, a list - and what is gone they leave on
+ * another stack, under the lock, for the control thread to retire: only it frees.
  *
  * Laws: `sorted` is the control thread's. A family is taken out of it before it is retired.
  */

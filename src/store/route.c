@@ -9,21 +9,23 @@
  *      slots | hash, route | hash, route | empty | ...       16 bytes each
  *                    `--> cell, shape, factors, birth, gen | name and suffix
  *
- * The table doubles while it is more than half full, or a window is full before that, up to its limit;
- * then a route that finds its window full takes the place of the coldest. How hot a route is, is counted in two bits of its slot:
- * a hit sets them to the highest; evictions and age cool them down, and a route without heat is the
- * first to go. A route that was never hit again has none, so one-off identities evict each other. The
- * two bits are taken from the hash's lowest, which would only say where home is.
+ * The table doubles while it is more than half full, or a window is full before that, up to its
+ * limit; then a route that finds its window full takes the place of the coldest. How hot a route
+ * is, is counted in two bits of its slot: a hit sets them to the highest; evictions and age cool
+ * them down, and a route without heat is the first to go. A route that was never hit again has
+ * none, so one-off identities evict each other. The two bits are taken from the hash's lowest,
+ * which would only say where home is.
  *
- * Age goes round the table in about 50 s: what was not met in four rounds is forgotten, what was met
- * only once in one. So a churn of names leaves nothing behind, and a route whose series has expired
- * needs no notice: it is not met any more. When it is, its cell's birth number gives it away.
+ * Age goes round the table in about 50 s: what was not met in four rounds is forgotten, what was
+ * met only once in one. So a churn of names leaves nothing behind, and a route whose series has
+ * expired needs no notice: it is not met any more. When it is, its cell's birth number gives it
+ * away.
  *
  * A route that was replaced is not freed at once: the caller may hold it from earlier in its batch.
  *
- * Laws: at most max_slots places and max_bytes of routes. Nothing is ever moved out of its window, so
- * a lookup that has seen WINDOW places or an empty one is done; a place that is given up is marked
- * gone, not empty.
+ * Laws: at most max_slots places and max_bytes of routes. Nothing is ever moved out of its window,
+ * so a lookup that has seen WINDOW places or an empty one is done; a place that is given up is
+ * marked gone, not empty.
  */
 #include "store/route.h"
 

@@ -3,14 +3,14 @@
  * Routes: where the samples of an identity go
  *
  * A worker meets the same (name, suffix) pairs again and again. This table remembers, for the bytes
- * as they arrive, what the engine made of them: a cell and an operation, or the reason of a refusal.
- * A hit skips tag parsing, mapping and label building.
+ * as they arrive, what the engine made of them: a cell and an operation, or the reason of a
+ * refusal. A hit skips tag parsing, mapping and label building.
  *
  * Contract: belongs to one worker: no locks, no atomics. Bounded in number and bytes: at a limit a
- * new identity takes the place of a cold one, so a flood of one-off identities evicts itself and not
- * the hot. What is not met again for some rounds of routes_age() is forgotten.
- * A route is a promise only while `gen` is the mapping's generation and, if it has a cell, `birth` is
- * the cell's: the caller checks both.
+ * new identity takes the place of a cold one, so a flood of one-off identities evicts itself and
+ * not the hot. What is not met again for some rounds of routes_age() is forgotten. A route is a
+ * promise only while `gen` is the mapping's generation and, if it has a cell, `birth` is the
+ * cell's: the caller checks both.
  */
 #ifndef STORE_ROUTE_H
 #define STORE_ROUTE_H
@@ -69,9 +69,9 @@ void route_prefetch(const struct routes *t, uint64_t hash);
 struct route *route_find(struct routes *t, uint64_t hash, struct slice name, struct slice suffix);
 
 /*
- * Remember @what (its bytes and lengths are filled in here) for (@name, @suffix), in the place of an
- * older route of theirs, of an empty place, or of a cold neighbour. Copies. The route, or NULL when
- * it is too long or there is no memory: the caller goes on with its own.
+ * Remember @what (its bytes and lengths are filled in here) for (@name, @suffix), in the place of
+ * an older route of theirs, of an empty place, or of a cold neighbour. Copies. The route, or NULL
+ * when it is too long or there is no memory: the caller goes on with its own.
  */
 struct route *route_put(struct routes *t, uint64_t hash, struct slice name, struct slice suffix,
                         const struct route *what);

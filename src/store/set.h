@@ -3,8 +3,8 @@
  * Set: how many distinct members were seen, exactly while they are few, by HyperLogLog beyond
  *
  * A block holds the distinct 64-bit member hashes of one epoch. It begins as a small table of the
- * hashes themselves and is copied into a larger block when it is full; past SET_MAX_EXACT members it
- * becomes HyperLogLog registers. The head of set.c states the error.
+ * hashes themselves and is copied into a larger block when it is full; past SET_MAX_EXACT members
+ * it becomes HyperLogLog registers. The head of set.c states the error.
  *
  * Contract: as store/sketch.h: one writer, relaxed words, readers work on private copies. Blocks
  * never move or grow by themselves: the owner allocates the next level and copies.
@@ -40,7 +40,8 @@ void set_block_reset(struct set_block *b, uint32_t epoch);
 int set_block_add(struct set_block *b, uint64_t hash);
 
 /*
- * The same where it takes at most one word: a copy made meanwhile is whole. False: nothing was done.
+ * The same where it takes at most one word: a copy made meanwhile is whole. False: nothing was
+ * done.
  */
 bool set_block_note(struct set_block *b, uint64_t hash);
 void set_block_copy(struct set_block *to, const struct set_block *from);

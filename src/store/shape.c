@@ -4,8 +4,8 @@
  *
  * A few settings decide the layout of a cell: the number of buckets of a histogram, the number of
  * slots in a summary's window. They come from the mapping file, so there are few distinct ones, and
- * a hundred thousand series share them. What the page repeats for each series - the bounds as text -
- * is printed here, once.
+ * a hundred thousand series share them. What the page repeats for each series - the bounds as text
+ * - is printed here, once.
  *
  * Laws: a shape never changes. A cell's layout follows from its shape alone.
  */

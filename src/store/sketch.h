@@ -34,8 +34,8 @@ void sketch_init(struct sketch *s, unsigned n_slots);
 void sketch_observe(struct sketch *s, uint32_t epoch, double v, uint64_t weight);
 
 /*
- * The same where it takes no more than words of their own: a copy made meanwhile is whole, be each of
- * them old or new. False: nothing was counted, take the way above.
+ * The same where it takes no more than words of their own: a copy made meanwhile is whole, be each
+ * of them old or new. False: nothing was counted, take the way above.
  */
 bool sketch_count(struct sketch *s, uint32_t epoch, double v, uint64_t weight);
 
@@ -49,8 +49,8 @@ void sketch_merge_init(struct sketch_merge *into);
 void sketch_merge_add(struct sketch_merge *into, const struct sketch *from, uint32_t epoch);
 
 /*
- * The value of rank ceil(count * q) (at least 1) in what was merged: NaN when it is empty, exact for
- * the smallest and the largest and when all values are equal.
+ * The value of rank ceil(count * q) (at least 1) in what was merged: NaN when it is empty, exact
+ * for the smallest and the largest and when all values are equal.
  */
 double sketch_merge_quantile(const struct sketch_merge *m, double q);
 

@@ -3,9 +3,9 @@
  * Wheel: which series are due to be looked at?
  *
  * A hashed timing wheel of WHEEL_SLOTS slots, one a tick of 100 ms. A deadline further away than a
- * turn comes round early, is looked at, and goes back: the caller decides, the wheel only reminds. So
- * a deadline that was brought forward is noticed within a turn of 12.8 s, and a million series with
- * long times to live cost 80 000 looks a second.
+ * turn comes round early, is looked at, and goes back: the caller decides, the wheel only reminds.
+ * So a deadline that was brought forward is noticed within a turn of 12.8 s, and a million series
+ * with long times to live cost 80 000 looks a second.
  *
  * Contract: intrusive and doubly linked, so that everything is O(1); one thread. A zeroed wheel is
  * empty.
@@ -56,8 +56,8 @@ static inline void wheel_cut(struct wheel_link *link)
 
 /*
  * The next link due at or before @now, already cut; NULL when there is none, and the wheel has
- * arrived at @now. The caller puts it back with a later due or keeps it. A clock that is more than a
- * turn away, as at the start, makes one turn up to @now: it passes every slot.
+ * arrived at @now. The caller puts it back with a later due or keeps it. A clock that is more than
+ * a turn away, as at the start, makes one turn up to @now: it passes every slot.
  */
 static inline struct wheel_link *wheel_next(struct wheel *w, uint32_t now)
 {
