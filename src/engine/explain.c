@@ -35,7 +35,8 @@ static void add_quoted(struct buf *out, struct slice text)
     buf_add_byte(out, '"');
 }
 
-/* How many bytes at @told are a control character: C0 but LF, DEL, or C1 in UTF-8 (0xc2 and one). */
+/* How many bytes at @told are a control character: C0 but LF, DEL, or C1 in UTF-8 (0xc2 and
+ * one). */
 static size_t control_len(struct slice told)
 {
     unsigned char c = (unsigned char)told.p[0];

@@ -2,18 +2,18 @@
 /*
  * Feed: a batch of datagrams through the routes into the cells
  *
- * Nearly every line is one sample of an identity met before. Such lines are gathered in groups of up
- * to GROUP and go through three stages, so that the cache misses of a group overlap:
+ * Nearly every line is one sample of an identity met before. Such lines are gathered in groups of
+ * up to GROUP and go through three stages, so that the cache misses of a group overlap:
  *
  *      scan, hash, prefetch the slot  |  find the route, prefetch its cell  |  apply
  *
  * All other lines - several samples, odd numbers, sections to be left out, an identity not met
- * before - take the long way, one by one. The order of lines is kept: a line that takes the long way
- * waits for the group before it. Both ways end in apply(), so a line counts the same whichever it
- * took; a test feeds the same lines both ways and compares.
+ * before - take the long way, one by one. The order of lines is kept: a line that takes the long
+ * way waits for the group before it. Both ways end in apply(), so a line counts the same whichever
+ * it took; a test feeds the same lines both ways and compares.
  *
- * Laws: no lock, no allocation and no clock on the short way. What is refused is counted. A route is
- * believed only after its generation and its cell's birth number were looked at.
+ * Laws: no lock, no allocation and no clock on the short way. What is refused is counted. A route
+ * is believed only after its generation and its cell's birth number were looked at.
  */
 #include "engine/engine.h"
 
@@ -62,7 +62,8 @@ static void count_unapplied(struct bacowr_worker *w, const struct route *r, unsi
     stat_add(w, stat, weight);
 }
 
-/* What no counter takes, whether or not there is a series for it: then resolve_route() makes none. */
+/* What no counter takes, whether or not there is a series for it: then resolve_route() makes
+ * none. */
 static bool refuse_count(struct bacowr_worker *w, const struct route *r, double v)
 {
     if (r->kind != MAPPING_COUNTER)
@@ -226,10 +227,10 @@ struct long_line {
 };
 
 /*
- * How many bytes of identities may be read the long way: every line its own length, and a batch this
- * much besides, plus what its datagrams are long. A bound on lines alone would let a datagram of many,
- * all tags and samples, take a second. To look one up in the table costs a fraction of reading it, so
- * a line of many samples of one identity is never too much.
+ * How many bytes of identities may be read the long way: every line its own length, and a batch
+ * this much besides, plus what its datagrams are long. A bound on lines alone would let a datagram
+ * of many, all tags and samples, take a second. To look one up in the table costs a fraction of
+ * reading it, so a line of many samples of one identity is never too much.
  */
 #define BATCH_WORK   (64u * 1024u)
 #define LOOKUP_SHARE 64u

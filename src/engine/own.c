@@ -7,7 +7,8 @@
  * bacowr_statsd_*. Labelled counters are there from the start at 0, so that rate() sees the first
  * increment. (The counter of conflicts has a series per metric name and lives in the registry.)
  *
- * Laws: every name here is reserved before the first sample, so no sender can spoil the page with it.
+ * Laws: every name here is reserved before the first sample, so no sender can spoil the page with
+ * it.
  */
 #include "engine/engine.h"
 

@@ -8,15 +8,16 @@
  *                     --series_find------> no lock; or series_acquire: a birth
  *                     --route------------> remembered, so that none of this is done again
  *
- * Labels: what the client sent comes first; a rule's labels replace them (or, with honor_labels, give
- * way). Names that belong to the format are kept for it: `le` on a histogram, `quantile` on a summary
- * and whatever begins with `__` get the prefix `exported_`, as Prometheus itself does in such a case;
- * that is counted, and nothing is lost.
+ * Labels: what the client sent comes first; a rule's labels replace them (or, with honor_labels,
+ * give way). Names that belong to the format are kept for it: `le` on a histogram, `quantile` on a
+ * summary and whatever begins with `__` get the prefix `exported_`, as Prometheus itself does in
+ * such a case; that is counted, and nothing is lost.
  *
- * Laws: what its identity decides is remembered, refusals too, so a flood of bad lines is as cheap as
- * one of good ones. What the value decides is not: a counter that is always negative, or a value that
- * is no number, goes this way each time, and leaves nothing behind. A refusal that time can heal (a clash, a limit) notes how many series had been removed when it was
- * decided, and is decided anew when that has changed.
+ * Laws: what its identity decides is remembered, refusals too, so a flood of bad lines is as cheap
+ * as one of good ones. What the value decides is not: a counter that is always negative, or a value
+ * that is no number, goes this way each time, and leaves nothing behind. A refusal that time can
+ * heal (a clash, a limit) notes how many series had been removed when it was decided, and is
+ * decided anew when that has changed.
  */
 #include "engine/engine.h"
 
@@ -318,7 +319,8 @@ static int series_of(struct bacowr_worker *w, const struct resolution *res, stru
     struct shape_spec spec;
     int rc = SERIES_E_ABSENT;
 
-    /* Series of our own can be found, but only series_acquire() knows that they are not for senders. */
+    /* Series of our own can be found, but only series_acquire() knows that they are not for
+     * senders. */
     if (!slice_eq(res->name, SLICE_LIT(OWN_CONFLICTS)))
         rc = series_find(reg, &key, res->type, ttl_ticks(res->ttl_ns), w->i, ref);
     if (rc != SERIES_E_ABSENT)

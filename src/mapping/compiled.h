@@ -50,7 +50,8 @@ static inline unsigned compiled_kinds(const struct mapping_rule *rule)
 /* Room in @s for all captures of @re. 0 or -ENOMEM. */
 int compiled_fit_captures(struct mapping_scratch *s, const struct regex *re);
 
-/* Tell of rules that can never match and of references that are always empty (lint.c). 0, -ENOMEM. */
+/* Tell of rules that can never match and of references that are always empty (lint.c). 0,
+ * -ENOMEM. */
 int mapping_lint(const struct mapping *m, const char *file, err_fn on_warning, void *ctx);
 
 #endif

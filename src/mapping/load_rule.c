@@ -237,7 +237,8 @@ static int check_name(struct load *l, const struct reader *rd)
                            : "");
 }
 
-/* The server shows families of its own, and what claims their names is refused, sample by sample. */
+/* The server shows families of its own, and what claims their names is refused, sample by
+ * sample. */
 static void warn_own_name(const struct load *l, const struct reader *rd)
 {
     static const char *const prefixes[] = {"statsd_exporter_", "bacowr_statsd_",

@@ -87,7 +87,8 @@ static void add_atom(struct re2_parser *p, enum re2_atom atom, size_t len, const
 
 /* ---- repeats ---- */
 
-/* Digits without a needless zero before them; more than a repeat may have count as MAX_REPEAT + 1. */
+/* Digits without a needless zero before them; more than a repeat may have count as MAX_REPEAT +
+ * 1. */
 static bool read_count(struct re2_parser *p, size_t *at, uint32_t *count)
 {
     struct slice rest = slice_from(p->text, *at);

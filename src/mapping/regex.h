@@ -52,7 +52,8 @@ int regex_match(const struct regex *re, struct slice name, struct regex_scratch 
 /* Does PCRE2 know the property @name, as in \p{name}? */
 bool regex_has_property(struct slice name);
 
-/* Bytes of the run of Unicode letters, decimal digits and '_' that @text begins with. 0, -ENOMEM. */
+/* Bytes of the run of Unicode letters, decimal digits and '_' that @text begins with. 0,
+ * -ENOMEM. */
 int regex_word_len(struct slice text, size_t *out);
 
 #endif

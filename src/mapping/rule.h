@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The kinds that rules are matched by. A rule may be restricted to any but sets, which are a kind of
- * our own: statsd_exporter refuses the word. */
+/* The kinds that rules are matched by. A rule may be restricted to any but sets, which are a kind
+ * of our own: statsd_exporter refuses the word. */
 enum mapping_kind { MAPPING_COUNTER, MAPPING_GAUGE, MAPPING_OBSERVER, MAPPING_SET };
 #define MAPPING_N_KINDS 4
 

@@ -19,9 +19,9 @@
  * Deadlines: connections know theirs; one timer rings at the earliest that anybody announced, looks
  * at all and is set to the earliest of what is left. With nobody connected nothing ticks.
  *
- * Turns: a slice of a page is work that is felt, so one slice is made in a turn of the loop, whoever
- * asks; between two of them every socket and timer has been looked at. (A write callback is no such
- * turn: libuv runs up to nine generations of them before it polls again.)
+ * Turns: a slice of a page is work that is felt, so one slice is made in a turn of the loop,
+ * whoever asks; between two of them every socket and timer has been looked at. (A write callback is
+ * no such turn: libuv runs up to nine generations of them before it polls again.)
  *
  * Laws: a handle's memory is freed in its close callback only; n_handles counts those to come, and
  *       the last one frees struct http itself.

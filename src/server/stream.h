@@ -25,9 +25,9 @@ struct stream {
 };
 
 /*
- * Whole lines, each with its LF but the one that stream_end() gives: @head is the line that an earlier piece began (empty when there
- * was none), @body those of this piece, in order. Both are borrowed during the call; not both are
- * empty.
+ * Whole lines, each with its LF but the one that stream_end() gives: @head is the line that an
+ * earlier piece began (empty when there was none), @body those of this piece, in order. Both are
+ * borrowed during the call; not both are empty.
  */
 typedef void (*stream_fn)(void *ctx, struct slice head, struct slice body);
 

@@ -26,7 +26,8 @@ static inline bool section_next(struct slice *rest, struct slice *piece)
     return true;
 }
 
-/* Later protocol versions' sections: ignored, and no part of the six pieces that a sample may have. */
+/* Later protocol versions' sections: ignored, and no part of the six pieces that a sample may
+ * have. */
 static inline bool section_is_origin(struct slice section)
 {
     return slice_starts(section, SLICE_LIT("e:")) || slice_starts(section, SLICE_LIT("card:"));

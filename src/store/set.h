@@ -36,7 +36,8 @@ uint32_t set_block_epoch(const struct set_block *b);
 /* Empty it for another epoch; its level stays. */
 void set_block_reset(struct set_block *b, uint32_t epoch);
 
-/* 0, or SET_E_FULL: the caller makes a block of the next level, set_block_copy()s and adds again. */
+/* 0, or SET_E_FULL: the caller makes a block of the next level, set_block_copy()s and adds
+ * again. */
 int set_block_add(struct set_block *b, uint64_t hash);
 
 /*

@@ -17,8 +17,8 @@
 
 #include "base/slice.h"
 
-/* The metric types. A new one is a value here, a row in cell.c's table, and what docs/architecture.md
- * names besides. */
+/* The metric types. A new one is a value here, a row in cell.c's table, and what
+ * docs/architecture.md names besides. */
 enum metric_type {
     METRIC_COUNTER,
     METRIC_GAUGE,

@@ -16,7 +16,8 @@
 #include "bench/report.h"
 #include "bench/workloads.h"
 
-/* A feed of the whole traffic takes so long on the engine's clock: routes grow older, ticks change. */
+/* A feed of the whole traffic takes so long on the engine's clock: routes grow older, ticks
+ * change. */
 #define BENCH_FEED_MS 100
 
 struct bench {

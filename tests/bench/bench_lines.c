@@ -3,8 +3,8 @@
  * Bench: ns a line against the reference loop
  *
  * All series are born before the clock starts: this is the path that nearly every line takes. In a
- * round the two take turns of a millisecond or so: a processor that changes its speed, or a neighbour
- * that comes and goes, then meets both.
+ * round the two take turns of a millisecond or so: a processor that changes its speed, or a
+ * neighbour that comes and goes, then meets both.
  */
 #include "bench/bench.h"
 #include "bench/reference.h"

@@ -2,8 +2,8 @@
 /*
  * Report: what was measured, as a table for people and as JSON
  *
- * Medians, with the lowest and the highest round beside them. A ratio is taken round by round, since
- * the two of a round met the same weather, and its median is what a goal is held against.
+ * Medians, with the lowest and the highest round beside them. A ratio is taken round by round,
+ * since the two of a round met the same weather, and its median is what a goal is held against.
  */
 #include "bench/report.h"
 

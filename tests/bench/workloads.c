@@ -2,9 +2,9 @@
 /*
  * Workloads: datagrams that stand ready in memory
  *
- * Names, tags and values look like an application's: dotted names of some 22 bytes, tags of some 30,
- * small whole numbers, every fourth gauge and timer with a fraction. A series keeps its type for
- * life. Series are chosen evenly and at random, which is the worst that a cache can meet.
+ * Names, tags and values look like an application's: dotted names of some 22 bytes, tags of some
+ * 30, small whole numbers, every fourth gauge and timer with a fraction. A series keeps its type
+ * for life. Series are chosen evenly and at random, which is the worst that a cache can meet.
  *
  * Laws: a fixed seed, so each run feeds the same bytes; a datagram has no LF at its end.
  */

@@ -52,8 +52,9 @@ void traffic_init_workload(struct traffic *traffic, const struct workload *w, ui
 void traffic_init_births(struct traffic *traffic, const struct workload *w);
 
 /*
- * A mapping file of a thousand globs and a hundred regexes, all observers histograms. The workloads'
- * names meet no rule; rule 7 takes svc007.requests.A.B and makes the two labels of A and B.
+ * A mapping file of a thousand globs and a hundred regexes, all observers histograms. The
+ * workloads' names meet no rule; rule 7 takes svc007.requests.A.B and makes the two labels of A and
+ * B.
  */
 void workload_mapping(struct buf *out);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bad input: no bytes crash the engine, spoil the page, or go uncounted, and none hurt what is beside
+ * Bad input: no bytes crash the engine, spoil the page, or go uncounted, and none hurt what is
+ * beside
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -57,8 +57,8 @@ static bool owns(enum type type, int suffix)
 }
 
 /*
- * Two metrics, the second under the name of the first, or with a suffix on either side: the second is
- * refused when Prometheus could not tell them apart, else both are there. Who was first keeps
+ * Two metrics, the second under the name of the first, or with a suffix on either side: the second
+ * is refused when Prometheus could not tell them apart, else both are there. Who was first keeps
  * counting, what stands beside it too, and the page is right at any time.
  */
 static void check_pair(enum type first, int first_suffix, enum type second, int second_suffix)

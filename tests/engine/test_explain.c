@@ -147,7 +147,8 @@ static bool has_series(struct slice page, struct slice series)
     return false;
 }
 
-/* Each counter that the text names is 1 for each time it does; each series that it names is there. */
+/* Each counter that the text names is 1 for each time it does; each series that it names is
+ * there. */
 static void check_told(struct engine *e, const char *told)
 {
     static const char refused[] = "refused, counted in ", series[] = "  series ";

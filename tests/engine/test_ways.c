@@ -2,8 +2,9 @@
 /*
  * Ways: a line counts the same whichever way it takes
  *
- * The same pseudo-random lines, good and bad, are fed to fresh engines in one datagram, in many, each
- * alone, twice through, and with a section that forces the long way; what the pages say is compared.
+ * The same pseudo-random lines, good and bad, are fed to fresh engines in one datagram, in many,
+ * each alone, twice through, and with a section that forces the long way; what the pages say is
+ * compared.
  */
 #include <math.h>
 #include <stdio.h>
@@ -285,8 +286,8 @@ END_TEST
 /* ---- order ---- */
 
 /*
- * Lines are applied in the order they came, over groups of 64, datagrams, and whether or not some of
- * them take the long way: a gauge shows what was set last, plus what came after.
+ * Lines are applied in the order they came, over groups of 64, datagrams, and whether or not some
+ * of them take the long way: a gauge shows what was set last, plus what came after.
  */
 START_TEST(test_ways_keep_order)
 {

@@ -3,8 +3,8 @@
  * Fuzz: the mapping loader on any bytes
  *
  * Law: whatever a file holds, loading ends with a mapping or with a message that has a place and a
- * text, and leaves nothing behind. The bytes lie in a block of their own size, so that the sanitizer
- * sees a read past them.
+ * text, and leaves nothing behind. The bytes lie in a block of their own size, so that the
+ * sanitizer sees a read past them.
  */
 #include "mapping/mapping.h"
 

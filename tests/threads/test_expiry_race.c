@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Expiry while workers are fed: series die and come back, pages stay right, nothing is counted twice
+ * Expiry while workers are fed: series die and come back, pages stay right, nothing is counted
+ * twice
  */
 #include "threads/crew.h"
 

@@ -61,7 +61,8 @@ static double sum_of(struct crew *c, const char *fmt)
 }
 
 /* Samples of a name that each reload sends elsewhere all arrive somewhere, or are dropped as the
- * mapping of their time says. A family outlives the mapping that made it: what another mapping takes
+ * mapping of their time says. A family outlives the mapping that made it: what another mapping
+ * takes
  * for another type meanwhile is refused, and counted. */
 START_TEST(test_reload_race_loses_no_sample)
 {

@@ -41,7 +41,8 @@ static void grow_older(struct crew *c)
     crew_pass(c, 40);
 }
 
-/* How many of the kept ones are on the page; none is there twice: the strict reader has seen to that. */
+/* How many of the kept ones are on the page; none is there twice: the strict reader has seen to
+ * that. */
 static unsigned n_kept(struct slice page)
 {
     static const struct slice start = {"mixed{kept=", 11};

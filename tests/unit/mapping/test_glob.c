@@ -230,7 +230,8 @@ static const struct hidden hidden[] = {
     {{{"a.*", G}, {"a.*", ALL}}, false, MAPPING_GAUGE, 0},
 };
 
-/* In order an earlier pattern that covers one hides it; without, only the very same pattern does. */
+/* In order an earlier pattern that covers one hides it; without, only the very same pattern
+ * does. */
 START_TEST(test_glob_knows_who_hides_whom)
 {
     const struct hidden *h = &hidden[_i];

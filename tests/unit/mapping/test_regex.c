@@ -153,7 +153,8 @@ START_TEST(test_regex_takes_no_bytes)
 }
 END_TEST
 
-/* Groups are found by name; a scratch grows with the number of groups and keeps serving small ones. */
+/* Groups are found by name; a scratch grows with the number of groups and keeps serving small
+ * ones. */
 START_TEST(test_regex_knows_its_groups)
 {
     struct regex *re = compile("(?P<a>x)(y)(?P<b_2>z)");

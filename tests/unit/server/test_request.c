@@ -268,7 +268,8 @@ START_TEST(test_request_keep_alive)
 }
 END_TEST
 
-/* Header names have no case; lines of one name are joined; names that only resemble are not ours. */
+/* Header names have no case; lines of one name are joined; names that only resemble are not
+ * ours. */
 START_TEST(test_request_headers)
 {
     static const struct {

@@ -103,7 +103,8 @@ START_TEST(test_tcp_refuses_while_all_are_busy)
 }
 END_TEST
 
-/* One that was silent for long makes room, the most silent first, and what it said halfway counts. */
+/* One that was silent for long makes room, the most silent first, and what it said halfway
+ * counts. */
 START_TEST(test_tcp_puts_a_new_one_in_the_place_of_the_most_silent)
 {
     struct tcp_stats stats;

@@ -427,7 +427,8 @@ START_TEST(test_cell_set_add_counts_the_union)
 }
 END_TEST
 
-/* A block that is being written may be out of order. The count may be off; nothing else is touched. */
+/* A block that is being written may be out of order. The count may be off; nothing else is
+ * touched. */
 START_TEST(test_cell_read_of_a_set_being_written)
 {
     static const uint64_t ascending[] = {5, 10, 20, 30, 40, 50};

@@ -73,8 +73,8 @@ START_TEST(test_pool_take_shares_no_line_between_pools)
 }
 END_TEST
 
-/* A cell given back is the next taken of its size, with its first 8 bytes as they were: a route that
- * still points there finds the birth number gone. */
+/* A cell given back is the next taken of its size, with its first 8 bytes as they were: a route
+ * that still points there finds the birth number gone. */
 START_TEST(test_pool_give_keeps_the_first_word)
 {
     struct pool p = {0};

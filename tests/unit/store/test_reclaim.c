@@ -2,9 +2,9 @@
 /*
  * Reclaim: nothing is freed that somebody may be looking at, and all is freed in the end
  *
- * The model: an item is in the sight of each worker that was in a batch, and of each scrape that held
- * a pin, when it was retired. It may be freed once all of these have left. Every order of six steps
- * of two workers, two scrapes and the control thread is tried.
+ * The model: an item is in the sight of each worker that was in a batch, and of each scrape that
+ * held a pin, when it was retired. It may be freed once all of these have left. Every order of six
+ * steps of two workers, two scrapes and the control thread is tried.
  */
 #include "store/reclaim.h"
 
@@ -130,7 +130,8 @@ static void run(const unsigned char *steps, unsigned n)
     reclaim_release(&m.r);
 }
 
-/* In no order of steps is an item freed in somebody's sight; when all have left, one turn frees all. */
+/* In no order of steps is an item freed in somebody's sight; when all have left, one turn frees
+ * all. */
 START_TEST(test_reclaim_turn_in_every_order)
 {
     unsigned n = (unsigned)_i;

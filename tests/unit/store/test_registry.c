@@ -73,7 +73,8 @@ START_TEST(test_registry_identity_is_name_and_labels)
 }
 END_TEST
 
-/* A name has one type: whichever comes second is refused, with any labels, until the first is gone. */
+/* A name has one type: whichever comes second is refused, with any labels, until the first is
+ * gone. */
 START_TEST(test_registry_type_conflicts)
 {
     enum metric_type first = (enum metric_type)(_i / METRIC_N_TYPES);
@@ -166,8 +167,8 @@ START_TEST(test_registry_reserved_names)
 }
 END_TEST
 
-/* At the limit nothing new is born, what is there goes on, and no trace is left of what was refused;
- * what expires makes room. */
+/* At the limit nothing new is born, what is there goes on, and no trace is left of what was
+ * refused; what expires makes room. */
 START_TEST(test_registry_limit)
 {
     static const struct born few[] = {{.name = "a", .ttl = TTL}, {.name = "b", .ttl = TTL}};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Route: what is remembered is right, what is hot stays, what is cold goes, and there is an end to it
+ * Route: what is remembered is right, what is hot stays, what is cold goes, and there is an end to
+ * it
  */
 #include "store/route.h"
 
@@ -305,7 +306,8 @@ START_TEST(test_route_age_gives_memory_back)
 }
 END_TEST
 
-/* Names that come and go for ever leave nothing behind, and do not make the table forget the rest. */
+/* Names that come and go for ever leave nothing behind, and do not make the table forget the
+ * rest. */
 START_TEST(test_route_churn_leaves_nothing)
 {
     struct routes *t = routes_of(65536);

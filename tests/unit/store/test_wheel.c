@@ -68,7 +68,8 @@ START_TEST(test_wheel_next_is_in_time)
 }
 END_TEST
 
-/* One call steps to the clock's reading, however far away it is, and passes every link on its way. */
+/* One call steps to the clock's reading, however far away it is, and passes every link on its
+ * way. */
 START_TEST(test_wheel_next_finds_all_after_a_leap)
 {
     static const uint32_t leaps[] = {
