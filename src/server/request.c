@@ -10,7 +10,8 @@
  *      at most REQUEST_HEAD_MAX, else 431     at most REQUEST_BODY_MAX, else 413
  *
  * Laws: - Bounded: every byte counts towards one of the two limits, so a request ends. What is
- *         kept has fixed room; a path or header that does not fit is refused (414, 431), never used.
+ *         kept has fixed room; a path or header that does not fit is refused (414, 431), never
+ *         used.
  *       - The verdict on a head falls when it is complete, so that it does not depend on how the
  *         bytes were cut; and before the body is read: one announced as too long is not awaited.
  *       - Stricter than llhttp where two readers might see different requests: HTTP/1.1 needs
