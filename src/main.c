@@ -16,6 +16,7 @@
 #include "bacowr/aggregator.h"
 #include "base/buf.h"
 #include "conf/options.h"
+#include "server/fsmfile.h"
 #include "server/mapfile.h"
 #include "server/server.h"
 
@@ -91,6 +92,15 @@ static void print_good(const char *file, uint64_t n_rules)
     fflush(stdout); /* before what the next file has to say */
 }
 
+/* As serve does it at start; a picture that cannot be drawn does not make the mapping wrong. */
+static void dump_fsm(struct bacowr *b, const struct options *o)
+{
+    struct err e;
+
+    if (o->check_config && o->dump_fsm && fsmfile_write(b, o->dump_fsm, &e) < 0)
+        print_error(&e);
+}
+
 /* Every file is looked at, whatever is wrong with those before it. */
 static int run_check(const struct options *o)
 {
@@ -100,10 +110,12 @@ static int run_check(const struct options *o)
     for (size_t i = 0; b != NULL && i < o->arguments.n; i++) {
         const char *file = o->arguments.items[i];
 
-        if (load(b, file) == 0)
-            print_good(file, bacowr_n_rules(b));
-        else
+        if (load(b, file) != 0) {
             status = EXIT_FAILURE;
+            continue;
+        }
+        dump_fsm(b, o);
+        print_good(file, bacowr_n_rules(b));
     }
     bacowr_free(b);
     return status;

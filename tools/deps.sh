@@ -48,6 +48,7 @@ need_to_build() {
 need_to_test() {
     need python3 'runs the tests'
     need check 'C unit tests'
+    need python3-prometheus-client 'reads OpenMetrics'
     need clang-14 'fuzzing' clang-14
     need libclang-rt-14-dev 'fuzzing: libFuzzer and the sanitizers'
     need curl 'a client of the metrics page' curl

@@ -33,6 +33,9 @@ struct bacowr_config {
     uint64_t max_series; /* births past it are refused and counted; 0: 1 000 000 */
     uint64_t max_routes; /* remembered identities of each worker; 0: 2 097 152 */
 
+    /* The wall clock at now_ms = 0, for the time at which a series was born; 0: it is not told. */
+    int64_t unix_ms_at_zero;
+    bool openmetrics; /* offer the page in OpenMetrics to those who ask for it */
 };
 #define BACOWR_MAX_WORKERS 64
 
@@ -74,8 +77,8 @@ struct bacowr_datagram {
 };
 
 /*
- * Parse, map and fold a batch. Nothing is returned: what is refused is counted. To be called now and
- * then without datagrams too, so that identities that are not met any more are forgotten.
+ * Parse, map and fold a batch. Nothing is returned: what is refused is counted. To be called now
+ * and then without datagrams too, so that identities that are not met any more are forgotten.
  */
 void bacowr_feed(struct bacowr_worker *w, const struct bacowr_datagram *batch, unsigned n,
                  int64_t now_ms);
@@ -106,9 +109,9 @@ struct bacowr_own_family {
 /* Refuse senders' metrics of this name from now on. Before the first feed. 0 or -ENOMEM. */
 int bacowr_reserve(struct bacowr *b, const char *name);
 
-/* A format of the page, chosen by an Accept header. Static: never freed. */
+/* A format of the page, of those that @b offers, chosen by an Accept header. Never freed. */
 struct bacowr_format;
-const struct bacowr_format *bacowr_format_for(struct slice accept);
+const struct bacowr_format *bacowr_format_for(const struct bacowr *b, struct slice accept);
 const char *bacowr_content_type(const struct bacowr_format *format);
 
 /*
@@ -126,6 +129,12 @@ int bacowr_scrape_new(struct bacowr_scrape **out, struct bacowr *b,
  */
 int bacowr_scrape_next(struct bacowr_scrape *s, struct buf *out, unsigned want);
 void bacowr_scrape_free(struct bacowr_scrape *s); /* accepts NULL */
+
+/*
+ * The globs of the mapping in force as a graph in Graphviz's language, appended to @out. 0 or
+ * -ENOMEM.
+ */
+int bacowr_dump_fsm(struct bacowr *b, struct buf *out);
 
 /* How @line is read, which rule takes it, the series it becomes, as text. 0 or -ENOMEM. */
 int bacowr_explain(struct bacowr *b, struct slice line, struct buf *out);

@@ -350,6 +350,11 @@ static const char *find_print_flag(const struct options_list *words, size_t *aft
     return NULL;
 }
 
+static bool has_listener(const struct options *o)
+{
+    return o->listen_udp.n > 0 || o->listen_tcp.n > 0 || o->listen_unixgram || o->listen_unix;
+}
+
 /* What no row can know alone. */
 static int finish(struct options *o, struct err *e)
 {
@@ -365,9 +370,9 @@ static int finish(struct options *o, struct err *e)
         missing = "check needs a file: check FILE...";
     else if (o->command == OPTIONS_EXPLAIN && o->arguments.n == 0)
         missing = "explain needs a line: explain 'name:1|c'";
-    else if (o->command == OPTIONS_SERVE && o->listen_udp.n + o->listen_tcp.n == 0)
-        missing =
-            "nothing to listen on, give --statsd.listen-udp or --statsd.listen-tcp an address";
+    else if (o->command == OPTIONS_SERVE && !has_listener(o))
+        missing = "nothing to listen on, give --statsd.listen-udp or --statsd.listen-tcp an "
+                  "address, or --statsd.listen-unixgram a path";
     else if (o->command == OPTIONS_SERVE && o->web_listen.n == 0)
         missing = "no metrics page without an address, give --web.listen-address one";
     if (!missing)
@@ -422,8 +427,13 @@ void options_release(struct options *o)
     options_list_release(&o->listen_udp);
     options_list_release(&o->listen_tcp);
     options_list_release(&o->web_listen);
+    options_list_release(&o->relay_targets);
     options_list_release(&o->ignored);
+    free(o->listen_unixgram);
+    free(o->listen_unix);
+    free(o->unixsocket_mode);
     free(o->telemetry_path);
     free(o->mapping_config);
+    free(o->dump_fsm);
     memset(o, 0, sizeof *o);
 }

@@ -49,19 +49,26 @@ struct options {
 
     struct options_list listen_udp; /* host:port, [v6]:port, :port */
     struct options_list listen_tcp;
+    char *listen_unixgram; /* path or @name; NULL: none */
+    char *listen_unix;
+    char *unixsocket_mode; /* octal digits; perhaps none */
     struct options_list web_listen;
+    struct options_list relay_targets; /* host:port; empty: nothing is relayed */
     char *telemetry_path;
     char *mapping_config; /* NULL: none */
     bool check_config;
+    char *dump_fsm; /* NULL: none */
 
     struct statsd_options statsd;
     uint64_t read_buffer;    /* bytes of SO_RCVBUF; 0: as much as the system grants */
     uint64_t ingest_threads; /* 1.. */
+    uint64_t relay_packet_length;
     uint64_t max_series;
     uint64_t tcp_max_connections;
     uint64_t web_max_connections;
     int64_t web_timeout_ms; /* for a request to come in, and for a response to make progress */
     bool enable_lifecycle;
+    bool enable_openmetrics;
 
     enum log_level log_level;
     enum log_format log_format;

@@ -6,9 +6,9 @@
  * checks the value; most kinds of value have one already. Defaults are text and take the same way,
  * so a default that its own check refuses is caught by the first test that runs.
  *
- * Three sorts of rows: what this server does; what statsd_exporter has and makes no sense here
+ * Two sorts of rows: what this server does; and what statsd_exporter has and makes no sense here
  * (queues, caches), which is checked as it checks it, so that a wrong value is not discovered on
- * the way back; and what is not built yet, which is refused unless it is off.
+ * the way back.
  *
  * Laws: a message names the flag, the word, and what to write instead; nothing is stored when a
  *       value is refused.
@@ -154,25 +154,6 @@ static int set_format(const struct setting *s, const char *value, void *field, s
     return 0;
 }
 
-/* For what is not built yet: only "off" is accepted. */
-static int set_later(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    (void)field;
-    if (*value == '\0')
-        return 0;
-    return refuse(s, value, e, "is not supported yet by this version, leave the flag out");
-}
-
-/* For what only a setting that is not built yet would use. */
-static int set_anything(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    (void)s;
-    (void)value;
-    (void)field;
-    (void)e;
-    return 0;
-}
-
 static int set_address(const struct setting *s, const char *value, void *field, struct err *e)
 {
     const char *fault;
@@ -196,7 +177,6 @@ static const char *const cache_types[] = {"lru", "random", NULL};
 /* Where a value goes: into a field, or nowhere, with or without a word about it at start. */
 #define FIELD(member) offsetof(struct options, member), false
 #define IGNORED       SETTING_NOWHERE, true
-#define NOWHERE       SETTING_NOWHERE, false
 
 /* clang-format off */
 const struct setting settings[] = {
@@ -209,6 +189,10 @@ const struct setting settings[] = {
     {"web.enable-lifecycle", SETTING_SWITCH, set_switch, FIELD(enable_lifecycle),
      {"false"},
      .help = "Let a PUT or POST to /-/reload and /-/quit reload and end the server."},
+    {"web.enable-openmetrics", SETTING_SWITCH, set_switch, FIELD(enable_openmetrics),
+     {"false"},
+     .help = "Offer the metrics page in OpenMetrics too. Prometheus then prefers it, and sees le "
+             "and quantile labels as floats: le=\"2\" becomes le=\"2.0\"."},
     {"web.max-connections", SETTING_VALUE, set_number, FIELD(web_max_connections),
      {"512"}, "N", .min = 1, .max = 1000000,
      .help = "Connections to the web interface at the same time."},
@@ -222,12 +206,22 @@ const struct setting settings[] = {
     {"statsd.listen-tcp", SETTING_LIST, set_address, FIELD(listen_tcp),
      {"127.0.0.1:8125", "127.0.0.1:9125"}, "ADDRESS",
      .help = "TCP address for StatsD lines; an empty value for none."},
+    {"statsd.listen-unixgram", SETTING_VALUE, set_text, FIELD(listen_unixgram),
+     {""}, "PATH",
+     .help = "Unix datagram socket for StatsD lines; @NAME for an abstract one."},
+    {"statsd.listen-unix", SETTING_VALUE, set_text, FIELD(listen_unix),
+     {""}, "PATH",
+     .help = "Unix stream socket for DogStatsD's frames: a length of four bytes, the lowest first, "
+             "and so many bytes of lines."},
+    {"statsd.unixsocket-mode", SETTING_VALUE, set_text, FIELD(unixsocket_mode),
+     {"755"}, "MODE",
+     .help = "Permissions of the Unix sockets' files, in octal."},
     {"statsd.mapping-config", SETTING_VALUE, set_text, FIELD(mapping_config),
      {""}, "FILE",
      .help = "Mapping file, read again on SIGHUP. Without one, names are only escaped."},
     {"statsd.read-buffer", SETTING_VALUE, set_number, FIELD(read_buffer),
      {"0"}, "BYTES", .min = 0, .max = INT32_MAX,
-     .help = "Receive buffer of each UDP socket; 0 asks for 4 MiB and takes what the system "
+     .help = "Receive buffer of each datagram socket; 0 asks for 4 MiB and takes what the system "
              "grants."},
     {"statsd.ingest-threads", SETTING_VALUE, set_number, FIELD(ingest_threads),
      {"1"}, "N", .min = 1, .max = OPTIONS_MAX_INGEST_THREADS,
@@ -238,7 +232,7 @@ const struct setting settings[] = {
      .help = "Series alive at the same time; what would exceed it is refused and counted."},
     {"statsd.tcp-max-connections", SETTING_VALUE, set_number, FIELD(tcp_max_connections),
      {"1024"}, "N", .min = 1, .max = 1000000,
-     .help = "TCP connections with StatsD lines at the same time."},
+     .help = "TCP and Unix stream connections with StatsD lines at the same time."},
     {"statsd.parse-dogstatsd-tags", SETTING_SWITCH, set_switch, FIELD(statsd.dogstatsd_tags),
      {"true"},
      .help = "Read DogStatsD tags: name:1|c|#key:value,..."},
@@ -274,21 +268,16 @@ const struct setting settings[] = {
      {"10000"}, "N", .max = NO_LIMIT,
      .help = "No effect: datagrams wait in the socket's buffer only."},
 
-    {"statsd.listen-unixgram", SETTING_VALUE, set_later, NOWHERE,
-     {""}, "PATH",
-     .help = "Not supported yet by this version."},
-    {"statsd.unixsocket-mode", SETTING_VALUE, set_anything, IGNORED,
-     {"755"}, "MODE",
-     .help = "No effect yet: belongs to --statsd.listen-unixgram."},
-    {"statsd.relay.address", SETTING_VALUE, set_later, NOWHERE,
+    {"statsd.relay.address", SETTING_LIST, set_address, FIELD(relay_targets),
      {""}, "ADDRESS",
-     .help = "Not supported yet by this version."},
-    {"statsd.relay.packet-length", SETTING_VALUE, set_number, IGNORED,
-     {"1400"}, "BYTES", .max = UINT32_MAX,
-     .help = "No effect yet: belongs to --statsd.relay.address."},
-    {"debug.dump-fsm", SETTING_VALUE, set_later, NOWHERE,
+     .help = "UDP address of a StatsD server that gets every line as it came in."},
+    {"statsd.relay.packet-length", SETTING_VALUE, set_number, FIELD(relay_packet_length),
+     {"1400"}, "BYTES", .min = 2, .max = 65507,
+     .help = "Longest datagram that is relayed; a line must leave room in it for its end."},
+    {"debug.dump-fsm", SETTING_VALUE, set_text, FIELD(dump_fsm),
      {""}, "FILE",
-     .help = "Not supported yet by this version."},
+     .help = "Draw the mapping's globs as a graph, in Graphviz's language, into this file at "
+             "start."},
 
     {"check-config", SETTING_SWITCH, set_switch, FIELD(check_config),
      {"false"},

@@ -2,14 +2,15 @@
 /*
  * Engine: the object, its rules, its tick
  *
- * What the threads share hangs off struct bacowr: the registry, the generation of rules, and reclaim,
- * which says when memory may go. What belongs to one worker hangs off struct bacowr_worker.
+ * What the threads share hangs off struct bacowr: the registry, the generation of rules, and
+ * reclaim, which says when memory may go. What belongs to one worker hangs off struct
+ * bacowr_worker.
  *
  * Reload: the new mapping is loaded and checked aside, then published with the next generation
  * number. A worker takes it up with its next batch; a route made under an older generation misses
  * when it is next met and is made again, so no table is ever cleared in one go. The old rules are
- * retired and freed when no batch can be using them. Series live on: the same name and labels lead to
- * the same series, and a changed time to live reaches it with its next sample.
+ * retired and freed when no batch can be using them. Series live on: the same name and labels lead
+ * to the same series, and a changed time to live reaches it with its next sample.
  *
  * Laws: only the control thread calls these functions, but for bacowr_mapping_new(), which knows no
  *       engine. Nothing here waits for a worker.
@@ -104,6 +105,7 @@ static int engine_init(struct bacowr *b)
     if (registry_init(&b->registry, b->config.n_workers, b->config.hash_seed, b->config.max_series,
                       &b->reclaim) != 0)
         return -ENOMEM;
+    b->registry.owns_created = b->config.openmetrics;
     if (own_reserve(b) != 0 || resolver_init(&b->resolver) != 0 || publish_empty(b) != 0)
         return -ENOMEM;
     for (unsigned i = 0; i < b->config.n_workers; i++)
@@ -201,6 +203,11 @@ int bacowr_load_mapping(struct bacowr *b, const char *file, struct slice text,
 uint64_t bacowr_n_rules(const struct bacowr *b)
 {
     return mapping_n_rules(atomic_load_explicit(&b->rules, memory_order_relaxed)->mapping);
+}
+
+int bacowr_dump_fsm(struct bacowr *b, struct buf *out)
+{
+    return mapping_dump(atomic_load_explicit(&b->rules, memory_order_relaxed)->mapping, out);
 }
 
 int bacowr_reserve(struct bacowr *b, const char *name)

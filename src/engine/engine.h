@@ -7,6 +7,7 @@
  *      resolve.c   the long way: identity -> mapping -> labels -> series -> route
  *      own.c       the engine's own families
  *      scrape.c    the page, slice by slice
+ *      stem.c      which counters may lose their _total on it
  *      explain.c   the long way told in words
  */
 #ifndef ENGINE_ENGINE_H
@@ -151,7 +152,8 @@ static inline void stat_add(struct bacowr_worker *w, unsigned stat, uint64_t n)
     relaxed_grow(&w->stats[stat], n); /* a sample may weigh 2^53 */
 }
 
-/* Begin @b anew. A failed allocation would stay with it: such a buffer is given up, and tried again. */
+/* Begin @b anew. A failed allocation would stay with it: such a buffer is given up, and tried
+ * again. */
 static inline void buf_renew(struct buf *b)
 {
     if (b->failed)
@@ -163,8 +165,8 @@ static inline void buf_renew(struct buf *b)
 /* ---- feed.c ---- */
 
 /*
- * Read a sample's value: a number; the member of a set is any text but none, and @v is 0 then. False
- * when it is malformed.
+ * Read a sample's value: a number; the member of a set is any text but none, and @v is 0 then.
+ * False when it is malformed.
  */
 bool feed_read_value(struct slice suffix, struct slice value, double *v);
 
@@ -221,5 +223,17 @@ int own_new(struct own_families **out, struct bacowr *b, const struct bacowr_own
 void own_free(struct own_families *o); /* accepts NULL */
 unsigned own_n(const struct own_families *o);
 const struct bacowr_own_family *own_at(const struct own_families *o, unsigned i);
+
+/* ---- stem.c ---- */
+
+/* The families of a page, both in name order. */
+struct page_names {
+    struct family *const *families; /* the registry's; pinned by the scrape */
+    size_t n_families;
+    const struct own_families *own;
+};
+
+/* Does @counter end in _total, and is what stands before it no other family's name? */
+bool stem_is_free(const struct page_names *names, struct slice counter);
 
 #endif

@@ -2,11 +2,11 @@
 /*
  * Scrape: the page, slice by slice
  *
- * A scrape notes what it will show at its start: the families in name order, and the order number of
- * the newest series. Then it produces the page in slices, while workers go on writing, series are
- * born and others expire. What is born later is not shown; what expires in between may be missing.
- * Between slices it holds no pointer to a series, only to families, which its pin keeps from being
- * freed; and its place in a family's list is checked against the list's compactions.
+ * A scrape notes what it will show at its start: the families in name order, and the order number
+ * of the newest series. Then it produces the page in slices, while workers go on writing, series
+ * are born and others expire. What is born later is not shown; what expires in between may be
+ * missing. Between slices it holds no pointer to a series, only to families, which its pin keeps
+ * from being freed; and its place in a family's list is checked against the list's compactions.
  *
  *      own families      statsd_exporter_lines_total ...   \  merged by name, so the page is in
  *      the registry's    api_requests_total ...            /  order as a whole
@@ -33,7 +33,10 @@ struct bacowr_scrape {
     size_t family_at;
 
     /* The place in the family under way. */
+    struct snapshot_family view;
     bool begun;             /* its head was written */
+    bool in_part;           /* of this slice: see expo/encoder.h */
+    size_t part;            /* where it began in the buffer */
     uint32_t place;         /* next entry of the list */
     uint64_t n_compactions; /* of the list, when `place` was right */
     uint64_t last_order;    /* of the series shown last */
@@ -41,9 +44,9 @@ struct bacowr_scrape {
     struct family *families[]; /* pinned */
 };
 
-const struct bacowr_format *bacowr_format_for(struct slice accept)
+const struct bacowr_format *bacowr_format_for(const struct bacowr *b, struct slice accept)
 {
-    return (const struct bacowr_format *)accept_choose(accept);
+    return (const struct bacowr_format *)accept_choose(accept, b->config.openmetrics);
 }
 
 const char *bacowr_content_type(const struct bacowr_format *format)
@@ -88,42 +91,86 @@ void bacowr_scrape_free(struct bacowr_scrape *s)
     free(s);
 }
 
-/* ---- own families ---- */
+/* ---- a family ---- */
+
+static void view_set(struct bacowr_scrape *s, struct slice name, struct slice help,
+                     enum snapshot_type type)
+{
+    const struct page_names names = {s->families, s->n_families, s->own};
+
+    s->view = (struct snapshot_family){.name = name, .help = help, .type = type};
+    if (s->encoder->needs_stems && type == SNAPSHOT_COUNTER)
+        s->view.stem_is_free = stem_is_free(&names, name);
+}
+
+static void show_series(struct bacowr_scrape *s, const struct snapshot_series *shown,
+                        struct buf *out)
+{
+    if (!s->begun)
+        s->encoder->family_begin(out, &s->view);
+    s->begun = true;
+    if (!s->in_part && s->encoder->part_begin != NULL) {
+        s->part = out->len;
+        s->in_part = true;
+        s->encoder->part_begin(out, &s->view);
+    }
+    s->encoder->series(out, &s->view, shown);
+}
+
+/* At the end of a slice or of the family. */
+static void end_part(struct bacowr_scrape *s, struct buf *out)
+{
+    if (s->in_part)
+        s->encoder->part_end(out, s->part);
+    s->in_part = false;
+}
+
+static void end_family(struct bacowr_scrape *s, struct buf *out)
+{
+    end_part(s, out);
+    if (s->begun)
+        s->encoder->family_end(out, &s->view);
+    s->begun = false;
+}
 
 static void own_family(struct bacowr_scrape *s, struct buf *out)
 {
     const struct bacowr_own_family *own = own_at(s->own, s->own_at++);
-    struct snapshot_family f = {
-        .name = slice_str(own->name),
-        .help = slice_str(own->help),
-        .type = own->type == BACOWR_METRIC_COUNTER ? SNAPSHOT_COUNTER : SNAPSHOT_GAUGE,
-    };
 
-    s->encoder->family_begin(out, &f);
+    view_set(s, slice_str(own->name), slice_str(own->help),
+             own->type == BACOWR_METRIC_COUNTER ? SNAPSHOT_COUNTER : SNAPSHOT_GAUGE);
     for (unsigned i = 0; i < own->n_samples; i++) {
         const char *labels = own->samples[i].labels;
 
-        s->encoder->series(out, &f,
-                           &(struct snapshot_series){
-                               .labels = slice_str(labels != NULL ? labels : ""),
-                               .value = own->samples[i].value,
-                           });
+        show_series(s,
+                    &(struct snapshot_series){
+                        .labels = slice_str(labels != NULL ? labels : ""),
+                        .value = own->samples[i].value,
+                    },
+                    out);
     }
-    s->encoder->family_end(out, &f);
+    end_family(s, out);
 }
 
 /* ---- the registry's families ---- */
 
-static struct snapshot_family family_view(const struct family *f)
+/* 0: nobody told what the clock means. Ticks may have wrapped since the start. */
+static int64_t series_created_ms(const struct bacowr_scrape *s, const struct series *series)
 {
-    return (struct snapshot_family){f->name, f->help, metric_snapshot_type(f->type)};
+    int64_t zero_ms = s->b->config.unix_ms_at_zero;
+    int64_t now_ticks = s->now_ms / CELL_TICK_MS;
+    /* Signed: a worker's clock reading may be a moment ahead of the scrape's. */
+    int32_t age_ticks = (int32_t)((uint32_t)now_ticks - series->born);
+
+    return zero_ms > 0 ? zero_ms + (now_ticks - age_ticks) * CELL_TICK_MS : 0;
 }
 
-static int series_show(struct bacowr_scrape *s, const struct family *f, const struct series *series,
-                       struct buf *out)
+static int series_show(struct bacowr_scrape *s, const struct series *series, struct buf *out)
 {
-    struct snapshot_family view = family_view(f);
-    struct snapshot_series shown = {.labels = series_labels(series)};
+    struct snapshot_series shown = {
+        .labels = series_labels(series),
+        .created_ms = series_created_ms(s, series),
+    };
     struct cell *cells[BACOWR_MAX_WORKERS];
 
     for (unsigned i = 0; i < series->n_cells; i++)
@@ -132,10 +179,7 @@ static int series_show(struct bacowr_scrape *s, const struct family *f, const st
     if (cell_read(cells, series->n_cells, series->vector->shape, s->now_ms, &s->b->reader,
                   &shown) != 0)
         return -ENOMEM;
-    if (!s->begun)
-        s->encoder->family_begin(out, &view);
-    s->begun = true;
-    s->encoder->series(out, &view, &shown);
+    show_series(s, &shown, out);
     return 0;
 }
 
@@ -168,23 +212,22 @@ static int family_slice(struct bacowr_scrape *s, struct buf *out, size_t until)
     struct family *f = s->families[s->family_at];
     const struct series *series;
 
+    if (!s->begun)
+        view_set(s, f->name, f->help, metric_snapshot_type(f->type));
     while (out->len < until) {
         series = series_next(s, f);
         if (series == NULL) {
-            struct snapshot_family view = family_view(f);
-
-            if (s->begun)
-                s->encoder->family_end(out, &view);
+            end_family(s, out);
             s->family_at++;
-            s->begun = false;
             s->place = 0;
             s->last_order = 0;
             s->n_compactions = 0;
             return 0;
         }
-        if (series_show(s, f, series, out) != 0)
+        if (series_show(s, series, out) != 0)
             return -ENOMEM;
     }
+    end_part(s, out);
     return 0;
 }
 

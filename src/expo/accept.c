@@ -14,7 +14,10 @@
  *       gets the first row, as from statsd_exporter. A range that is not well formed is passed over
  *       and does not spoil its neighbours. Commas and semicolons in quoted strings cut nothing.
  *
- * A format is added as a row of `formats`.
+ * A range with a wildcard means the text format only, as it does to statsd_exporter: whoever can
+ * read "anything" is a browser or a script more often than a reader of protobuf.
+ *
+ * A format is added as a row of `formats`; those that are offered by choice stand last.
  */
 #include "expo/accept.h"
 
@@ -22,10 +25,24 @@
 #include <string.h>
 
 static const struct accept_row formats[] = {
-    {"text", "plain", {{"version", "0.0.4", .optional = true}}, &encoder_text},
+    {.type = "text",
+     .subtype = "plain",
+     .params = {{"version", "0.0.4", .optional = true}},
+     .encoder = &encoder_text},
+    {.type = "application",
+     .subtype = "vnd.google.protobuf",
+     .params = {{"proto", "io.prometheus.client.MetricFamily", false},
+                {"encoding", "delimited", false}},
+     .by_name = true,
+     .encoder = &encoder_protobuf},
+    {.type = "application",
+     .subtype = "openmetrics-text",
+     .params = {{"version", "1.0.0", .optional = true}},
+     .by_name = true,
+     .encoder = &encoder_openmetrics},
 };
 
-#define N_FORMATS        (sizeof formats / sizeof formats[0])
+#define N_FORMATS        ((unsigned)(sizeof formats / sizeof formats[0]))
 
 /* Past this a media range is a guess of an attacker, not of a scraper. */
 #define MAX_RANGE_PARAMS 16
@@ -189,6 +206,8 @@ static unsigned specificity(const struct range *range, const struct accept_row *
 {
     unsigned n_met = 0;
 
+    if (row->by_name && slice_eq_str(range->subtype, "*"))
+        return 0;
     if (slice_eq_str(range->type, "*"))
         return slice_eq_str(range->subtype, "*") ? 1 : 0;
     if (!equals_ignoring_case(range->type, row->type))
@@ -242,7 +261,7 @@ const struct accept_row *accept_pick(struct slice accept, const struct accept_ro
     return &rows[best];
 }
 
-const struct encoder *accept_choose(struct slice accept)
+const struct encoder *accept_choose(struct slice accept, bool openmetrics)
 {
-    return accept_pick(accept, formats, N_FORMATS)->encoder;
+    return accept_pick(accept, formats, openmetrics ? N_FORMATS : N_FORMATS - 1)->encoder;
 }

@@ -26,6 +26,7 @@ struct accept_row {
     const char *type;
     const char *subtype;
     struct accept_param params[ACCEPT_MAX_PARAMS];
+    bool by_name; /* a range with a wildcard does not mean it */
     const struct encoder *encoder;
 };
 

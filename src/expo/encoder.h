@@ -2,9 +2,20 @@
 /*
  * Encoder: the table of functions that every output format fills
  *
- * Contract: an encoder has no state. For each family: family_begin, then series for each of its
- * series, then family_end; after the last family end. Each appends to a buffer and leaves failure to
- * the buffer's sticky flag. A new format is one file and one row in accept.c.
+ *      family_begin                    once for a family that has a series
+ *          part_begin                  )
+ *              series, series, ...     ) once or more
+ *          part_end                    )
+ *      family_end
+ *      end                             once, after the last family
+ *
+ * A page is made in slices, and a family may be larger than a slice: it then comes in parts, none
+ * of which crosses the end of a slice. Formats that know only lines leave the two part functions
+ * out; one that writes lengths before contents makes each part a message of its own.
+ *
+ * Contract: an encoder has no state. Each function appends to a buffer and leaves failure to the
+ * buffer's sticky flag; what a failed buffer holds is of no use. A new format is one file and one
+ * row in accept.c.
  */
 #ifndef EXPO_ENCODER_H
 #define EXPO_ENCODER_H
@@ -14,9 +25,13 @@
 
 struct encoder {
     const char *content_type;
+    bool needs_stems; /* looks at snapshot_family.stem_is_free */
+
     void (*family_begin)(struct buf *out, const struct snapshot_family *f);
+    void (*part_begin)(struct buf *out, const struct snapshot_family *f); /* or NULL */
     void (*series)(struct buf *out, const struct snapshot_family *f,
                    const struct snapshot_series *s);
+    void (*part_end)(struct buf *out, size_t begun); /* or NULL. @begun: out->len at part_begin() */
     void (*family_end)(struct buf *out, const struct snapshot_family *f);
     void (*end)(struct buf *out);
 };
@@ -24,10 +39,19 @@ struct encoder {
 /* Prometheus text format 0.0.4. */
 extern const struct encoder encoder_text;
 
-/* Append label value text with backslash, LF and double quote escaped; the inverse is the reader's. */
+/* OpenMetrics text format 1.0. */
+extern const struct encoder encoder_openmetrics;
+
+/* io.prometheus.client.MetricFamily messages, each behind its length. */
+extern const struct encoder encoder_protobuf;
+
+/* Append label value text with backslash, LF and double quote escaped. */
 void text_escape_label(struct buf *out, struct slice value);
 
-/* The encoder that an Accept header asks for (RFC 9110, by quality); never NULL, text by default. */
-const struct encoder *accept_choose(struct slice accept);
+/*
+ * The encoder that an Accept header asks for (RFC 9110, by quality); never NULL, text by default.
+ * @openmetrics: that format is offered too.
+ */
+const struct encoder *accept_choose(struct slice accept, bool openmetrics);
 
 #endif

@@ -4,7 +4,7 @@
  *
  *      # HELP name help                       backslash and LF escaped
  *      # TYPE name type
- *      name[_suffix][{labels[,key="text"]}] value
+ *      name[_suffix][{labels[,key="text"]}] value      line.h
  *
  * A page has as many lines as there are series, so a line is a few copies into room that was made
  * once for all lines of its series: the labels were rendered at the series' birth, the texts of
@@ -16,10 +16,7 @@
  */
 #include "expo/encoder.h"
 
-#include "base/num.h"
-
-#include <assert.h>
-#include <string.h>
+#include "expo/line.h"
 
 static const char *const type_names[] = {
     [SNAPSHOT_COUNTER] = "counter",
@@ -27,70 +24,6 @@ static const char *const type_names[] = {
     [SNAPSHOT_HISTOGRAM] = "histogram",
     [SNAPSHOT_SUMMARY] = "summary",
 };
-
-/* What a line adds to the series' name and labels. */
-struct part {
-    struct slice suffix;
-    struct slice key; /* empty: no label beyond the series' own */
-};
-
-static const struct part part_plain = {{NULL, 0}, {NULL, 0}};
-static const struct part part_bucket = {{"_bucket", 7}, {"le=\"", 4}};
-static const struct part part_quantile = {{NULL, 0}, {"quantile=\"", 10}};
-static const struct part part_sum = {{"_sum", 4}, {NULL, 0}};
-static const struct part part_count = {{"_count", 6}, {NULL, 0}};
-
-/* The most that a line adds to name, labels and text: _bucket { , quantile=" " } space value LF. */
-#define LINE_EXTRA (7 + 2 + 10 + 4 + NUM_TEXT_MAX)
-
-static char *put(char *p, struct slice s)
-{
-    if (s.len > 0)
-        memcpy(p, s.p, s.len);
-    return p + s.len;
-}
-
-/* One line into room that is known to be enough. The place behind it. */
-static char *put_line(char *p, struct slice name, struct slice labels, const struct part *part,
-                      struct slice text, double value)
-{
-    p = put(p, name);
-    p = put(p, part->suffix);
-    if (labels.len > 0 || part->key.len > 0) {
-        *p++ = '{';
-        p = put(p, labels);
-        if (part->key.len > 0) {
-            if (labels.len > 0)
-                *p++ = ',';
-            p = put(p, part->key);
-            p = put(p, text);
-            *p++ = '"';
-        }
-        *p++ = '}';
-    }
-    *p++ = ' ';
-    p += num_print(p, value);
-    *p++ = '\n';
-    return p;
-}
-
-/* Room for every line of a series. Where to write, or NULL. */
-static char *reserve_lines(struct buf *out, const struct snapshot_family *f,
-                           const struct snapshot_series *s)
-{
-    size_t n_lines = (size_t)s->n_points + 3; /* +Inf, _sum, _count */
-    size_t need = n_lines * (f->name.len + s->labels.len + LINE_EXTRA) + SLICE_LIT("+Inf").len;
-
-    for (unsigned i = 0; i < s->n_points; i++)
-        need += s->point_texts[i].len;
-    return buf_reserve(out, need) < 0 ? NULL : out->p + out->len;
-}
-
-static void commit(struct buf *out, const char *end)
-{
-    out->len = (size_t)(end - out->p);
-    assert(out->len <= out->cap);
-}
 
 static char *put_totals(char *p, const struct snapshot_family *f, const struct snapshot_series *s)
 {
@@ -146,8 +79,8 @@ static void text_series(struct buf *out, const struct snapshot_family *f,
         add_value(out, f, s);
 }
 
-/* Copy @s in the runs between bytes that need a backslash. */
-static void add_escaped(struct buf *out, struct slice s, bool quotes)
+/* Copies in runs between the bytes that need a backslash. */
+void text_escape(struct buf *out, struct slice s, bool quotes)
 {
     size_t done = 0;
 
@@ -167,7 +100,7 @@ static void add_escaped(struct buf *out, struct slice s, bool quotes)
 
 void text_escape_label(struct buf *out, struct slice value)
 {
-    add_escaped(out, value, true);
+    text_escape(out, value, true);
 }
 
 static void text_family_begin(struct buf *out, const struct snapshot_family *f)
@@ -175,7 +108,7 @@ static void text_family_begin(struct buf *out, const struct snapshot_family *f)
     buf_add_str(out, "# HELP ");
     buf_add_slice(out, f->name);
     buf_add_byte(out, ' ');
-    add_escaped(out, f->help, false);
+    text_escape(out, f->help, false);
     buf_add_str(out, "\n# TYPE ");
     buf_add_slice(out, f->name);
     buf_add_byte(out, ' ');

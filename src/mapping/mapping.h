@@ -67,6 +67,12 @@ int mapping_match(const struct mapping *m, enum mapping_kind kind, struct slice 
 int mapping_explain(const struct mapping *m, enum mapping_kind kind, struct slice name,
                     struct mapping_scratch *s, struct buf *out);
 
+/*
+ * The glob rules as a graph in Graphviz's language, appended to @out (dump.c): from a start to the
+ * metric types, from each of them segment by segment to the rules' ends. 0 or -ENOMEM.
+ */
+int mapping_dump(const struct mapping *m, struct buf *out);
+
 /* "counter", "gauge", "observer", "set". */
 const char *mapping_kind_name(enum mapping_kind kind);
 

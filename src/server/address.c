@@ -13,7 +13,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -57,8 +56,18 @@ static const struct addrinfo *choose(const struct addrinfo *list)
     return list;
 }
 
+void address_from_list(struct address *out, const struct addrinfo *list, uint16_t port)
+{
+    const struct addrinfo *chosen = choose(list);
+
+    *out = (struct address){0};
+    memcpy(&out->sa, chosen->ai_addr, chosen->ai_addrlen);
+    address_set_port((struct sockaddr *)&out->sa, port);
+    address_format((struct sockaddr *)&out->sa, out->text);
+}
+
 /* 0 or one of getaddrinfo()'s codes. */
-static int look_up(struct address *a, struct slice host)
+static int look_up(struct address *a, struct slice host, uint16_t port)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
     struct addrinfo *list;
@@ -73,7 +82,7 @@ static int look_up(struct address *a, struct slice host)
     r = getaddrinfo(name, NULL, &hints, &list);
     if (r != 0)
         return r;
-    memcpy(&a->sa, choose(list)->ai_addr, choose(list)->ai_addrlen);
+    address_from_list(a, list, port);
     freeaddrinfo(list);
     return 0;
 }
@@ -91,8 +100,10 @@ int address_resolve(struct address *out, const char *text, struct err *e)
     }
     if (host.len == 0) {
         set_wildcard(&a);
+        address_set_port((struct sockaddr *)&a.sa, port);
+        address_format((struct sockaddr *)&a.sa, a.text);
     } else {
-        int r = look_up(&a, host);
+        int r = look_up(&a, host, port);
 
         if (r != 0) {
             err_set(e, NULL, 0, 0, "address \"%s\": cannot resolve \"%.*s\": %s", text,
@@ -100,8 +111,6 @@ int address_resolve(struct address *out, const char *text, struct err *e)
             return -EINVAL;
         }
     }
-    address_set_port((struct sockaddr *)&a.sa, port);
-    address_format((struct sockaddr *)&a.sa, a.text);
     *out = a;
     return 0;
 }
@@ -142,6 +151,13 @@ void address_set_port(struct sockaddr *sa, uint16_t port)
         ((struct sockaddr_in6 *)sa)->sin6_port = htons(port);
     else
         ((struct sockaddr_in *)sa)->sin_port = htons(port);
+}
+
+uint16_t address_port(const struct address *a)
+{
+    if (a->sa.ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)&a->sa)->sin6_port);
+    return ntohs(((const struct sockaddr_in *)&a->sa)->sin_port);
 }
 
 int address_prepare(const struct address *a, int fd)

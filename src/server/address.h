@@ -10,6 +10,7 @@
 #define SERVER_ADDRESS_H
 
 #include <stdbool.h>
+#include <netdb.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -29,11 +30,15 @@ struct address {
  */
 int address_resolve(struct address *out, const char *text, struct err *e);
 
+/* The address that address_resolve() takes of @list (of getaddrinfo(), not empty), with @port. */
+void address_from_list(struct address *out, const struct addrinfo *list, uint16_t port);
+
 /* "127.0.0.1:8125", "[::1]:8125"; always NUL-terminated. */
 void address_format(const struct sockaddr *sa, char out[ADDRESS_TEXT_MAX]);
 
 socklen_t address_len(const struct sockaddr *sa);
 void address_set_port(struct sockaddr *sa, uint16_t port);
+uint16_t address_port(const struct address *a);
 
 /*
  * Before a bind: let a socket of the IPv6 wildcard take IPv4 too, whatever the system's default

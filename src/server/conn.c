@@ -14,6 +14,10 @@
  *       |  `-- its turn
  *       `--16 KiB read--> full
  *
+ * One of the Unix stream socket is the same with frames in the place of lines: each is fed as the
+ * datagram that it would be, the longest is 64 KiB, and what is there of a last one at the end is
+ * counted and not fed. To libuv all are TCP: it reads from both alike.
+ *
  * Turns. libuv would read two megabytes of a connection before it looks at the next socket, and the
  * datagrams that come meanwhile are lost, while a stream just waits. So a connection that filled
  * the buffer once has had its share, and is not read until its next turn; in a turn of the loop
@@ -31,6 +35,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "server/frame.h"
 #include "server/stream.h"
 #include "server/worker.h"
 
@@ -42,7 +47,11 @@ _Static_assert(TURN_BYTES <= WORKER_N_CHUNKS * WORKER_CHUNK_SIZE, "it is read in
 
 struct conn {
     uv_tcp_t tcp;
-    struct stream stream;
+    bool framed; /* frames, else lines */
+    union {
+        struct stream lines;
+        struct frame frames;
+    };
     struct worker *worker;        /* owner; outlives its connections */
     TAILQ_ENTRY(conn) by_silence; /* of worker->conns */
     TAILQ_ENTRY(conn) next_turn;  /* of worker->full, if it is full */
@@ -96,7 +105,10 @@ static void conn_close(struct conn *c)
     if (c->full)
         TAILQ_REMOVE(&w->full, c, next_turn);
     tell_silence(w);
-    stream_release(&c->stream);
+    if (c->framed)
+        frame_release(&c->frames);
+    else
+        stream_release(&c->lines);
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
@@ -116,6 +128,17 @@ static void on_lines(void *ctx, struct slice head, struct slice body)
     worker_feed(c->worker, batch, n);
 }
 
+/* Payloads to the engine, each as a datagram. */
+static void on_frames(void *ctx, const struct slice *payloads, unsigned n)
+{
+    struct conn *c = ctx;
+    struct bacowr_datagram batch[FRAME_BATCH];
+
+    for (unsigned i = 0; i < n; i++)
+        batch[i] = (struct bacowr_datagram){.p = payloads[i].p, .len = payloads[i].len};
+    worker_feed(c->worker, batch, n);
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct conn *c = handle->data;
@@ -130,32 +153,45 @@ static void wait_turn(struct conn *c)
     TAILQ_INSERT_TAIL(&c->worker->full, c, next_turn);
 }
 
+/* Where @r is counted: what the peer sent wrong is positive. */
+static relaxed_u64 *fault_counter(const struct conn *c, int r)
+{
+    struct worker_counters *counters = &c->worker->counters;
+
+    if (c->framed)
+        return r > 0 ? &counters->unix_frame_errors : &counters->unix_errors;
+    return r > 0 ? &counters->tcp_too_long : &counters->tcp_errors;
+}
+
+static void conn_fail(struct conn *c, int r)
+{
+    relaxed_add(fault_counter(c, r), 1);
+    conn_close(c);
+}
+
 static void take(struct conn *c, struct slice in)
 {
     struct worker_counters *counters = &c->worker->counters;
     int r;
 
     conn_heard(c);
-    relaxed_add(&counters->tcp_bytes, in.len);
-    r = stream_take(&c->stream, in, on_lines, c);
+    relaxed_add(c->framed ? &counters->unix_bytes : &counters->tcp_bytes, in.len);
+    r = c->framed ? frame_take(&c->frames, in, on_frames, c)
+                  : stream_take(&c->lines, in, on_lines, c);
     if (r != 0) {
-        relaxed_add(r == STREAM_E_TOO_LONG ? &counters->tcp_too_long : &counters->tcp_errors, 1);
-        conn_close(c);
+        conn_fail(c, r);
     } else if (in.len == TURN_BYTES) {
         wait_turn(c);
     }
 }
 
-/* As the peer would: a last line without LF is one nevertheless. */
+/* As the peer would: a last line without LF is one nevertheless; half a frame is none. */
 static void conn_end(struct conn *c)
 {
-    stream_end(&c->stream, on_lines, c);
-    conn_close(c);
-}
-
-static void conn_fail(struct conn *c)
-{
-    relaxed_add(&c->worker->counters.tcp_errors, 1);
+    if (!c->framed)
+        stream_end(&c->lines, on_lines, c);
+    else if (frame_end(&c->frames) != 0)
+        relaxed_add(&c->worker->counters.unix_frame_errors, 1);
     conn_close(c);
 }
 
@@ -170,7 +206,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     } else if (nread == UV_EOF) {
         conn_end(c);
     } else {
-        conn_fail(c);
+        conn_fail(c, (int)nread);
     }
 }
 
@@ -182,13 +218,15 @@ static void on_spin(uv_idle_t *idle)
 void conn_next_turn(struct worker *w)
 {
     struct conn *c;
+    int r;
 
     for (unsigned i = 0; i < TURN_CONNS && (c = TAILQ_FIRST(&w->full)) != NULL; i++) {
         TAILQ_REMOVE(&w->full, c, next_turn);
         c->full = false;
         w->streamed = true; /* who had much to say has perhaps more */
-        if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0)
-            conn_fail(c);
+        r = uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+        if (r != 0)
+            conn_fail(c, r);
     }
     if (TAILQ_EMPTY(&w->full))
         uv_idle_stop(&w->spin);
@@ -207,7 +245,8 @@ static int conn_start(struct conn *c, int fd)
         close(fd);
         return r;
     }
-    uv_tcp_keepalive(&c->tcp, 1, KEEPALIVE_S);
+    if (!c->framed)
+        uv_tcp_keepalive(&c->tcp, 1, KEEPALIVE_S);
     return uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
 }
 
@@ -219,14 +258,14 @@ static void refuse(struct worker *w, int fd, relaxed_u64 *reason)
     relaxed_add(&w->counters.tcp_closed, 1);
 }
 
-/* End the connection that has been silent the longest. False: it was heard of within @evict_ms. */
-static bool make_room(struct worker *w, int64_t evict_ms)
+/* End the connection that has been silent the longest. False: it was heard of lately. */
+static bool make_room(struct worker *w, const struct worker_arrival *arrival)
 {
     struct conn *c = TAILQ_FIRST(&w->conns);
 
-    if (c == NULL || uv_now(&w->loop) - c->heard_ms < (uint64_t)evict_ms)
+    if (c == NULL || uv_now(&w->loop) - c->heard_ms < (uint64_t)arrival->evict_ms)
         return false;
-    relaxed_add(&w->counters.tcp_evicted, 1);
+    relaxed_add(arrival->framed ? &w->counters.unix_evicted : &w->counters.tcp_evicted, 1);
     conn_end(c);
     return true;
 }
@@ -234,22 +273,25 @@ static bool make_room(struct worker *w, int64_t evict_ms)
 void conn_open(struct worker *w, struct worker_arrival arrival)
 {
     struct conn *c;
+    int r;
 
-    if (arrival.evict_ms > 0 && !make_room(w, arrival.evict_ms)) {
+    if (arrival.evict_ms > 0 && !make_room(w, &arrival)) {
         refuse(w, arrival.fd, &w->counters.tcp_refused);
         return;
     }
     c = calloc(1, sizeof *c);
     if (c == NULL || uv_tcp_init(&w->loop, &c->tcp) != 0) {
         free(c);
-        refuse(w, arrival.fd, &w->counters.tcp_errors);
+        refuse(w, arrival.fd, arrival.framed ? &w->counters.unix_errors : &w->counters.tcp_errors);
         return;
     }
     c->tcp.data = c;
     c->worker = w;
+    c->framed = arrival.framed;
     conn_link(c);
-    if (conn_start(c, arrival.fd) != 0)
-        conn_fail(c);
+    r = conn_start(c, arrival.fd);
+    if (r != 0)
+        conn_fail(c, r);
 }
 
 void conn_end_all(struct worker *w)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Conn: one TCP connection on its worker
+ * Conn: one connection, of TCP or of a Unix stream socket, on its worker
  *
  * Contract: all of it runs on the worker's thread, or while that thread does not run.
  */
@@ -14,8 +14,8 @@ struct worker_arrival;
 void conn_init_all(struct worker *w);
 
 /*
- * Read lines from the connection, which is taken, until its end. A failure closes it and is
- * counted; so is an arrival for which there is no room.
+ * Read lines or frames from the connection, which is taken, until its end. A failure closes it and
+ * is counted; so is an arrival for which there is no room.
  */
 void conn_open(struct worker *w, struct worker_arrival arrival);
 

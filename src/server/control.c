@@ -76,6 +76,7 @@ void control_on_tick(uv_timer_t *tick)
     control_sample(s);
     tell_refused(s, now_ms);
     tcp_resume(s->tcp);
+    relay_tick(s->relay, now_ms);
 }
 
 /* ---- HTTP ---- */
@@ -124,21 +125,24 @@ static int begin_scrape(struct server *s, const struct bacowr_format *format,
     return r;
 }
 
-int control_on_scrape(void *ctx, const struct bacowr_format *format, struct bacowr_scrape **out)
+int control_on_scrape(void *ctx, struct slice accept, const struct bacowr_format **format,
+                      struct bacowr_scrape **out)
 {
     struct server *s = ctx;
     struct live_page *page = calloc(1, sizeof *page);
+    const struct bacowr_format *chosen = bacowr_format_for(s->engine, accept);
     int r;
 
     if (page == NULL)
         return -ENOMEM;
-    r = begin_scrape(s, format, page);
+    r = begin_scrape(s, chosen, page);
     if (r != 0) {
         free(page);
         return r;
     }
     page->next = s->pages;
     s->pages = page;
+    *format = chosen;
     *out = page->scrape;
     return 0;
 }

@@ -18,9 +18,12 @@
 #include "server/address.h"
 #include "server/http.h"
 #include "server/ingest.h"
+#include "server/local.h"
+#include "server/relay.h"
 #include "server/reload.h"
 #include "server/self.h"
 #include "server/tcp.h"
+#include "server/unixgram.h"
 #include "server/worker.h"
 
 #define SERVER_N_SIGNALS 3
@@ -48,10 +51,13 @@ struct server {
     unsigned n_workers;
     struct ingest **sockets; /* owned array; address by address, worker by worker */
     unsigned n_sockets;
+    struct local unixgram_name, unix_name;
+    struct unixgram *unixgram; /* NULL: none */
     struct tcp *tcp;
     struct http *http;
     struct self *self;
     struct reload *reload;
+    struct relay *relay;     /* NULL: nothing is relayed */
     struct live_page *pages; /* scrapes under way; server/control.c */
 
     uint64_t told_refused;   /* TCP connections, in the log so far */
@@ -67,7 +73,8 @@ int server_start(struct server *s);
 void control_on_tick(uv_timer_t *tick);
 void control_on_signal(uv_signal_t *handle, int signum);
 
-int control_on_scrape(void *ctx, const struct bacowr_format *format, struct bacowr_scrape **out);
+int control_on_scrape(void *ctx, struct slice accept, const struct bacowr_format **format,
+                      struct bacowr_scrape **out);
 void control_on_scrape_done(void *ctx, struct bacowr_scrape *scrape);
 uint64_t control_on_reload(void *ctx);
 void control_on_reload_done(void *ctx, uint64_t run, int r, struct slice message);

@@ -34,8 +34,9 @@ struct http_config {
     const char *version; /* for the landing page; borrowed */
 
     void *ctx;
-    /* Begin a page. 0 or -ENOMEM. */
-    int (*scrape)(void *ctx, const struct bacowr_format *format, struct bacowr_scrape **out);
+    /* Begin a page in the @format that @accept asks for. 0 or -ENOMEM. */
+    int (*scrape)(void *ctx, struct slice accept, const struct bacowr_format **format,
+                  struct bacowr_scrape **out);
     /*
      * Give back what scrape() began, finished or not: this frees it, http does not. Once for each.
      * NULL: http calls bacowr_scrape_free().

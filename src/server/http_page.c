@@ -35,9 +35,10 @@ enum code { CODE_200, CODE_500, CODE_503 };
 
 struct http_page {
     struct bacowr_scrape *scrape; /* owned; NULL once all is made */
-    struct gzip *gzip;            /* owned; NULL: plain */
-    struct buf text;              /* the slice, as it is on the page */
-    struct buf packed;            /* the slice, compressed */
+    const struct bacowr_format *format;
+    struct gzip *gzip; /* owned; NULL: plain */
+    struct buf text;   /* the slice, as it is on the page */
+    struct buf packed; /* the slice, compressed */
     bool chunked;
     enum code code;
     uint64_t begun_ns;
@@ -183,14 +184,14 @@ static void send_first(struct http_conn *c, const char *type)
 
 /* ---- beginning and end ---- */
 
-static struct http_page *page_new(struct http *h, const struct bacowr_format *format)
+static struct http_page *page_new(struct http *h, struct slice accept)
 {
     struct http_page *page = calloc(1, sizeof *page);
 
     if (!page)
         return NULL;
     page->begun_ns = uv_hrtime();
-    if (h->config.scrape(h->config.ctx, format, &page->scrape) < 0) {
+    if (h->config.scrape(h->config.ctx, accept, &page->format, &page->scrape) < 0) {
         free(page);
         return NULL;
     }
@@ -200,10 +201,9 @@ static struct http_page *page_new(struct http *h, const struct bacowr_format *fo
 static void begin(struct http_conn *c)
 {
     struct http *h = c->http;
-    const struct bacowr_format *format = bacowr_format_for(request_accept(&c->request));
 
     h->stats.scrapes_in_flight++; /* the page shows itself */
-    c->page = page_new(h, format);
+    c->page = page_new(h, request_accept(&c->request));
     if (!c->page) {
         h->stats.scrapes_in_flight--;
         h->stats.scrapes_by_code[CODE_503]++;
@@ -221,7 +221,7 @@ static void begin(struct http_conn *c)
         http_conn_answer_status(c, 500, NULL);
         return;
     }
-    send_first(c, bacowr_content_type(format));
+    send_first(c, bacowr_content_type(c->page->format));
 }
 
 void http_page_begin(struct http_conn *c)

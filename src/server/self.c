@@ -25,7 +25,18 @@
 #include "server/process.h"
 
 /* Room for listener="...",worker="..": every byte of the address escaped. */
-#define LABELS_MAX (2 * ADDRESS_TEXT_MAX + 64)
+#define LABELS_MAX        (2 * ADDRESS_TEXT_MAX + 64)
+
+/* Room for target="...",reason="...": a name of the DNS, every byte escaped, and a port. */
+#define TARGET_LABELS_MAX 640
+
+struct relay_labels {
+    char target[TARGET_LABELS_MAX];
+    char dropped[RELAY_N_REASONS][TARGET_LABELS_MAX];
+};
+
+/* Samples of each target: the three that statsd_exporter has, and the reasons. */
+#define N_RELAY_SAMPLES (3 + RELAY_N_REASONS)
 
 struct self {
     struct self_config config;
@@ -34,6 +45,7 @@ struct self {
     unsigned max_samples;
     char build_labels[256];
     char (*socket_labels)[LABELS_MAX]; /* owned; one for each socket */
+    struct relay_labels *relay_labels; /* owned; one for each target */
 };
 
 struct self_page {
@@ -49,6 +61,12 @@ struct self_page {
 struct reading {
     double zero; /* statsd_exporter counts here what cannot happen in this server */
     double udp_datagrams;
+    double unixgrams;
+    double unixgrams_truncated;
+    double unixgram_errors;
+    double unix_connections;
+    double unix_errors;
+    double unix_frame_errors;
     double batches;
     double tcp_errors;
     double tcp_too_long;
@@ -93,7 +111,7 @@ static const struct scalar scalars[] = {
      "bacowr_statsd_udp_kernel_dropped_datagrams_total.",
      COUNTER(zero)},
     {"statsd_exporter_unixgram_packets_total", "Datagrams received on a Unix socket.",
-     COUNTER(zero)},
+     COUNTER(unixgrams)},
     {"statsd_exporter_tcp_connections_total", "TCP connections accepted and served.",
      COUNTER(tcp_connections)},
     {"statsd_exporter_tcp_connection_errors_total", "TCP connections that ended with an error.",
@@ -107,14 +125,28 @@ static const struct scalar scalars[] = {
     {"bacowr_statsd_ingest_threads", "Threads that receive and aggregate.", GAUGE(n_workers)},
     {"bacowr_statsd_start_time_seconds", "When the server began to serve, since 1970.",
      GAUGE(serving_since)},
-    {"bacowr_statsd_tcp_connections_open", "TCP connections that are open now.", GAUGE(tcp_open)},
+    {"bacowr_statsd_unixgram_truncated_datagrams_total",
+     "Datagrams of the Unix socket that were cut; their whole lines were used.",
+     COUNTER(unixgrams_truncated)},
+    {"bacowr_statsd_unixgram_receive_errors_total",
+     "Receive calls that failed on the Unix datagram socket.", COUNTER(unixgram_errors)},
+    {"bacowr_statsd_unix_connections_total", "Unix stream connections accepted and served.",
+     COUNTER(unix_connections)},
+    {"bacowr_statsd_unix_connection_errors_total",
+     "Unix stream connections that ended with an error.", COUNTER(unix_errors)},
+    {"bacowr_statsd_unix_frame_errors_total",
+     "Frames that were too long or cut; each ended its Unix stream connection.",
+     COUNTER(unix_frame_errors)},
+    {"bacowr_statsd_tcp_connections_open", "TCP and Unix stream connections that are open now.",
+     GAUGE(tcp_open)},
     {"bacowr_statsd_tcp_connections_refused_total",
-     "TCP connections closed at once because of the limit.", COUNTER(tcp_refused)},
+     "TCP and Unix stream connections closed at once because of the limit.", COUNTER(tcp_refused)},
     {"bacowr_statsd_tcp_connections_evicted_total",
-     "TCP connections that were silent for long and made room for others at the limit.",
+     "TCP and Unix stream connections that were silent for long and made room for others at the "
+     "limit.",
      COUNTER(tcp_evicted)},
-    {"bacowr_statsd_tcp_accept_errors_total", "TCP connections that could not be accepted.",
-     COUNTER(tcp_accept_errors)},
+    {"bacowr_statsd_tcp_accept_errors_total",
+     "TCP and Unix stream connections that could not be accepted.", COUNTER(tcp_accept_errors)},
     {"bacowr_statsd_http_connections_total", "HTTP connections accepted.",
      COUNTER(http_connections)},
     {"bacowr_statsd_http_connections_refused_total",
@@ -164,7 +196,18 @@ static void read_ingest(const struct self_config *c, struct reading *r)
         r->batches += (double)relaxed_load(&from->batches);
         r->tcp_errors += (double)relaxed_load(&from->tcp_errors);
         r->tcp_too_long += (double)relaxed_load(&from->tcp_too_long);
+        r->unix_errors += (double)relaxed_load(&from->unix_errors);
+        r->unix_frame_errors += (double)relaxed_load(&from->unix_frame_errors);
     }
+}
+
+static void read_unixgram(const struct self_config *c, struct reading *r)
+{
+    if (c->unixgram == NULL)
+        return;
+    r->unixgrams = (double)relaxed_load(&c->unixgram->counters.datagrams);
+    r->unixgrams_truncated = (double)relaxed_load(&c->unixgram->counters.truncated);
+    r->unixgram_errors = (double)relaxed_load(&c->unixgram->counters.errors);
 }
 
 static void read_tcp(const struct self_config *c, struct reading *r)
@@ -173,6 +216,7 @@ static void read_tcp(const struct self_config *c, struct reading *r)
 
     tcp_read_stats(c->tcp, &tcp);
     r->tcp_connections = (double)tcp.connections;
+    r->unix_connections = (double)tcp.unix_connections;
     r->tcp_open = (double)tcp.open;
     r->tcp_evicted = (double)tcp.evicted;
     r->tcp_refused = (double)tcp.refused;
@@ -206,6 +250,7 @@ static void read_all(const struct self *s, struct reading *r)
         .serving_since = s->serving_since,
     };
     read_ingest(&s->config, r);
+    read_unixgram(&s->config, r);
     read_tcp(&s->config, r);
     read_http(&s->config, r);
     process_read(&r->process);
@@ -246,14 +291,20 @@ static void add_buffers(struct self_page *p, const struct self *s)
 
 static void add_bytes(struct self_page *p, const struct self *s)
 {
-    double udp = 0, tcp = 0;
+    const struct unixgram *unixgram = s->config.unixgram;
+    double udp = 0, tcp = 0, streams = 0;
 
     for (unsigned i = 0; i < s->config.n_sockets; i++)
         udp += (double)relaxed_load(&s->config.sockets[i]->counters.bytes);
-    for (unsigned i = 0; i < s->config.n_workers; i++)
+    for (unsigned i = 0; i < s->config.n_workers; i++) {
         tcp += (double)relaxed_load(&s->config.workers[i]->counters.tcp_bytes);
+        streams += (double)relaxed_load(&s->config.workers[i]->counters.unix_bytes);
+    }
     add(p, "transport=\"tcp\"", tcp);
     add(p, "transport=\"udp\"", udp);
+    add(p, "transport=\"unix\"", streams);
+    add(p, "transport=\"unixgram\"",
+        unixgram != NULL ? (double)relaxed_load(&unixgram->counters.bytes) : 0);
 }
 
 static void add_reloads(struct self_page *p, const struct self *s)
@@ -276,6 +327,47 @@ static void add_scrapes(struct self_page *p, const struct self *s)
     add(p, "code=\"503\"", (double)http->scrapes_by_code[2]);
 }
 
+static void add_relay_packets(struct self_page *p, const struct self *s)
+{
+    for (unsigned i = 0; i < relay_n_targets(s->config.relay); i++) {
+        struct relay_stats stats;
+
+        relay_read_stats(s->config.relay, i, &stats);
+        add(p, s->relay_labels[i].target, (double)stats.packets);
+    }
+}
+
+static void add_relay_long_lines(struct self_page *p, const struct self *s)
+{
+    for (unsigned i = 0; i < relay_n_targets(s->config.relay); i++) {
+        struct relay_stats stats;
+
+        relay_read_stats(s->config.relay, i, &stats);
+        add(p, s->relay_labels[i].target, (double)stats.long_lines);
+    }
+}
+
+static void add_relay_lines(struct self_page *p, const struct self *s)
+{
+    for (unsigned i = 0; i < relay_n_targets(s->config.relay); i++) {
+        struct relay_stats stats;
+
+        relay_read_stats(s->config.relay, i, &stats);
+        add(p, s->relay_labels[i].target, (double)stats.lines);
+    }
+}
+
+static void add_relay_dropped(struct self_page *p, const struct self *s)
+{
+    for (unsigned i = 0; i < relay_n_targets(s->config.relay); i++) {
+        struct relay_stats stats;
+
+        relay_read_stats(s->config.relay, i, &stats);
+        for (unsigned reason = 0; reason < RELAY_N_REASONS; reason++)
+            add(p, s->relay_labels[i].dropped[reason], (double)stats.dropped[reason]);
+    }
+}
+
 struct labelled {
     const char *name;
     const char *help;
@@ -289,7 +381,7 @@ static const struct labelled labelled[] = {
     {"statsd_exporter_config_reloads_total", "Reloads of the mapping.", BACOWR_METRIC_COUNTER, 2, 0,
      add_reloads},
     {"statsd_exporter_build_info", "The program; always 1.", BACOWR_METRIC_GAUGE, 1, 0, add_build},
-    {"bacowr_statsd_received_bytes_total", "Bytes received.", BACOWR_METRIC_COUNTER, 2, 0,
+    {"bacowr_statsd_received_bytes_total", "Bytes received.", BACOWR_METRIC_COUNTER, 4, 0,
      add_bytes},
     {"bacowr_statsd_udp_kernel_dropped_datagrams_total",
      "Datagrams that the kernel dropped, most often because the receive buffer was full.",
@@ -301,6 +393,16 @@ static const struct labelled labelled[] = {
      0, 1, add_errors},
     {"bacowr_statsd_udp_receive_buffer_bytes", "Receive buffer that the system granted.",
      BACOWR_METRIC_GAUGE, 0, 1, add_buffers},
+    {"statsd_exporter_relay_packets_total", "Datagrams sent to a relay target, or tried.",
+     BACOWR_METRIC_COUNTER, 0, 0, add_relay_packets},
+    {"statsd_exporter_relay_long_lines_total",
+     "Lines longer than a relayed datagram, and therefore not relayed.", BACOWR_METRIC_COUNTER, 0,
+     0, add_relay_long_lines},
+    {"statsd_exporter_relay_lines_relayed_total", "Lines put into datagrams for a relay target.",
+     BACOWR_METRIC_COUNTER, 0, 0, add_relay_lines},
+    {"bacowr_statsd_relay_dropped_lines_total",
+     "Lines put into datagrams that could not be sent, by reason.", BACOWR_METRIC_COUNTER, 0, 0,
+     add_relay_dropped},
     {"promhttp_metric_handler_requests_total", "Scrapes served.", BACOWR_METRIC_COUNTER, 3, 0,
      add_scrapes},
 };
@@ -344,6 +446,22 @@ static const char *architecture(void)
 #endif
 }
 
+static void render_relay_labels(struct self *s)
+{
+    for (unsigned i = 0; i < relay_n_targets(s->config.relay); i++) {
+        struct relay_labels *labels = &s->relay_labels[i];
+        const char *text = relay_target(s->config.relay, i);
+        char target[TARGET_LABELS_MAX - 64] = "";
+
+        if (strlen(text) < sizeof target / 2)
+            escape(target, text);
+        snprintf(labels->target, sizeof labels->target, "target=\"%s\"", target);
+        for (unsigned reason = 0; reason < RELAY_N_REASONS; reason++)
+            snprintf(labels->dropped[reason], sizeof labels->dropped[reason],
+                     "reason=\"%s\",target=\"%s\"", relay_reason_name(reason), target);
+    }
+}
+
 static void render_labels(struct self *s)
 {
     char version[128] = "";
@@ -374,12 +492,14 @@ int self_new(struct self **out, const struct self_config *config)
     s->process_start = process_start_seconds();
     s->serving_since = process_now_seconds();
     s->socket_labels = calloc(config->n_sockets + 1, LABELS_MAX);
-    if (s->socket_labels == NULL) {
-        free(s);
+    s->relay_labels = calloc(relay_n_targets(config->relay) + 1, sizeof *s->relay_labels);
+    if (s->socket_labels == NULL || s->relay_labels == NULL) {
+        self_free(s);
         return -ENOMEM;
     }
     render_labels(s);
-    s->max_samples = N_SCALARS;
+    render_relay_labels(s);
+    s->max_samples = N_SCALARS + N_RELAY_SAMPLES * relay_n_targets(config->relay);
     for (size_t i = 0; i < N_LABELLED; i++)
         s->max_samples += labelled[i].n_fixed + labelled[i].per_socket * config->n_sockets;
     *out = s;
@@ -388,8 +508,10 @@ int self_new(struct self **out, const struct self_config *config)
 
 void self_free(struct self *s)
 {
-    if (s != NULL)
-        free(s->socket_labels);
+    if (s == NULL)
+        return;
+    free(s->socket_labels);
+    free(s->relay_labels);
     free(s);
 }
 
@@ -422,7 +544,7 @@ static void fill_labelled(struct self_page *p, const struct self *s)
 
         labelled[i].fill(p, s);
         if (p->n_samples == first)
-            continue; /* no socket, no family */
+            continue; /* no socket or no relay, no family */
         p->families[p->n_families++] = (struct bacowr_own_family){
             .name = labelled[i].name,
             .help = labelled[i].help,

@@ -16,8 +16,10 @@
 #include "bacowr/aggregator.h"
 #include "server/http.h"
 #include "server/ingest.h"
+#include "server/relay.h"
 #include "server/reload.h"
 #include "server/tcp.h"
+#include "server/unixgram.h"
 #include "server/worker.h"
 
 struct self;
@@ -30,9 +32,11 @@ struct self_config {
     unsigned n_workers;
     struct ingest *const *sockets; /* their addresses are final */
     unsigned n_sockets;
+    const struct unixgram *unixgram; /* NULL: none */
     const struct tcp *tcp;
     const struct http *http;
     const struct reload_stats *reloads;
+    const struct relay *relay; /* NULL: none */
 };
 
 /* Refuse senders' metrics of our names. 0 or -ENOMEM. */

@@ -23,7 +23,8 @@
 
 static void log_totals(const struct server *s)
 {
-    uint64_t datagrams = 0, dropped = 0, udp_bytes = 0, tcp_bytes = 0;
+    uint64_t datagrams = 0, dropped = 0, udp_bytes = 0, tcp_bytes = 0, unix_bytes = 0;
+    uint64_t unixgrams = s->unixgram != NULL ? relaxed_load(&s->unixgram->counters.datagrams) : 0;
     struct tcp_stats tcp;
 
     for (unsigned i = 0; i < s->n_sockets; i++) {
@@ -31,20 +32,26 @@ static void log_totals(const struct server *s)
         udp_bytes += relaxed_load(&s->sockets[i]->counters.bytes);
         dropped += s->sockets[i]->kernel_dropped;
     }
-    for (unsigned i = 0; i < s->n_workers; i++)
+    for (unsigned i = 0; i < s->n_workers; i++) {
         tcp_bytes += relaxed_load(&s->workers[i]->counters.tcp_bytes);
+        unix_bytes += relaxed_load(&s->workers[i]->counters.unix_bytes);
+    }
     tcp_read_stats(s->tcp, &tcp);
-    log_event(s->log, LOG_LEVEL_INFO, "stopped", log_int("udp_datagrams", (int64_t)datagrams),
-              log_int("udp_bytes", (int64_t)udp_bytes),
-              log_int("udp_kernel_dropped", (int64_t)dropped),
-              log_int("tcp_connections", (int64_t)tcp.connections),
-              log_int("tcp_bytes", (int64_t)tcp_bytes));
+    log_event(
+        s->log, LOG_LEVEL_INFO, "stopped", log_int("udp_datagrams", (int64_t)datagrams),
+        log_int("udp_bytes", (int64_t)udp_bytes), log_int("udp_kernel_dropped", (int64_t)dropped),
+        log_int("tcp_connections", (int64_t)tcp.connections),
+        log_int("tcp_bytes", (int64_t)tcp_bytes), log_int("unixgram_datagrams", (int64_t)unixgrams),
+        log_int("unix_connections", (int64_t)tcp.unix_connections),
+        log_int("unix_bytes", (int64_t)unix_bytes));
 }
 
 /* Nothing new comes in, what came in is taken in. */
 static void stop_threads(struct server *s)
 {
     s->ready = false;
+    local_remove(&s->unixgram_name); /* while nobody can take the sockets for stale ones */
+    local_remove(&s->unix_name);
     tcp_close(s->tcp);
     for (unsigned i = 0; i < s->n_workers; i++)
         worker_stop(s->workers[i]);
@@ -71,6 +78,7 @@ static void server_release(struct server *s)
 {
     stop_threads(s);
     reload_stop(s->reload);
+    relay_stop(s->relay);
     if (s->http != NULL)
         http_close(s->http);
     close_loop(s);
@@ -80,8 +88,10 @@ static void server_release(struct server *s)
     tcp_free(s->tcp);
     for (unsigned i = 0; i < s->n_sockets; i++)
         ingest_close(s->sockets[i]);
+    unixgram_close(s->unixgram);
     for (unsigned i = 0; i < s->n_workers; i++)
         worker_free(s->workers[i]);
+    relay_free(s->relay);
     bacowr_free(s->engine);
     free(s->sockets);
     free(s->udp.items);

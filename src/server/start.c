@@ -2,7 +2,8 @@
 /*
  * Start: everything in its order
  *
- *      addresses -> loop, signals -> engine -> mapping -> workers -> UDP -> TCP -> HTTP -> threads
+ *      addresses -> loop, signals -> engine -> mapping -> workers -> relay -> UDP -> TCP
+ *      -> Unix -> HTTP -> threads
  *
  * Addresses are resolved and the mapping is loaded before a socket opens, so an operator's mistake
  * never costs a datagram; HTTP comes last, so a page that can be scraped is a server that receives.
@@ -20,12 +21,14 @@
 
 #include "base/err.h"
 #include "server/control.h"
+#include "server/fsmfile.h"
 
 #define TICK_MS        100
 
 /* Descriptors beside connections and listeners: files, and those of each loop. */
 #define N_SPARE_FDS    24
 #define N_FDS_PER_LOOP 8
+#define N_UNIX_SOCKETS 2
 
 /* At the limit a TCP connection that was silent so long makes room for a new one. */
 #define TCP_EVICT_MS   60000
@@ -76,10 +79,11 @@ static int start_addresses(struct server *s)
 
     if (s->o->ingest_threads == 0 || s->o->ingest_threads > BACOWR_MAX_WORKERS)
         return fail_text(s, -EINVAL, "--statsd.ingest-threads must be from 1 to 64");
-    if (s->o->listen_udp.n == 0 && s->o->listen_tcp.n == 0)
+    if (s->o->listen_udp.n == 0 && s->o->listen_tcp.n == 0 && s->o->listen_unixgram == NULL &&
+        s->o->listen_unix == NULL)
         return fail_text(s, -EINVAL,
                          "no StatsD listener is left: give --statsd.listen-udp or "
-                         "--statsd.listen-tcp an address");
+                         "--statsd.listen-tcp an address, or --statsd.listen-unixgram a path");
     if (s->o->web_listen.n == 0)
         return fail_text(s, -EINVAL, "no HTTP listener is left: give --web.listen-address one");
     s->n_workers = (unsigned)s->o->ingest_threads;
@@ -118,12 +122,24 @@ static int start_loop(struct server *s)
     return r == 0 ? 0 : fail_step(s, "signals", r);
 }
 
+/* The wall clock when worker_now_ms() was 0: read once, so that what is told of the past stays. */
+static int64_t unix_ms_at_zero(void)
+{
+    uv_timeval64_t now;
+
+    if (uv_gettimeofday(&now) != 0)
+        return 0;
+    return now.tv_sec * 1000 + now.tv_usec / 1000 - worker_now_ms();
+}
+
 static int start_engine(struct server *s)
 {
     struct bacowr_config config = {
         .n_workers = s->n_workers,
         .statsd = s->o->statsd,
         .max_series = s->o->max_series,
+        .unix_ms_at_zero = unix_ms_at_zero(),
+        .openmetrics = s->o->enable_openmetrics,
     };
     int r;
 
@@ -133,6 +149,20 @@ static int start_engine(struct server *s)
     if (r == 0)
         r = self_reserve(s->engine);
     return r == 0 ? 0 : fail_step(s, "engine", r);
+}
+
+/* A picture that cannot be drawn is no reason not to serve. */
+static void dump_fsm(const struct server *s)
+{
+    char text[sizeof(struct err) + 64];
+    struct err e;
+
+    if (s->o->mapping_config == NULL || s->o->dump_fsm == NULL)
+        return;
+    if (fsmfile_write(s->engine, s->o->dump_fsm, &e) == 0)
+        return;
+    err_format(&e, text, sizeof text);
+    log_event(s->log, LOG_LEVEL_ERROR, "dump_failed", log_str("error", text));
 }
 
 static int start_mapping(struct server *s)
@@ -152,7 +182,10 @@ static int start_mapping(struct server *s)
         return fail_step(s, "mapping", r);
     if (config.path != NULL)
         r = reload_first(s->reload, &e);
-    return r == 0 ? 0 : fail(s, r, &e);
+    if (r != 0)
+        return fail(s, r, &e);
+    dump_fsm(s);
+    return 0;
 }
 
 static int start_workers(struct server *s)
@@ -163,6 +196,28 @@ static int start_workers(struct server *s)
         if (r != 0)
             return fail_step(s, "ingest threads", r);
     }
+    return 0;
+}
+
+static int start_relay(struct server *s)
+{
+    const struct relay_config config = {
+        .loop = &s->loop,
+        .log = s->log,
+        .targets = &s->o->relay_targets,
+        .packet_length = s->o->relay_packet_length,
+        .n_workers = s->n_workers,
+    };
+    struct err e;
+    int r;
+
+    if (config.targets->n == 0)
+        return 0;
+    r = relay_new(&s->relay, &config, &e);
+    if (r != 0)
+        return fail(s, r, &e);
+    for (unsigned i = 0; i < s->n_workers; i++)
+        s->workers[i]->relay = relay_sender(s->relay, i);
     return 0;
 }
 
@@ -226,7 +281,8 @@ static int start_udp(struct server *s)
 static uint64_t connection_fds(const struct server *s)
 {
     uint64_t own = N_SPARE_FDS + N_FDS_PER_LOOP * (s->n_workers + 1) + s->n_sockets +
-                   s->tcp_addresses.n + s->web.n;
+                   s->tcp_addresses.n + s->web.n + N_UNIX_SOCKETS +
+                   s->n_workers * s->o->relay_targets.n;
     struct rlimit fds;
 
     if (getrlimit(RLIMIT_NOFILE, &fds) != 0)
@@ -283,6 +339,65 @@ static int start_tcp(struct server *s)
     return 0;
 }
 
+/* The mode of the Unix sockets' files; one that is none is no reason to stay away, as there. */
+static int unixsocket_mode(const struct server *s)
+{
+    const char *text = s->o->unixsocket_mode;
+    int mode;
+
+    if (local_parse_mode(text, &mode))
+        return mode;
+    log_event(
+        s->log, LOG_LEVEL_WARN, "unixsocket_mode_ignored",
+        log_str("mode", text != NULL ? text : ""),
+        log_str("remedy", "write octal digits, as for chmod(1), in --statsd.unixsocket-mode"));
+    return LOCAL_MODE_UMASK;
+}
+
+/* A socket of @type at @path, named by @name from here on. */
+static int open_local(struct server *s, struct local *name, const char *path, int type, int *fd)
+{
+    struct err e;
+    int r = local_resolve(name, path, &e);
+
+    if (r == 0)
+        r = local_open(fd, name, type, unixsocket_mode(s), &e);
+    if (r != 0)
+        return fail(s, r, &e);
+    if (name->mode_error != 0)
+        log_event(s->log, LOG_LEVEL_WARN, "unixsocket_mode_refused", log_str("path", name->text),
+                  log_str("error", uv_strerror(name->mode_error)));
+    log_event(s->log, LOG_LEVEL_INFO, "listening",
+              log_str("transport", type == SOCK_DGRAM ? "unixgram" : "unix"),
+              log_str("address", name->text));
+    return 0;
+}
+
+/* One socket of each kind: datagrams are the first worker's, connections are dealt. */
+static int start_unix(struct server *s)
+{
+    struct err e;
+    int fd, r = 0;
+
+    if (s->o->listen_unixgram != NULL) {
+        r = open_local(s, &s->unixgram_name, s->o->listen_unixgram, SOCK_DGRAM, &fd);
+        if (r != 0)
+            return r;
+        r = unixgram_open(&s->unixgram, s->workers[0], fd, s->o->read_buffer, &e);
+        if (r != 0)
+            return fail(s, r, &e);
+    }
+    if (s->o->listen_unix != NULL) {
+        r = open_local(s, &s->unix_name, s->o->listen_unix, SOCK_STREAM, &fd);
+        if (r != 0)
+            return r;
+        r = tcp_listen_frames(s->tcp, fd);
+        if (r != 0)
+            return fail_step(s, "unix", r);
+    }
+    return 0;
+}
+
 static int listen_http(struct server *s, unsigned i)
 {
     struct address *a = &s->web.items[i];
@@ -308,9 +423,11 @@ static int start_self(struct server *s)
         .n_workers = s->n_workers,
         .sockets = s->sockets,
         .n_sockets = s->n_sockets,
+        .unixgram = s->unixgram,
         .tcp = s->tcp,
         .http = s->http,
         .reloads = reload_stats(s->reload),
+        .relay = s->relay,
     };
     int r = self_new(&s->self, &config);
 
@@ -363,8 +480,8 @@ static int start_threads(struct server *s)
 int server_start(struct server *s)
 {
     static int (*const steps[])(struct server *) = {
-        start_addresses, start_loop, start_engine, start_mapping, start_workers,
-        start_udp,       start_tcp,  start_http,   start_threads,
+        start_addresses, start_loop, start_engine, start_mapping, start_workers, start_relay,
+        start_udp,       start_tcp,  start_unix,   start_http,    start_threads,
     };
     int r = 0;
 

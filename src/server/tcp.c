@@ -37,6 +37,7 @@ struct listener {
     uv_poll_t poll;
     int fd; /* owned */
     bool asleep;
+    bool framed;           /* a Unix stream socket */
     struct tcp *tcp;       /* owner */
     struct listener *next; /* of tcp->listeners */
 };
@@ -104,9 +105,10 @@ static bool find_silent(const struct tcp *t, unsigned *worker)
 }
 
 /* Takes @fd. */
-static void deal(struct tcp *t, int fd)
+static void deal(struct tcp *t, int fd, bool framed)
 {
-    struct worker_arrival arrival = {.fd = fd};
+    struct worker_arrival arrival = {.fd = fd, .framed = framed};
+    uint64_t *served = framed ? &t->stats.unix_connections : &t->stats.connections;
     uint64_t total;
     unsigned to = least_loaded(t, &total);
 
@@ -123,7 +125,7 @@ static void deal(struct tcp *t, int fd)
         close(fd);
         return;
     }
-    t->stats.connections += arrival.evict_ms == 0;
+    *served += arrival.evict_ms == 0;
     t->dealt[to]++;
 }
 
@@ -161,7 +163,7 @@ static void accept_some(struct listener *l, unsigned max)
         int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
-            deal(l->tcp, fd);
+            deal(l->tcp, fd, l->framed);
             continue;
         }
         if (errno == EAGAIN)
@@ -240,21 +242,19 @@ fail:
     return r;
 }
 
-static int add_listener(struct tcp *t, struct address *a)
+/* Takes @fd, also on failure. */
+static int add_listener(struct tcp *t, int fd, bool framed)
 {
     struct listener *l = calloc(1, sizeof *l);
-    int r;
+    int r = -ENOMEM;
 
     if (l == NULL)
-        return -ENOMEM;
-    l->fd = r = open_socket(a);
-    if (r < 0)
         goto fail;
-    r = uv_poll_init(t->loop, &l->poll, l->fd);
-    if (r != 0) {
-        close(l->fd);
+    r = uv_poll_init(t->loop, &l->poll, fd);
+    if (r != 0)
         goto fail;
-    }
+    l->fd = fd;
+    l->framed = framed;
     l->poll.data = l;
     l->tcp = t;
     l->next = t->listeners;
@@ -262,15 +262,22 @@ static int add_listener(struct tcp *t, struct address *a)
     return 0;
 
 fail:
+    close(fd);
     free(l);
     return r;
 }
 
 int tcp_listen(struct tcp *t, struct address *a, struct err *e)
 {
-    int r = add_listener(t, a);
+    int fd = open_socket(a);
+    int r = fd < 0 ? fd : add_listener(t, fd, false);
 
     return r == 0 ? 0 : address_refused(e, "tcp", a, r);
+}
+
+int tcp_listen_frames(struct tcp *t, int fd)
+{
+    return add_listener(t, fd, true);
 }
 
 void tcp_read_stats(const struct tcp *t, struct tcp_stats *out)
@@ -279,10 +286,12 @@ void tcp_read_stats(const struct tcp *t, struct tcp_stats *out)
     least_loaded(t, &out->open);
     for (unsigned i = 0; i < t->config.n_workers; i++) {
         const struct worker_counters *c = &t->config.workers[i]->counters;
-        uint64_t evicted = relaxed_load(&c->tcp_evicted);
+        uint64_t for_tcp = relaxed_load(&c->tcp_evicted);
+        uint64_t for_unix = relaxed_load(&c->unix_evicted);
 
-        out->evicted += evicted;
-        out->connections += evicted; /* each made room for one */
+        out->evicted += for_tcp + for_unix;
+        out->connections += for_tcp; /* each made room for one */
+        out->unix_connections += for_unix;
         out->refused += relaxed_load(&c->tcp_refused);
     }
 }

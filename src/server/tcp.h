@@ -2,6 +2,8 @@
 /*
  * TCP: listeners on the control loop, connections dealt out to the workers
  *
+ * A Unix stream socket is one listener more: its connections share the limit and the rules.
+ *
  * Contract: all of it runs on the control thread. The workers are borrowed and outlive it.
  */
 #ifndef SERVER_TCP_H
@@ -25,10 +27,11 @@ struct tcp_config {
 };
 
 struct tcp_stats {
-    uint64_t connections; /* served */
-    uint64_t refused;     /* at the limit */
-    uint64_t evicted;     /* silent ones that made room for others */
-    uint64_t errors;      /* accept() calls that failed, connections lost for want of memory */
+    uint64_t connections;      /* served */
+    uint64_t unix_connections; /* served, of the Unix stream socket */
+    uint64_t refused;          /* at the limit */
+    uint64_t evicted;          /* silent ones that made room for others */
+    uint64_t errors;           /* accept() calls that failed, connections lost for want of memory */
     uint64_t open;
 };
 
@@ -40,6 +43,12 @@ int tcp_new(struct tcp **out, uv_loop_t *loop, const struct tcp_config *config);
  * negative errno with @e filled.
  */
 int tcp_listen(struct tcp *t, struct address *a, struct err *e);
+
+/*
+ * As tcp_listen() on @fd, a Unix socket that listens; its connections carry frames. @fd is taken,
+ * also on failure.
+ */
+int tcp_listen_frames(struct tcp *t, int fd);
 
 /* Begin to accept on every listener. 0 or a negative errno. */
 int tcp_start(struct tcp *t);

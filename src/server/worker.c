@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "server/conn.h"
+#include "server/relay_sender.h"
 
 #define NS_PER_MS        1000000u
 #define MAX_PAUSE_NS     (1 * NS_PER_MS)
@@ -50,6 +51,8 @@ int64_t worker_now_ms(void)
 
 void worker_feed(struct worker *w, const struct bacowr_datagram *batch, unsigned n)
 {
+    if (w->relay != NULL)
+        relay_sender_take(w->relay, batch, n);
     bacowr_feed(w->engine, batch, n, worker_now_ms());
     relaxed_add(&w->counters.batches, 1);
 }
@@ -74,12 +77,15 @@ static void on_check(uv_check_t *check)
     w->received = w->streamed = false;
 }
 
-/* The engine forgets what it does not meet any more, also when nothing comes. */
+/* The engine forgets what it does not meet any more, also when nothing comes; no line to be
+ * relayed waits longer than this for others to fill its packet. */
 static void on_idle_timer(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
 
     bacowr_feed(w->engine, NULL, 0, worker_now_ms());
+    if (w->relay != NULL)
+        relay_sender_flush(w->relay);
 }
 
 /* The inbox as it is now: the caller owns the array. */
@@ -121,6 +127,8 @@ static void drain(struct worker *w)
         uv_run(&w->loop, UV_RUN_NOWAIT);
     } while ((w->received || w->streamed) && uv_hrtime() < deadline);
     conn_end_all(w);
+    if (w->relay != NULL)
+        relay_sender_flush(w->relay);
 }
 
 static void run(void *arg)

@@ -2,9 +2,10 @@
 /*
  * Worker: one ingest thread, its loop, and what its sockets share
  *
- * Contract: control makes a worker, opens its UDP sockets (server/ingest.h), starts it, hands it
- * TCP connections, stops and joins it, then closes the sockets and frees it. While the thread runs,
- * control touches nothing but worker_hand_over(), worker_stop() and the counters.
+ * Contract: control makes a worker, opens its datagram sockets (server/ingest.h, unixgram.h),
+ * starts it, hands it connections of TCP and of a Unix stream socket, stops and joins it, then
+ * closes the sockets and frees it. While the thread runs, control touches nothing but
+ * worker_hand_over(), worker_stop() and the counters.
  */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
@@ -25,6 +26,7 @@
 #define WORKER_CACHE_LINE 64
 
 struct conn;
+struct relay_sender;
 
 /* Written by the worker alone, read by control. */
 struct worker_counters {
@@ -32,8 +34,14 @@ struct worker_counters {
     relaxed_u64 tcp_bytes;
     relaxed_u64 tcp_errors;   /* reads that failed, connections that could not be set up */
     relaxed_u64 tcp_too_long; /* lines */
-    relaxed_u64 tcp_closed;   /* connections that were handed over and are gone */
-    relaxed_u64 tcp_evicted;  /* silent ones that were ended to make room for another */
+    relaxed_u64 unix_bytes;
+    relaxed_u64 unix_errors;       /* as tcp_errors, of the Unix stream socket's connections */
+    relaxed_u64 unix_frame_errors; /* frames that were too long, or cut */
+
+    /* Connections of both kinds. */
+    relaxed_u64 tcp_closed;   /* that were handed over and are gone */
+    relaxed_u64 tcp_evicted;  /* silent ones that were ended to make room for one of TCP */
+    relaxed_u64 unix_evicted; /* the same, for one of the Unix stream socket */
     relaxed_u64 tcp_refused;  /* those for which none was silent long enough */
 
     /* When the most silent connection was last heard of, by worker_now_ms(); UINT64_MAX: none. */
@@ -44,6 +52,7 @@ struct worker_counters {
 struct worker_arrival {
     int fd;
     int64_t evict_ms; /* 0: there is room; else only in the place of one that was silent so long */
+    bool framed;      /* of the Unix stream socket: frames (server/frame.h), not lines */
 };
 
 struct worker {
@@ -52,6 +61,7 @@ struct worker {
     /* The thread's own once it runs. */
     alignas(WORKER_CACHE_LINE) uv_loop_t loop;
     struct bacowr_worker *engine; /* borrowed; the engine outlives the worker */
+    struct relay_sender *relay;   /* borrowed, set before the start; NULL: nothing is relayed */
     char *chunks;                 /* owned; what datagrams and streams are read into */
     TAILQ_HEAD(, conn) conns;     /* owned; silent for long come first */
     TAILQ_HEAD(, conn) full;      /* not read until their next turn; each is in conns too */

@@ -12,21 +12,21 @@
  *
  * Counters and buckets only grow, each in one word, so a reader needs no order between them: every
  * word it reads is at least what it read before, and a sum of growing terms in a fixed order grows.
- * That is the law behind "no scrape shows a counter below a value shown before". So that whole numbers
- * cannot wrap, past WHOLE_MAX they go to the rest. A histogram's count is the sum of its buckets; `_sum`
- * may lag by one observation.
+ * That is the law behind "no scrape shows a counter below a value shown before". So that whole
+ * numbers cannot wrap, past WHOLE_MAX they go to the rest. A histogram's count is the sum of its
+ * buckets; `_sum` may lag by one observation.
  *
  * Summaries and sets mostly change words of their own too: a count in its place, a register. What
- * moves counts - a slot emptied, a sketch made coarser, a member put in order - is rare, and a reader
- * takes a private copy between two equal, even readings of `seq`, which only those advance. The
- * writer never waits. A reader that meets one again and again gives up after SEQ_TRIES. A set's torn
- * copy is still used: its members are at worst a few too many or too few. A torn sketch would be read
- * at the wrong size, so the page does without this worker's window for once; counts and sums are
- * outside and always right.
+ * moves counts - a slot emptied, a sketch made coarser, a member put in order - is rare, and a
+ * reader takes a private copy between two equal, even readings of `seq`, which only those advance.
+ * The writer never waits. A reader that meets one again and again gives up after SEQ_TRIES. A set's
+ * torn copy is still used: its members are at worst a few too many or too few. A torn sketch would
+ * be read at the wrong size, so the page does without this worker's window for once; counts and
+ * sums are outside and always right.
  *
- * A gauge is the exception: "last one set" and "+3" have no meaning per thread, so all workers share
- * one word; a delta is a compare-and-swap loop. Its tick is stored only when it changes, so that
- * workers do not fight for the line.
+ * A gauge is the exception: "last one set" and "+3" have no meaning per thread, so all workers
+ * share one word; a delta is a compare-and-swap loop. Its tick is stored only when it changes, so
+ * that workers do not fight for the line.
  */
 #include "store/cell.h"
 
@@ -189,6 +189,7 @@ static int histogram_read(struct cell *const *cells, unsigned n, const struct sh
     out->sum = sum;
     out->count = total;
     out->n_points = shape->n_points;
+    out->points = shape->points;
     out->point_texts = shape->texts;
     out->cumulative = r->cumulative;
     return 0;
@@ -278,6 +279,7 @@ static int summary_read(struct cell *const *cells, unsigned n, const struct shap
     for (unsigned p = 0; p < shape->n_points; p++)
         r->quantiles[p] = sketch_merge_quantile(r->merge, shape->points[p]);
     out->n_points = shape->n_points;
+    out->points = shape->points;
     out->point_texts = shape->texts;
     out->quantiles = r->quantiles;
     return 0;

@@ -3,15 +3,17 @@
  * Family: names, and what may stand under them
  *
  * What clashes is refused here, before it exists: another type under a known name, and names that a
- * histogram or summary uses on the page (`x_bucket`, `x_sum`, `x_count`), whichever came first. So
- * whatever is in the registry makes a page that Prometheus takes.
+ * histogram or summary uses on the page (`x_bucket`, `x_sum`, `x_count`; and `x_created`, if the
+ * page is offered in OpenMetrics, where no other family may have that name), whichever came first.
+ * So whatever is in the registry makes a page that Prometheus takes.
  *
  * A vector - the family's series with the same label names - is made by its first series and keeps
  * that one's shape for all of them. A family's list is what the scrape walks: series in order of
- * birth, growing by replacement; places of series that are gone are empty until the list is compacted.
+ * birth, growing by replacement; places of series that are gone are empty until the list is
+ * compacted.
  *
- * Laws: all under the registry's lock. A family or vector without series goes at once: a name is free
- * for another type as soon as its last series has expired.
+ * Laws: all under the registry's lock. A family or vector without series goes at once: a name is
+ * free for another type as soon as its last series has expired.
  */
 #include "store/family.h"
 
@@ -41,8 +43,12 @@ struct family *family_find(const struct registry *r, struct slice name)
     return NULL;
 }
 
-static const char *const suffixes[] = {"_bucket", "_sum", "_count"};
-#define N_SUFFIXES 3
+static const char *const suffixes[] = {"_bucket", "_sum", "_count", "_created"};
+
+static unsigned n_suffixes(const struct registry *r)
+{
+    return r->owns_created ? 4 : 3;
+}
 
 /* Does a family of @type show samples named with suffix @i? */
 static bool type_owns_suffix(enum metric_type type, unsigned i)
@@ -53,7 +59,7 @@ static bool type_owns_suffix(enum metric_type type, unsigned i)
 /* Is @name a sample name of a histogram or summary that exists? */
 static bool suffix_is_taken(const struct registry *r, struct slice name)
 {
-    for (unsigned i = 0; i < N_SUFFIXES; i++) {
+    for (unsigned i = 0; i < n_suffixes(r); i++) {
         size_t len = strlen(suffixes[i]);
         const struct family *f;
 
@@ -70,13 +76,13 @@ static bool suffix_is_taken(const struct registry *r, struct slice name)
 static int suffix_takes(const struct registry *r, struct slice name, enum metric_type type,
                         bool *taken)
 {
-    char *text = malloc(name.len + sizeof "_bucket");
+    char *text = malloc(name.len + sizeof "_created");
 
     if (text == NULL)
         return -ENOMEM;
     *taken = false;
     memcpy(text, name.p, name.len);
-    for (unsigned i = 0; i < N_SUFFIXES; i++) {
+    for (unsigned i = 0; i < n_suffixes(r); i++) {
         size_t len = strlen(suffixes[i]);
 
         memcpy(text + name.len, suffixes[i], len);
@@ -292,7 +298,8 @@ void family_drop_empty(struct registry *r, struct family *f)
     if (f->n_alive > 0 || f->reserved)
         return;
     table_remove(&r->families, &f->link);
-    /* One that never had a series is not in the order: a worker may drop it after a failed birth. */
+    /* One that never had a series is not in the order: a worker may drop it after a failed
+     * birth. */
     if (f->announced) {
         f->gone = true;
         r->sorted_has_gone = true;

@@ -4,15 +4,15 @@
  *
  * At a birth, in this order, so that nothing half made can be seen: family, vector and shape; the
  * series with its labels; the cell; the entry in the family's list (for the scrape); the entry in
- * the index (for the workers). A death goes the other way, and what was unlinked is freed later, when
- * no worker and no scrape can be looking at it.
+ * the index (for the workers). A death goes the other way, and what was unlinked is freed later,
+ * when no worker and no scrape can be looking at it.
  *
  * A worker that meets a series for the first time gets a cell of its own; gauges have one cell that
  * all workers share. The cell carries the series' birth number: a route is believed only while the
  * two numbers agree, which is how a series is taken away from routes that nobody can enumerate.
  *
- * Laws: a series never moves. Only registry_remove() takes one out, only the control thread calls it,
- * under the lock.
+ * Laws: a series never moves. Only registry_remove() takes one out, only the control thread calls
+ * it, under the lock.
  */
 #include "store/series.h"
 
@@ -145,6 +145,7 @@ static struct series *series_new(struct registry *r, struct vector *v,
     if (++r->last_birth == 0)
         r->last_birth = 1;
     s->birth = r->last_birth;
+    s->born = birth->tick;
     relaxed_store(&s->state, SERIES_LIVE);
     return s;
 }

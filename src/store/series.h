@@ -11,10 +11,10 @@
  * names: the first of them decides how all of them are kept. A series is a set of labels; it hands
  * each worker a cell of its own (gauges: one for all).
  *
- * Contract: series_find() takes no lock. series_acquire() takes the registry's only lock, at a birth
- * or when a worker meets a series for the first time. Everything else is the control thread's.
- * Workers call both between reclaim_enter() and reclaim_leave(): a series or family that they found
- * stays readable until then.
+ * Contract: series_find() takes no lock. series_acquire() takes the registry's only lock, at a
+ * birth or when a worker meets a series for the first time. Everything else is the control
+ * thread's. Workers call both between reclaim_enter() and reclaim_leave(): a series or family that
+ * they found stays readable until then.
  */
 #ifndef STORE_SERIES_H
 #define STORE_SERIES_H
@@ -76,13 +76,16 @@ struct series {
         struct retired retired;  /* when dead */
     };
     uint64_t hash;
-    struct family *family; /* outlives the series */
-    struct vector *vector; /* outlives the series */
-    uint64_t order;        /* of birth, over all series */
     relaxed_u32 ttl_ticks; /* 0: never expires. Written under the lock. */
     relaxed_u32 state;     /* enum series_state. Written under the lock. */
     uint32_t birth;        /* its cells' birth number */
     uint32_t place;        /* in the family's list; under the lock */
+    struct family *family; /* outlives the series */
+
+    /* What a scrape reads lies together. */
+    struct vector *vector; /* outlives the series */
+    uint64_t order;        /* of birth, over all series */
+    uint32_t born;         /* in ticks: when */
     uint32_t labels_len;
     uint16_t n_cells;
     bool timed;                     /* in the wheel, or about to be; under the lock */
@@ -109,6 +112,7 @@ struct registry {
     unsigned n_workers;
     uint64_t seed;
     uint64_t max_series;
+    bool owns_created;       /* histograms and summaries own `x_created` too: see family.c */
     struct reclaim *reclaim; /* the engine's; outlives the registry */
 
     _Atomic(struct series_index *) index;  /* published with release */
@@ -208,10 +212,12 @@ int registry_sort(struct registry *r);
 /* Under the lock: leave @item to the control thread, which retires it with @fn. */
 void registry_outgrow(struct registry *r, struct retired *item, void (*fn)(struct retired *));
 
-/* Under the lock, control thread: a marked series leaves index, list, vector and family for good. */
+/* Under the lock, control thread: a marked series leaves index, list, vector and family for
+ * good. */
 void registry_remove(struct registry *r, struct series *s);
 
-/* Under the lock: take the cells' birth number away, so that no route leads there; or give it back. */
+/* Under the lock: take the cells' birth number away, so that no route leads there; or give it
+ * back. */
 void series_mark(struct series *s);
 void series_revive(struct series *s);
 

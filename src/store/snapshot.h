@@ -10,6 +10,7 @@
 #ifndef STORE_SNAPSHOT_H
 #define STORE_SNAPSHOT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/slice.h"
@@ -25,12 +26,18 @@ struct snapshot_family {
     struct slice name;
     struct slice help; /* not escaped */
     enum snapshot_type type;
+
+    /* Counter `x_total`: nothing else on the page uses `x` or what OpenMetrics makes of it. Told
+     * only to an encoder that asks. */
+    bool stem_is_free;
 };
 
 struct snapshot_series {
     /* Rendered at the series' birth: a="b",c="d" - names in order, values escaped as in the text
      * format, no braces, no trailing comma; empty without labels. */
     struct slice labels;
+
+    int64_t created_ms; /* when it was born, in Unix milliseconds; 0: unknown */
 
     double value; /* counter, gauge */
 
@@ -39,8 +46,9 @@ struct snapshot_series {
     uint64_t count;
 
     /* Histogram: n_points finite bounds. Summary: n_points quantiles. Their `le` or `quantile`
-     * texts were printed once, when the shape was made. */
+     * texts were printed by num_print() once, when the shape was made. */
     unsigned n_points;
+    const double *points; /* ascending */
     const struct slice *point_texts;
     const uint64_t *cumulative; /* histogram: observations <= bound */
     const double *quantiles;    /* summary: NaN when the window is empty */

@@ -3,9 +3,8 @@
  * Bench: what a line, a birth, a page and a series cost
  *
  * Everything happens in one thread and in memory: no socket, no server. Ours and the reference take
- * turns, so that what else the machine does meets both; only the ratios carry from one machine to the
- * next. After each measurement the engine's own counters are asked whether the
- * work was done.
+ * turns, so that what else the machine does meets both; only the ratios carry from one machine to
+ * the next. After each measurement the engine's own counters are asked whether the work was done.
  *
  *      bench [--rounds N] [--only NAME] [--json FILE] [--gates]
  *
@@ -116,7 +115,7 @@ void bench_check(struct bacowr *b, const char *name, double value)
     double found;
     int rc;
 
-    if (bacowr_scrape_new(&scrape, b, bacowr_format_for(slice_of(NULL, 0)), NULL, 0,
+    if (bacowr_scrape_new(&scrape, b, bacowr_format_for(b, slice_of(NULL, 0)), NULL, 0,
                           BENCH_FEED_MS) != 0)
         bench_die("out of memory");
     do

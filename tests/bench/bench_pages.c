@@ -2,8 +2,8 @@
 /*
  * Bench: ns a sample of the page, and the bytes of a series
  *
- * The page is taken in slices into one buffer, as the server takes it; the reference copies the same
- * texts, which lie ready in page order, and prints the same numbers. Nothing is compressed.
+ * The page is taken in slices into one buffer, as the server takes it; the reference copies the
+ * same texts, which lie ready in page order, and prints the same numbers. Nothing is compressed.
  *
  * Memory is what malloc has handed out after the last series more than before the first: cells,
  * index, routes. What was outgrown on the way has been given back by some ticks. The text of the
@@ -50,7 +50,7 @@ static uint64_t scrape(struct bacowr *engine, struct buf *out)
     uint64_t n_bytes = 0;
     int rc;
 
-    if (bacowr_scrape_new(&s, engine, bacowr_format_for(slice_of(NULL, 0)), NULL, 0,
+    if (bacowr_scrape_new(&s, engine, bacowr_format_for(engine, slice_of(NULL, 0)), NULL, 0,
                           BENCH_FEED_MS) != 0)
         bench_die("out of memory");
     do {

@@ -2,13 +2,13 @@
 /*
  * No memory: the n-th allocation fails, for each n, and those that follow it for a while
  *
- * The linker puts the functions below in the place of the allocator's, for our own objects only (see
- * meson.build): what libyaml and PCRE2 allocate never fails. They count what is alive, so a leak is
- * found at the run that made it.
+ * The linker puts the functions below in the place of the allocator's, for our own objects only
+ * (see meson.build): what libyaml and PCRE2 allocate never fails. They count what is alive, so a
+ * leak is found at the run that made it.
  *
- * The laws: nothing crashes, nothing leaks; what fails says -ENOMEM and can be asked again; a sample
- * that found no memory is counted as that, each other one as what it is; and when there is memory
- * again, everything works again.
+ * The laws: nothing crashes, nothing leaks; what fails says -ENOMEM and can be asked again; a
+ * sample that found no memory is counted as that, each other one as what it is; and when there is
+ * memory again, everything works again.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -156,7 +156,7 @@ static int try_scrape(struct engine *e)
 {
     struct bacowr_scrape *s;
     struct buf page = {0};
-    int r = bacowr_scrape_new(&s, e->b, bacowr_format_for(SLICE_LIT("")), NULL, 0, e->now_ms);
+    int r = bacowr_scrape_new(&s, e->b, bacowr_format_for(e->b, SLICE_LIT("")), NULL, 0, e->now_ms);
 
     if (r != 0) {
         must(r == -ENOMEM);
@@ -285,7 +285,8 @@ static void check_healed(struct engine *e, unsigned long first)
          value(e, "bacowr_statsd_series_expired_total"));
 }
 
-/* One life with failures from the @first allocation on, @n of them. False: there were not so many. */
+/* One life with failures from the @first allocation on, @n of them. False: there were not so
+ * many. */
 static bool run(unsigned long first, unsigned long n, int n_many)
 {
     struct bacowr_config config = engine_config();

@@ -2,13 +2,13 @@
 /*
  * Orders: every order of the steps around an expiry, against a model
  *
- * A small world of two series in one family, two workers, one scrape at a time. The model knows when
- * a series is born, marked, kept and removed, so that each line of each page is foretold:
+ * A small world of two series in one family, two workers, one scrape at a time. The model knows
+ * when a series is born, marked, kept and removed, so that each line of each page is foretold:
  *
  *      live --tick, due--> marked --tick, no sample since--> gone      a sample or "not due": live
  *
- * On top of the model the law that needs none: a counter is never shown below what was shown before,
- * unless a page without it, or its time to live, lies between.
+ * On top of the model the law that needs none: a counter is never shown below what was shown
+ * before, unless a page without it, or its time to live, lies between.
  */
 #include <math.h>
 #include <stdio.h>
@@ -139,7 +139,7 @@ static void begin_scrape(struct world *w)
         w->must_show[i] = w->m.series[i].alive;
         w->shown[i] = false;
     }
-    must(bacowr_scrape_new(&w->scrape, w->e.b, bacowr_format_for(SLICE_LIT("")), NULL, 0,
+    must(bacowr_scrape_new(&w->scrape, w->e.b, bacowr_format_for(w->e.b, SLICE_LIT("")), NULL, 0,
                            w->e.now_ms) == 0);
 }
 

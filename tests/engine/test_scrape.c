@@ -29,7 +29,8 @@ static struct bacowr_scrape *begin(struct engine *e, const struct bacowr_own_fam
 {
     struct bacowr_scrape *s;
 
-    must(bacowr_scrape_new(&s, e->b, bacowr_format_for(SLICE_LIT("")), own, n_own, e->now_ms) == 0);
+    must(bacowr_scrape_new(&s, e->b, bacowr_format_for(e->b, SLICE_LIT("")), own, n_own,
+                           e->now_ms) == 0);
     return s;
 }
 
@@ -299,13 +300,16 @@ START_TEST(test_scrape_format)
     static const char *const accepts[] = {
         "", "*/*", "text/plain", "application/openmetrics-text;version=1.0.0;q=0.5,text/plain",
         "application/x-nobody-knows"};
+    struct engine e;
 
+    engine_init(&e, NULL, NULL);
     for (size_t i = 0; i < sizeof accepts / sizeof accepts[0]; i++) {
-        const struct bacowr_format *f = bacowr_format_for(slice_str(accepts[i]));
+        const struct bacowr_format *f = bacowr_format_for(e.b, slice_str(accepts[i]));
 
         ck_assert_ptr_nonnull(f);
         ck_assert_int_eq(strncmp(bacowr_content_type(f), "text/plain; version=0.0.4", 25), 0);
     }
+    engine_release(&e);
 }
 END_TEST
 

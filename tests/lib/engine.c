@@ -87,7 +87,8 @@ struct slice engine_scrape(struct engine *e)
     int more = 1;
 
     buf_clear(&e->page);
-    must(bacowr_scrape_new(&s, e->b, bacowr_format_for(SLICE_LIT("")), NULL, 0, e->now_ms) == 0);
+    must(bacowr_scrape_new(&s, e->b, bacowr_format_for(e->b, SLICE_LIT("")), NULL, 0, e->now_ms) ==
+         0);
     while (more == 1)
         more = bacowr_scrape_next(s, &e->page, 65536);
     bacowr_scrape_free(s);

@@ -67,7 +67,8 @@ def answers(port: int, path: str) -> Callable[[], bool]:
 class Prometheus:
     """A real Prometheus that scrapes one server every second."""
 
-    def __init__(self, test: unittest.TestCase, folder: Path, port: int, target: int) -> None:
+    def __init__(self, test: unittest.TestCase, folder: Path, port: int, target: int,
+                 flags: Sequence[str] = ()) -> None:
         self.port = port
         config = folder / "prometheus.yml"
         config.write_text("global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
@@ -76,7 +77,7 @@ class Prometheus:
                           f"  static_configs: [{{targets: ['{HOST}:{target}']}}]\n")
         start(test, "prometheus", [PROMETHEUS, f"--config.file={config}",
                                    f"--storage.tsdb.path={folder / 'data'}",
-                                   f"--web.listen-address={HOST}:{port}"], folder)
+                                   f"--web.listen-address={HOST}:{port}", *flags], folder)
         wait_until("Prometheus is ready", answers(port, "/-/ready"), 60)
 
     def query(self, expression: str) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ import concurrent.futures
 import json
 import math
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.exposition import FormatError, Page, series_key  # noqa: E402
-from lib.harness import (DATA, SANITIZER_STATUS, Ports, Server, StartError,  # noqa: E402
+from lib.harness import (DATA, HOST, SANITIZER_STATUS, Ports, Server, StartError,  # noqa: E402
                          binary, environment, serve_flags)
 
 FOLDER = DATA / "conformance"
@@ -108,13 +109,38 @@ class Run:
         if self.scenario.get("kind") == "exit":
             self.judge_exit(exit_of(flags, text, self.scenario.get("exit_timeout", 5)))
             return self.wrong
+        with tempfile.TemporaryDirectory(prefix="bacowr-test-") as folder:
+            self.unixgram = f"{folder}/statsd.sock"
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as relay:
+                relay.bind((HOST, 0))
+                self.serve([self.fill(flag, folder, relay) for flag in flags], text)
+                self.judge_relay(relay)
+        return self.wrong
+
+    def serve(self, flags: list[str], text: bytes | None) -> None:
         with Server(flags, text, f"conformance.{self.scenario['name']}") as self.server:
             for step in self.scenario["steps"]:
                 (kind, argument), = step.items()
                 getattr(self, "step_" + kind)(argument)
             if not self.scenario.get("no_final"):
                 self.step_snap("final")
-        return self.wrong
+
+    def fill(self, flag: str, folder: str, relay: socket.socket) -> str:
+        return (flag.replace("{unixgram}", self.unixgram).replace("{dir}", folder)
+                .replace("{relay}", str(relay.getsockname()[1])))
+
+    def judge_relay(self, relay: socket.socket) -> None:
+        """What the server, which has ended, sent on: datagrams of whole lines."""
+        relay.setblocking(False)
+        data = b""
+        while "relay" in self.expect:
+            try:
+                data += relay.recv(65536)
+            except BlockingIOError:
+                break
+        lines = data.decode("utf-8", "surrogateescape").split("\n")
+        if "relay" in self.expect and lines != self.expect["relay"]["lines"]:
+            self.wrong.append(f"relayed {lines}, wanted {self.expect['relay']['lines']}")
 
     def judge_exit(self, found: str) -> None:
         if found != self.expect["exit"]:
@@ -168,6 +194,13 @@ class Run:
                 except OSError:
                     break  # the server may hang up on a line too long
                 time.sleep(0.01)
+
+    def step_unixgram(self, data: Any) -> None:
+        self.before("unixgram")
+        datagram = data_bytes(data)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(datagram, self.unixgram)
+        self.lines += datagram.count(b"\n") + 1
 
     def step_wait(self, seconds: float) -> None:
         self.settle()

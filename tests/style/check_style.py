@@ -43,6 +43,9 @@ START_TEST = re.compile(r"^START_TEST\((\w+)\)")
 OWN_HEADER = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]')
 
 
+MAX_COLUMNS = 100
+
+
 def is_c(path: str) -> bool:
     return path.endswith((".c", ".h"))
 
@@ -138,6 +141,8 @@ def check_c(path: str, text: str) -> Iterator[tuple[int, str, str]]:
     for number, line in enumerate(lines, 1):
         if "\t" in line:
             yield number, "tab", "a tab"
+        if len(line) > MAX_COLUMNS:
+            yield number, "columns", f"{len(line)} columns, at most {MAX_COLUMNS}"
 
 
 def check(path: str, text: str) -> Iterator[Finding]:
@@ -191,6 +196,8 @@ def planted_cases() -> list[Planted]:
                 "own-header"),
 
         planted("src/base/a.c", HEAD + "typedef struct a a;\n", "typedef"),
+        planted("src/base/a.c", HEAD + "/* " + 98 * "x" + "\n", "columns"),
+        planted("src/base/a.c", HEAD + "/* " + 97 * "x" + "\n"),
         planted("src/base/a.c", HEAD + "    typedef  union {int a;} b;\n", "typedef"),
         planted("src/base/a.c", HEAD + "/* typedef struct */\ntypedef int (*a_fn)(struct a *);\n"),
 

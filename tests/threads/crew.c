@@ -100,7 +100,7 @@ struct slice crew_scrape(struct crew *c, unsigned want, void (*between)(struct c
     int more = 1;
 
     buf_clear(&c->page);
-    ck_assert_int_eq(bacowr_scrape_new(&s, c->b, bacowr_format_for(SLICE_LIT("")), NULL, 0,
+    ck_assert_int_eq(bacowr_scrape_new(&s, c->b, bacowr_format_for(c->b, SLICE_LIT("")), NULL, 0,
                                        atomic_load(&c->now_ms)),
                      0);
     while (more == 1) {

@@ -70,6 +70,9 @@ START_TEST(test_options_defaults)
     assert_list(&o.web_listen, "127.0.0.1:9102", NULL);
     ck_assert_str_eq(o.telemetry_path, "/metrics");
     ck_assert_ptr_null(o.mapping_config);
+    ck_assert_ptr_null(o.listen_unixgram);
+    ck_assert_ptr_null(o.listen_unix);
+    ck_assert_str_eq(o.unixsocket_mode, "755");
     ck_assert(!o.check_config && !o.enable_lifecycle);
     ck_assert(o.statsd.dogstatsd_tags && o.statsd.influxdb_tags && o.statsd.librato_tags);
     ck_assert(o.statsd.signalfx_tags && !o.statsd.graphite_tags);
@@ -253,14 +256,13 @@ static const struct {
      "30s"},
     {{"--statsd.event-flush-interval=-1s"},
      "--statsd.event-flush-interval: '-1s' is not above zero, write something like 200ms or 30s"},
-    {{"--statsd.listen-unixgram=/run/s"},
-     "--statsd.listen-unixgram: '/run/s' is not supported yet by this version, leave the flag out"},
-    {{"--statsd.relay.address=h:1"},
-     "--statsd.relay.address: 'h:1' is not supported yet by this version, leave the flag out"},
-    {{"--debug.dump-fsm=f"},
-     "--debug.dump-fsm: 'f' is not supported yet by this version, leave the flag out"},
+    {{"--statsd.relay.address=h"},
+     "--statsd.relay.address: 'h' has no port, write host:port, [IPv6]:port or :port"},
+    {{"--statsd.relay.packet-length=0"},
+     "--statsd.relay.packet-length: '0' is no whole number from 2 to 65507"},
     {{"--statsd.listen-udp=", "--statsd.listen-tcp="},
-     "nothing to listen on, give --statsd.listen-udp or --statsd.listen-tcp an address"},
+     "nothing to listen on, give --statsd.listen-udp or --statsd.listen-tcp an address, or "
+     "--statsd.listen-unixgram a path"},
     {{"--web.listen-address="},
      "no metrics page without an address, give --web.listen-address one"},
     {{"run"}, "unexpected word 'run', the commands are serve, check, explain and help"},
@@ -289,12 +291,10 @@ END_TEST
 START_TEST(test_options_remembers_ignored_flags)
 {
     ck_assert_int_eq(PARSE("--statsd.cache-size=0", "--statsd.cache-type", "random",
-                           "--statsd.event-flush-interval=20ms", "--statsd.unixsocket-mode=zzz",
-                           "--statsd.relay.packet-length=1400"),
+                           "--statsd.event-flush-interval=20ms"),
                      0);
-    ck_assert_uint_eq(o.ignored.n, 5);
+    ck_assert_uint_eq(o.ignored.n, 3);
     ck_assert_str_eq(o.ignored.items[0], "statsd.cache-size");
-    ck_assert_str_eq(o.ignored.items[4], "statsd.relay.packet-length");
     options_release(&o);
     ck_assert_int_eq(
         PARSE("--statsd.listen-unixgram=", "--statsd.relay.address", "", "--debug.dump-fsm="), 0);

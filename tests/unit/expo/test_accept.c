@@ -12,12 +12,13 @@
 
 /* A table with more formats than are built in, so that there is something to choose. */
 static const struct accept_row rows[] = {
-    {"text", "plain", {{"version", "0.0.4", .optional = true}}, NULL},
+    {"text", "plain", {{"version", "0.0.4", .optional = true}}, false, NULL},
     {"application",
      "protobuf",
      {{"proto", "a,b;c\"d", false}, {"encoding", "delimited", false}},
+     false,
      NULL},
-    {"application", "openmetrics-text", {{"version", "1.0.0", .optional = true}}, NULL},
+    {"application", "openmetrics-text", {{"version", "1.0.0", .optional = true}}, false, NULL},
 };
 enum { PLAIN, PROTO, OPEN };
 
@@ -200,22 +201,95 @@ START_TEST(test_accept_pick_survives_noise)
 }
 END_TEST
 
-/* Whatever is asked for, there is an encoder: text. */
-START_TEST(test_accept_choose_is_never_null)
+/* A row that wants to be named is not meant by a wildcard, whatever the weights. */
+START_TEST(test_accept_pick_by_name_only)
 {
-    static const char *const headers[] = {
-        "",
-        "*/*",
-        "text/plain;version=0.0.4",
-        "text/plain;version=1.0.0",
-        "image/png",
-        "*/*;q=0",
-        "application/openmetrics-text;version=1.0.0",
+    static const struct accept_row named[] = {
+        {"text", "plain", {{NULL, NULL, false}}, false, NULL},
+        {"application", "x", {{NULL, NULL, false}}, true, NULL},
+        {"application", "y", {{NULL, NULL, false}}, false, NULL},
+    };
+    static const struct choice choices[] = {
+        {"*/*", 0},
+        {"application/*", 2},
+        {"application/x", 1},
+        {"text/plain;q=0.5,*/*;q=0.9", 2},
+        {"text/plain;q=0.5,application/*;q=0.9", 2},
+        {"application/x;q=0.1,application/y;q=0,*/*;q=0.05", 1},
+        {"text/plain;q=0,application/y;q=0,*/*", 0}, /* nothing is left: the first */
     };
 
-    ck_assert_ptr_eq(accept_choose(slice_of(NULL, 0)), &encoder_text);
-    for (unsigned i = 0; i < sizeof headers / sizeof headers[0]; i++)
-        ck_assert_ptr_eq(accept_choose(slice_str(headers[i])), &encoder_text);
+    for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++) {
+        long got = accept_pick(slice_str(choices[i].header), named, 3) - named;
+
+        ck_assert_msg(got == (long)choices[i].want, "%s: row %ld", choices[i].header, got);
+    }
+}
+END_TEST
+
+#define DELIMITED \
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+
+/* What is asked for by name, of what is offered; text otherwise. OpenMetrics is by choice. */
+START_TEST(test_accept_choose_what_is_offered)
+{
+    static const struct {
+        const char *header;
+        const struct encoder *want, *want_openmetrics;
+    } cases[] = {
+        {"", &encoder_text, &encoder_text},
+        {"*/*", &encoder_text, &encoder_text},
+        {"application/*", &encoder_text, &encoder_text},
+        {"text/plain;version=0.0.4", &encoder_text, &encoder_text},
+        {"text/plain;version=1.0.0", &encoder_text, &encoder_text},
+        {"image/png", &encoder_text, &encoder_text},
+        {"*/*;q=0", &encoder_text, &encoder_text},
+        /* A browser; a client of Java's. */
+        {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", &encoder_text,
+         &encoder_text},
+        {"text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", &encoder_text, &encoder_text},
+        {"text/plain;q=0.5,*/*;q=0.8", &encoder_text, &encoder_text},
+        {"application/openmetrics-text", &encoder_text, &encoder_openmetrics},
+        {"application/openmetrics-text;version=1.0.0", &encoder_text, &encoder_openmetrics},
+        {"application/openmetrics-text;version=\"1.0.0\";charset=utf-8", &encoder_text,
+         &encoder_openmetrics},
+        {"application/openmetrics-text;version=0.0.1", &encoder_text, &encoder_text},
+        {DELIMITED, &encoder_protobuf, &encoder_protobuf},
+        {"application/vnd.google.protobuf;encoding=delimited", &encoder_text, &encoder_text},
+        {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text",
+         &encoder_text, &encoder_text},
+        {DELIMITED ";q=0.3,text/plain;q=0.4", &encoder_text, &encoder_text},
+        {DELIMITED ";q=0.4,text/plain;q=0.3", &encoder_protobuf, &encoder_protobuf},
+        {DELIMITED ";q=0,text/plain;q=0.001", &encoder_text, &encoder_text},
+        /* Prometheus 2.42, without and with native histograms. */
+        {"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
+         "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+         &encoder_text, &encoder_openmetrics},
+        {DELIMITED ",application/openmetrics-text;version=1.0.0;q=0.8,"
+                   "application/openmetrics-text;version=0.0.1;q=0.75,"
+                   "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+         &encoder_protobuf, &encoder_protobuf},
+        /* Prometheus 3, by default and with native histograms. */
+        {"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+         "application/openmetrics-text;version=0.0.1;q=0.5,"
+         "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+         "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+         &encoder_text, &encoder_openmetrics},
+        {DELIMITED ";q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+                   "application/openmetrics-text;version=0.0.1;q=0.4,"
+                   "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
+                   "text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+         &encoder_protobuf, &encoder_protobuf},
+    };
+
+    ck_assert_ptr_eq(accept_choose(slice_of(NULL, 0), true), &encoder_text);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct slice header = slice_str(cases[i].header);
+
+        ck_assert_msg(accept_choose(header, false) == cases[i].want, "%s", cases[i].header);
+        ck_assert_msg(accept_choose(header, true) == cases[i].want_openmetrics,
+                      "%s, with OpenMetrics", cases[i].header);
+    }
 }
 END_TEST
 
@@ -228,10 +302,11 @@ static Suite *suite(void)
     tcase_add_test(pick_case, test_accept_pick_excludes_weight_0);
     tcase_add_test(pick_case, test_accept_pick_by_parameters);
     tcase_add_test(pick_case, test_accept_pick_by_specificity);
+    tcase_add_test(pick_case, test_accept_pick_by_name_only);
     tcase_add_test(pick_case, test_accept_pick_passes_over_broken_ranges);
     tcase_add_test(pick_case, test_accept_pick_survives_noise);
     suite_add_tcase(s, pick_case);
-    tcase_add_test(choose, test_accept_choose_is_never_null);
+    tcase_add_test(choose, test_accept_choose_what_is_offered);
     suite_add_tcase(s, choose);
     return s;
 }

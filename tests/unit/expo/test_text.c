@@ -21,7 +21,8 @@ static void expect(struct buf *out, const char *want)
 
 static struct snapshot_family family(const char *name, enum snapshot_type type)
 {
-    return (struct snapshot_family){slice_str(name), SLICE_LIT("Help."), type};
+    return (struct snapshot_family){
+        .name = slice_str(name), .help = SLICE_LIT("Help."), .type = type};
 }
 
 /* ---- families ---- */
@@ -49,7 +50,8 @@ START_TEST(test_text_family_begin_has_help_and_type)
 
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct buf out = {0};
-        struct snapshot_family f = {SLICE_LIT("m"), slice_str(cases[i].help), cases[i].type};
+        struct snapshot_family f = {
+            .name = SLICE_LIT("m"), .help = slice_str(cases[i].help), .type = cases[i].type};
 
         encoder_text.family_begin(&out, &f);
         expect(&out, cases[i].want);
@@ -184,7 +186,7 @@ START_TEST(test_text_series_reserves_enough)
     }
     for (unsigned n_points = 0; n_points < 100; n_points += 33) {
         for (size_t len = 0; len < 5000; len += 1666) {
-            struct snapshot_family f = {slice_of(text, len), SLICE_LIT(""), SNAPSHOT_SUMMARY};
+            struct snapshot_family f = {.name = slice_of(text, len), .type = SNAPSHOT_SUMMARY};
             struct snapshot_series s = {
                 .labels = slice_of(text, 5000 - len),
                 .sum = longest,

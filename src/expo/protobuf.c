@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Prometheus protobuf: delimited MetricFamily messages
+ *
+ *      length | MetricFamily { name help type
+ *                              metric { label { name value } ...  counter { value created } }
+ *                              metric { ... } }
+ *      length | MetricFamily { ... }
+ *
+ * A message stands behind its length, so it must be whole before the first byte of it can go out; a
+ * family of a million series would have to be whole in memory. Therefore each part of a family (a
+ * slice of the page, see encoder.h) is a MetricFamily of its own with the same name, help and type.
+ * Prometheus reads the page message by message and takes the metrics of each; the tests hold a real
+ * one to that.
+ *
+ * Written by hand. The wire format is tags, varints and copies; a library would first have us build
+ * the tree of the message, several allocations for each label, with label values as C strings,
+ * which a NUL byte (it is legal UTF-8) cuts short. So it is no dependency either.
+ *
+ * A length is written after its contents: message_begin() leaves one byte for it, enough for most,
+ * and message_end() shifts the contents when it is not.
+ *
+ * Laws: - field numbers are those of io.prometheus.client (public since 2013), in ascending order;
+ *         zero values are written too, since readers of proto2 tell them from absent ones.
+ *       - Buckets are the finite ones, as from statsd_exporter: +Inf is sample_count.
+ *       - put_...() write to room that was made for the whole metric: see metric_room().
+ *       - What belongs to native histograms stands in put_histogram(), between the buckets and the
+ *         creation time (fields 5 to 13).
+ */
+#include "expo/encoder.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum wire { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2 };
+
+enum field {
+    FAMILY_NAME = 1,
+    FAMILY_HELP = 2,
+    FAMILY_TYPE = 3,
+    FAMILY_METRIC = 4,
+
+    METRIC_LABEL = 1,
+    METRIC_GAUGE = 2,
+    METRIC_COUNTER = 3,
+    METRIC_SUMMARY = 4,
+    METRIC_HISTOGRAM = 7,
+
+    LABEL_NAME = 1,
+    LABEL_VALUE = 2,
+
+    GAUGE_VALUE = 1,
+
+    COUNTER_VALUE = 1,
+    COUNTER_CREATED = 3,
+
+    SUMMARY_COUNT = 1,
+    SUMMARY_SUM = 2,
+    SUMMARY_QUANTILE = 3,
+    SUMMARY_CREATED = 4,
+
+    QUANTILE_QUANTILE = 1,
+    QUANTILE_VALUE = 2,
+
+    HISTOGRAM_COUNT = 1,
+    HISTOGRAM_SUM = 2,
+    HISTOGRAM_BUCKET = 3,
+    HISTOGRAM_CREATED = 15,
+
+    BUCKET_COUNT = 1,
+    BUCKET_BOUND = 2,
+
+    TIMESTAMP_SECONDS = 1,
+    TIMESTAMP_NANOS = 2,
+};
+
+static const unsigned char type_numbers[] = {
+    [SNAPSHOT_COUNTER] = 0,
+    [SNAPSHOT_GAUGE] = 1,
+    [SNAPSHOT_HISTOGRAM] = 4,
+    [SNAPSHOT_SUMMARY] = 2,
+};
+
+#define VARINT_MAX 10
+#define HEAD_MAX   (1 + VARINT_MAX) /* tag and length; every field number here is below 16 */
+
+/* ---- the wire ---- */
+
+static unsigned varint_len(uint64_t v)
+{
+    unsigned len = 1;
+
+    for (; v >= 0x80; v >>= 7)
+        len++;
+    return len;
+}
+
+static char *put_varint(char *p, uint64_t v)
+{
+    for (; v >= 0x80; v >>= 7)
+        *p++ = (char)(v | 0x80);
+    *p++ = (char)v;
+    return p;
+}
+
+static char *put_tag(char *p, enum field field, enum wire wire)
+{
+    *p++ = (char)((unsigned)field << 3 | (unsigned)wire);
+    return p;
+}
+
+static char *put_u64(char *p, enum field field, uint64_t v)
+{
+    return put_varint(put_tag(p, field, WIRE_VARINT), v);
+}
+
+static char *put_double(char *p, enum field field, double v)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &v, sizeof bits);
+    p = put_tag(p, field, WIRE_FIXED64);
+    for (unsigned i = 0; i < sizeof bits; i++, bits >>= 8)
+        *p++ = (char)bits; /* little endian, whatever we are */
+    return p;
+}
+
+static char *put_bytes(char *p, enum field field, struct slice s)
+{
+    p = put_varint(put_tag(p, field, WIRE_BYTES), s.len);
+    if (s.len > 0)
+        memcpy(p, s.p, s.len);
+    return p + s.len;
+}
+
+/* Where the contents begin: behind one byte for their length. */
+static char *message_begin(char *p, enum field field)
+{
+    return put_tag(p, field, WIRE_BYTES) + 1;
+}
+
+/* The contents are from @begin to @end: put their length before them. The place behind. */
+static char *message_end(char *begin, char *end)
+{
+    size_t len = (size_t)(end - begin);
+    unsigned shift = varint_len(len) - 1;
+
+    if (shift > 0)
+        memmove(begin + shift, begin, len);
+    put_varint(begin - 1, len);
+    return end + shift;
+}
+
+/* ---- labels ---- */
+
+/* Undo text_escape_label() up to the closing quote of @rest, which is cut off with it. */
+static char *put_unescaped(char *p, struct slice *rest)
+{
+    size_t i = 0;
+
+    for (; i < rest->len && rest->p[i] != '"'; i++) {
+        char c = rest->p[i];
+
+        if (c == '\\' && i + 1 < rest->len) {
+            c = rest->p[++i];
+            c = c == 'n' ? '\n' : c;
+        }
+        *p++ = c;
+    }
+    assert(i < rest->len);
+    *rest = slice_from(*rest, i < rest->len ? i + 1 : i);
+    return p;
+}
+
+/* The first of @rest's labels, a="b", which is cut off with the comma behind it. */
+static char *put_label(char *p, struct slice *rest)
+{
+    size_t name_len = slice_find(*rest, '=');
+    char *label = message_begin(p, METRIC_LABEL);
+    char *value;
+
+    assert(name_len + 1 < rest->len && rest->p[name_len + 1] == '"');
+    p = put_bytes(label, LABEL_NAME, slice_of(rest->p, name_len));
+    *rest = slice_from(*rest, name_len + 2 <= rest->len ? name_len + 2 : rest->len);
+    value = message_begin(p, LABEL_VALUE);
+    p = message_end(value, put_unescaped(value, rest));
+    if (rest->len > 0 && rest->p[0] == ',')
+        *rest = slice_from(*rest, 1);
+    return message_end(label, p);
+}
+
+/* ---- metrics ---- */
+
+/* As google.protobuf.Timestamp. */
+static char *put_created(char *p, enum field field, int64_t created_ms)
+{
+    uint64_t ms = (uint64_t)created_ms;
+    char *message;
+
+    if (created_ms <= 0)
+        return p;
+    message = message_begin(p, field);
+    p = put_u64(message, TIMESTAMP_SECONDS, ms / 1000);
+    p = put_u64(p, TIMESTAMP_NANOS, ms % 1000 * 1000000);
+    return message_end(message, p);
+}
+
+static char *put_counter(char *p, const struct snapshot_series *s)
+{
+    char *counter = message_begin(p, METRIC_COUNTER);
+
+    p = put_double(counter, COUNTER_VALUE, s->value);
+    p = put_created(p, COUNTER_CREATED, s->created_ms);
+    return message_end(counter, p);
+}
+
+static char *put_gauge(char *p, const struct snapshot_series *s)
+{
+    char *gauge = message_begin(p, METRIC_GAUGE);
+
+    return message_end(gauge, put_double(gauge, GAUGE_VALUE, s->value));
+}
+
+static char *put_histogram(char *p, const struct snapshot_series *s)
+{
+    char *histogram = message_begin(p, METRIC_HISTOGRAM);
+
+    p = put_u64(histogram, HISTOGRAM_COUNT, s->count);
+    p = put_double(p, HISTOGRAM_SUM, s->sum);
+    for (unsigned i = 0; i < s->n_points; i++) {
+        char *bucket = message_begin(p, HISTOGRAM_BUCKET);
+
+        p = put_u64(bucket, BUCKET_COUNT, s->cumulative[i]);
+        p = put_double(p, BUCKET_BOUND, s->points[i]);
+        p = message_end(bucket, p);
+    }
+    p = put_created(p, HISTOGRAM_CREATED, s->created_ms);
+    return message_end(histogram, p);
+}
+
+static char *put_summary(char *p, const struct snapshot_series *s)
+{
+    char *summary = message_begin(p, METRIC_SUMMARY);
+
+    p = put_u64(summary, SUMMARY_COUNT, s->count);
+    p = put_double(p, SUMMARY_SUM, s->sum);
+    for (unsigned i = 0; i < s->n_points; i++) {
+        char *quantile = message_begin(p, SUMMARY_QUANTILE);
+
+        p = put_double(quantile, QUANTILE_QUANTILE, s->points[i]);
+        p = put_double(p, QUANTILE_VALUE, s->quantiles[i]);
+        p = message_end(quantile, p);
+    }
+    p = put_created(p, SUMMARY_CREATED, s->created_ms);
+    return message_end(summary, p);
+}
+
+static char *(*const put_by_type[])(char *p, const struct snapshot_series *s) = {
+    [SNAPSHOT_COUNTER] = put_counter,
+    [SNAPSHOT_GAUGE] = put_gauge,
+    [SNAPSHOT_HISTOGRAM] = put_histogram,
+    [SNAPSHOT_SUMMARY] = put_summary,
+};
+
+/*
+ * The most that a metric takes. A label's text a="b", is its bytes and at least 4 more, which three
+ * tags and lengths take the place of. A point is a double and another double or a varint, in a
+ * message.
+ */
+static size_t metric_room(const struct snapshot_series *s)
+{
+    size_t n_labels = s->labels.len / SLICE_LIT("a=\"\"").len;
+    size_t labels = s->labels.len + n_labels * 3 * HEAD_MAX;
+    size_t points = (size_t)s->n_points * (HEAD_MAX + 2 * (1 + VARINT_MAX));
+    size_t count_and_sum = 2 * (1 + VARINT_MAX);
+    size_t created = HEAD_MAX + 2 * (1 + VARINT_MAX);
+
+    return 2 * HEAD_MAX + labels + points + count_and_sum + created;
+}
+
+static void protobuf_series(struct buf *out, const struct snapshot_family *f,
+                            const struct snapshot_series *s)
+{
+    struct slice labels = s->labels;
+    char *metric, *p;
+
+    if (buf_reserve(out, metric_room(s)) < 0)
+        return;
+    metric = message_begin(out->p + out->len, FAMILY_METRIC);
+    p = metric;
+    while (labels.len > 0)
+        p = put_label(p, &labels);
+    p = message_end(metric, put_by_type[f->type](p, s));
+    out->len = (size_t)(p - out->p);
+    assert(out->len <= out->cap);
+}
+
+/* ---- families ---- */
+
+/* One byte for the message's length, and what its parts have in common. */
+static void protobuf_part_begin(struct buf *out, const struct snapshot_family *f)
+{
+    char *p;
+
+    if (buf_reserve(out, 1 + 2 * HEAD_MAX + f->name.len + f->help.len + 2) < 0)
+        return;
+    p = put_bytes(out->p + out->len + 1, FAMILY_NAME, f->name);
+    p = put_bytes(p, FAMILY_HELP, f->help);
+    p = put_u64(p, FAMILY_TYPE, type_numbers[f->type]);
+    out->len = (size_t)(p - out->p);
+}
+
+static void protobuf_part_end(struct buf *out, size_t begun)
+{
+    char *end;
+
+    if (buf_reserve(out, VARINT_MAX) < 0)
+        return;
+    assert(out->len > begun);
+    end = message_end(out->p + begun + 1, out->p + out->len);
+    out->len = (size_t)(end - out->p);
+}
+
+static void protobuf_family(struct buf *out, const struct snapshot_family *f)
+{
+    (void)out;
+    (void)f;
+}
+
+static void protobuf_end(struct buf *out)
+{
+    (void)out;
+}
+
+const struct encoder encoder_protobuf = {
+    .content_type = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
+                    "encoding=delimited; escaping=underscores",
+    .family_begin = protobuf_family,
+    .part_begin = protobuf_part_begin,
+    .series = protobuf_series,
+    .part_end = protobuf_part_end,
+    .family_end = protobuf_family,
+    .end = protobuf_end,
+};

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A reader of delimited io.prometheus.client.MetricFamily messages, from the wire format up.
+
+It knows field numbers and wire types and nothing of our encoder. A field that it does not know, a
+length that does not fit, or a varint that is longer than need be is an error.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass, field
+from typing import Iterator
+
+TYPES = {0: "counter", 1: "gauge", 2: "summary", 4: "histogram"}
+VALUE_FIELDS = {"gauge": 2, "counter": 3, "summary": 4, "histogram": 7}
+CREATED_FIELDS = {"counter": 3, "summary": 4, "histogram": 15}
+
+Value = int | float | bytes
+Fields = dict[int, list[Value]]
+Labels = tuple[tuple[str, str], ...]
+
+
+class WireError(Exception):
+    """These bytes are no such message."""
+
+
+@dataclass
+class Message:
+    """One MetricFamily, its metrics as the samples that they stand for."""
+    name: str
+    help: str
+    type: str
+    size: int
+    n_metrics: int = 0
+    samples: list[tuple[str, Labels, float]] = field(default_factory=list)
+    created: list[tuple[Labels, float]] = field(default_factory=list)
+
+
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 64, 7):
+        if at >= len(data):
+            raise WireError("cut within a varint")
+        byte, at = data[at], at + 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if byte == 0 and shift:
+                raise WireError("a varint that is too long")
+            return value, at
+    raise WireError("a varint without an end")
+
+
+def fields(data: bytes) -> Iterator[tuple[int, Value]]:
+    at = 0
+    while at < len(data):
+        tag, at = varint(data, at)
+        number, wire = tag >> 3, tag & 7
+        if wire == 0:
+            value, at = varint(data, at)
+            yield number, value
+            continue
+        if wire not in (1, 2):
+            raise WireError(f"wire type {wire}")
+        length, at = (8, at) if wire == 1 else varint(data, at)
+        if at + length > len(data):
+            raise WireError("a field beyond its message")
+        piece = data[at:at + length]
+        at += length
+        yield number, struct.unpack("<d", piece)[0] if wire == 1 else piece
+
+
+def message(data: Value, known: str) -> Fields:
+    """The fields of a message; @known are the numbers that may be there, those with + repeatedly."""
+    if not isinstance(data, bytes):
+        raise WireError("no message where one should be")
+    repeated = {int(word[:-1]) for word in known.split() if word.endswith("+")}
+    once = {int(word) for word in known.split() if not word.endswith("+")}
+    found: Fields = {}
+    for number, value in fields(data):
+        if number not in once | repeated or (number in once and number in found):
+            raise WireError(f"field {number} of {known}")
+        found.setdefault(number, []).append(value)
+    return found
+
+
+def text(value: Value) -> str:
+    if not isinstance(value, bytes):
+        raise WireError("no text where it should be")
+    return value.decode()
+
+
+def number(value: Value) -> float:
+    if isinstance(value, bytes):
+        raise WireError("no number where it should be")
+    return float(value)
+
+
+def read(data: bytes) -> list[Message]:
+    """All messages of a page."""
+    messages, at = [], 0
+    while at < len(data):
+        length, at = varint(data, at)
+        if at + length > len(data):
+            raise WireError("a message beyond the page")
+        messages.append(_family(data[at:at + length]))
+        at += length
+    return messages
+
+
+def _family(data: bytes) -> Message:
+    found = message(data, "1 2 3 4+")
+    family = Message(text(found[1][0]), text(found[2][0]), TYPES[int(number(found[3][0]))],
+                     len(data))
+    for metric in found.get(4, []):
+        _metric(family, metric)
+        family.n_metrics += 1
+    return family
+
+
+def _metric(family: Message, data: Value) -> None:
+    value_field = VALUE_FIELDS[family.type]
+    found = message(data, f"1+ {value_field}")
+    labels: Labels = ()
+    for pair in found.get(1, []):
+        label = message(pair, "1 2")
+        labels += ((text(label[1][0]), text(label[2][0])),)
+    read_value = {"summary": _summary, "histogram": _histogram}.get(family.type, _single)
+    value = read_value(family, labels, found[value_field][0])
+    for stamp in value.get(CREATED_FIELDS.get(family.type, 0), []):
+        parts = message(stamp, "1 2")
+        family.created.append((labels, number(parts[1][0]) + number(parts[2][0]) / 1e9))
+
+
+def _single(family: Message, labels: Labels, data: Value) -> Fields:
+    value = message(data, "1 3" if family.type == "counter" else "1")
+    family.samples.append((family.name, labels, number(value[1][0])))
+    return value
+
+
+def _totals(family: Message, labels: Labels, value: Fields) -> None:
+    family.samples.append((f"{family.name}_count", labels, number(value[1][0])))
+    family.samples.append((f"{family.name}_sum", labels, number(value[2][0])))
+
+
+def _summary(family: Message, labels: Labels, data: Value) -> Fields:
+    value = message(data, "1 2 3+ 4")
+    for piece in value.get(3, []):
+        quantile = message(piece, "1 2")
+        family.samples.append((family.name, (*labels, ("quantile", _float(quantile[1][0]))),
+                               number(quantile[2][0])))
+    _totals(family, labels, value)
+    return value
+
+
+def _histogram(family: Message, labels: Labels, data: Value) -> Fields:
+    value = message(data, "1 2 3+ 15")
+    for piece in value.get(3, []):
+        bucket = message(piece, "1 2")
+        if math.isinf(number(bucket[2][0])):
+            raise WireError("+Inf is the count")
+        family.samples.append((f"{family.name}_bucket", (*labels, ("le", _float(bucket[2][0]))),
+                               number(bucket[1][0])))
+    family.samples.append((f"{family.name}_bucket", (*labels, ("le", "+Inf")),
+                           number(value[1][0])))
+    _totals(family, labels, value)
+    return value
+
+
+def _float(value: Value) -> str:
+    return repr(number(value))

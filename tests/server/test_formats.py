@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page in its three formats: each is read by a strict reader that is not ours or shares nothing
+with the encoder, none shows a series twice, and all of them show the same.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import time
+import unittest
+from typing import Iterable
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from lib import protobuf
+from lib.exposition import OWN_PREFIXES, Labels, Page, series_key
+from lib.harness import Server, ServerTest
+
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
+OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+PROTOBUF = ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+            "encoding=delimited")
+PROTOBUF_TYPE = ("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
+                 "encoding=delimited; escaping=underscores")
+TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
+
+# What Prometheus 2.42 asks for: the second with --enable-feature=native-histograms.
+PROMETHEUS = (OPENMETRICS + ",application/openmetrics-text;version=0.0.1;q=0.75,"
+              "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
+PROMETHEUS_NATIVE = (PROTOBUF + "," + OPENMETRICS + ";q=0.8,"
+                     "application/openmetrics-text;version=0.0.1;q=0.75,"
+                     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
+
+NASTY = r'\n\\\"},a=\"b\" # 1 # {x=\"y\"} 1'  # as YAML's double quotes read it
+
+MAPPING = rf"""
+mappings:
+- {{match: "lat.*", observer_type: histogram, name: lat, labels: {{id: "$1"}},
+   help: "Backslash \\, \"quotes\",\nand a second line",
+   histogram_options: {{buckets: [0, 0.00001, 0.5, 1, 2, 1000000, 10000000]}}}}
+- {{match: "sizes.*", observer_type: histogram, name: sizes, labels: {{id: "$1"}},
+   histogram_options: {{buckets: [-1, 0, 1]}}}}
+- {{match: "sum.*", observer_type: summary, name: sum, labels: {{id: "$1"}},
+   summary_options: {{quantiles: [{{quantile: 0, error: 0.01}}, {{quantile: 0.5, error: 0.01}},
+   {{quantile: 1, error: 0.01}}]}}}}
+- {{match: nasty, name: nasty_total, labels: {{text: "{NASTY}", empty: "", brace: "}}"}}}}
+- {{match: hist, name: hist, observer_type: histogram}}
+- {{match: summ, name: summ, observer_type: summary}}
+"""
+
+WORLD = [
+    "hits_total:3|c", "hits_total:4|c|#a:b", "hits_total:1|c|#a:c",
+    "llm_generation_cost_dollars:0.12|c|#model:m", "big_total:123456789|c", "tiny_total:0.000001|c",
+    "level:-2.5|g", "level:1e300|g|#k:ü😱", "members:ann|s", "members:bob|s",
+    "lat.a:1500|ms", "lat.a:3|ms", "lat.b:5000|ms", "lat.b:20000000000|ms",
+    "sum.a:7|h", "sum.a:9|h", "sum.b:1|h", "nasty:2|c", "unmapped:8|ms",
+    'quotes_total:1|c|#v:"\\}{,w:x=y', "back_total:1|c|#v:\\n\\", "nul_total:1|c|#v:a\0b",
+    "nul_total:1|c|#v:a\0c",
+]
+
+
+def is_own(name: str) -> bool:
+    return name.startswith(OWN_PREFIXES)
+
+
+class Scraped:
+    """A page: families with their types, samples of senders by their spelling, birth times."""
+
+    def __init__(self) -> None:
+        self.types: dict[str, str] = {}
+        self.helps: dict[str, str] = {}
+        self.own_series: set[str] = set()
+        self.users: dict[str, float] = {}
+        self.created: dict[str, float] = {}
+
+    def add(self, name: str, labels: Iterable[tuple[str, str]], value: float) -> None:
+        key = series_key(name, tuple(labels))
+        if key in self.users or key in self.own_series:
+            raise AssertionError(f"twice: {key}")
+        if is_own(name):
+            self.own_series.add(key)
+        else:
+            self.users[key] = value
+
+
+def read_text(page: Page) -> Scraped:
+    scraped = Scraped()
+    for family in page.families.values():
+        scraped.types[family.name] = family.type
+        scraped.helps[family.name] = family.help
+        for (name, labels), value in family.samples.items():
+            scraped.add(name, labels, value)
+    return scraped
+
+
+def read_openmetrics(text: str) -> Scraped:
+    scraped = Scraped()
+    for family in text_string_to_metric_families(text):
+        assert family.name not in scraped.types, f"family twice: {family.name}"
+        scraped.types[family.name] = family.type
+        scraped.helps[family.name] = family.documentation
+        for sample in family.samples:
+            if sample.name == family.name + "_created":
+                key = series_key(family.name, tuple(sample.labels.items()))
+                assert key not in scraped.created, f"twice: {key}"
+                scraped.created[key] = sample.value
+            else:
+                scraped.add(sample.name, sample.labels.items(), sample.value)
+    return scraped
+
+
+def read_protobuf(data: bytes) -> Scraped:
+    scraped = Scraped()
+    last = ""
+    for message in protobuf.read(data):
+        assert message.samples, f"no metric: {message.name}"
+        assert message.name >= last, f"families out of order: {message.name}"
+        about = (message.type, message.help)
+        if message.name == last:
+            assert about == (scraped.types[last], scraped.helps[last]), f"differs: {last}"
+        last = message.name
+        scraped.types[last], scraped.helps[last] = about
+        for name, labels, value in message.samples:
+            scraped.add(name, labels, value)
+        for labels, created in message.created:
+            scraped.created[series_key(message.name, labels)] = created
+    return scraped
+
+
+class FormatTest(ServerTest):
+    def ask(self, server: Server, accept: str, wanted_type: str, encoding: str = "") -> bytes:
+        headers = {"Accept": accept} | ({"Accept-Encoding": encoding} if encoding else {})
+        answer = server.get("/metrics", headers=headers)
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(answer.headers["content-type"], wanted_type)
+        self.assertIn("Accept", answer.headers["vary"])
+        return answer.body
+
+    def openmetrics(self, server: Server) -> Scraped:
+        return read_openmetrics(self.ask(server, OPENMETRICS, OPENMETRICS_TYPE).decode())
+
+    def protobuf(self, server: Server) -> Scraped:
+        return read_protobuf(self.ask(server, PROTOBUF, PROTOBUF_TYPE))
+
+    def same_users(self, found: Scraped, wanted: Scraped) -> None:
+        self.assertEqual(sorted(found.users), sorted(wanted.users))
+        for key, value in wanted.users.items():
+            if not (math.isnan(value) and math.isnan(found.users[key])):
+                self.assertEqual(found.users[key], value, key)
+
+    def world(self, *flags: str) -> tuple[Server, Scraped]:
+        server = self.start(*flags, mapping=MAPPING)
+        server.send(*WORLD)
+        page = server.settle()
+        self.assertEqual(page.refused(), {})
+        return server, read_text(page)
+
+    def check_births(self, scraped: Scraped, names: set[str], since: float) -> None:
+        """Who tells of its birth, and that it was between the test's beginning and now."""
+        users = {key: when for key, when in scraped.created.items() if not is_own(key)}
+        self.assertEqual({key.partition("{")[0] for key in users}, names)
+        for key, when in users.items():
+            self.assertTrue(since - 0.2 <= when <= time.time() + 0.2, f"{key}: {when} of {since}")
+
+
+class NegotiationTest(FormatTest):
+    def test_openmetrics_is_by_choice(self) -> None:
+        server = self.start()
+        for accept in ("", "*/*", OPENMETRICS, PROMETHEUS, "application/*", "text/plain;q=0.1,*/*"):
+            with self.subTest(accept):
+                self.ask(server, accept, TEXT_TYPE)
+        self.ask(server, PROMETHEUS_NATIVE, PROTOBUF_TYPE)
+
+    def test_openmetrics_when_chosen(self) -> None:
+        server = self.start("--web.enable-openmetrics")
+        self.ask(server, "", TEXT_TYPE)
+        self.ask(server, "*/*", TEXT_TYPE)
+        self.ask(server, "text/plain;version=0.0.4", TEXT_TYPE)
+        self.ask(server, OPENMETRICS + ";q=0.5,text/plain;q=0.6", TEXT_TYPE)
+        self.ask(server, PROMETHEUS, OPENMETRICS_TYPE)
+        self.ask(server, PROMETHEUS_NATIVE, PROTOBUF_TYPE)
+
+    def test_compressed_they_are_the_same(self) -> None:
+        server, wanted = self.world("--web.enable-openmetrics")
+        page = gzip.decompress(self.ask(server, OPENMETRICS, OPENMETRICS_TYPE, "gzip"))
+        self.assertEqual(read_openmetrics(page.decode()).users.keys(), wanted.users.keys())
+        page = gzip.decompress(self.ask(server, PROTOBUF, PROTOBUF_TYPE, "gzip"))
+        self.same_users(read_protobuf(page), wanted)
+
+
+class OpenMetricsTest(FormatTest):
+    def test_it_shows_what_the_text_shows(self) -> None:
+        since = time.time()
+        server, wanted = self.world("--web.enable-openmetrics")
+        found = self.openmetrics(server)
+        self.same_users(found, wanted)
+        self.assertEqual(found.own_series, wanted.own_series)
+        self.check_births(found, {"hits", "big", "tiny", "lat", "sum", "nasty", "unmapped",
+                                  "quotes", "back", "nul"}, since)
+        for name, help_text in wanted.helps.items():
+            self.assertEqual(found.helps[self.family(found, name)], help_text, name)
+
+    def family(self, found: Scraped, name: str) -> str:
+        """A counter's family has lost its _total, whatever else has kept its name."""
+        stem = name.removesuffix("_total")
+        return stem if found.types.get(stem) == "counter" else name
+
+    def test_types_and_names(self) -> None:
+        server, _ = self.world("--web.enable-openmetrics")
+        types = self.openmetrics(server).types
+        for name, kind in {"hits": "counter", "llm_generation_cost_dollars": "unknown",
+                           "level": "gauge", "members": "gauge", "lat": "histogram",
+                           "sum": "summary", "statsd_exporter_lines": "counter",
+                           "statsd_exporter_metrics_total": "gauge"}.items():
+            self.assertEqual(types.get(name), kind, name)
+
+    def test_the_spelling(self) -> None:
+        """What readers normalise away: floats in canonical form, the end's mark, no blank line."""
+        server, _ = self.world("--web.enable-openmetrics")
+        text = self.ask(server, OPENMETRICS, OPENMETRICS_TYPE).decode()
+        self.assertTrue(text.endswith("\n# EOF\n"))
+        self.assertNotIn("\n\n", text)
+        for line in ('lat_bucket{id="a",le="0.0"} 0', 'lat_bucket{id="a",le="1e-05"} 0',
+                     'lat_bucket{id="a",le="2.0"} 2', 'lat_bucket{id="a",le="1e+06"} 2',
+                     'sum{id="a",quantile="0.0"} 7', 'sum{id="a",quantile="1.0"} 9',
+                     "# TYPE hits counter", 'llm_generation_cost_dollars{model="m"} 0.12',
+                     '# HELP lat Backslash \\\\, \\"quotes\\",\\nand a second line'):
+            self.assertIn(f"\n{line}\n", text)
+
+    def test_a_birth_stays_what_it_was(self) -> None:
+        server = self.start("--web.enable-openmetrics")
+        server.send("early_total:1|c")
+        server.settle()
+        first = self.openmetrics(server).created["early"]
+        time.sleep(0.35)
+        server.send("early_total:1|c", "late_total:1|c")
+        server.settle()
+        found = self.openmetrics(server)
+        self.assertEqual(found.created["early"], first)
+        self.assertGreaterEqual(found.created["late"], first + 0.25)
+        self.assertEqual(found.users["early_total"], 2)
+
+    def test_names_that_clash_only_here(self) -> None:
+        """A counter keeps its whole name where what it would claim is taken; nothing is lost."""
+        cases = {
+            "its family": (["x_total:1|c", "x:2|g"], {"x_total": "unknown", "x": "gauge"}),
+            "a histogram": (["hist_total:1|c", "hist:2|h"],
+                            {"hist_total": "unknown", "hist": "histogram"}),
+            "a counter": (["x_total:1|c", "x:2|c"], {"x_total": "unknown", "x": "unknown"}),
+            "twice": (["x_total:1|c", "x_total_total:2|c"],
+                      {"x": "counter", "x_total_total": "unknown"}),
+            "thrice": (["x:3|g", "x_total:1|c", "x_total_total:2|c"],
+                       {"x": "gauge", "x_total": "unknown", "x_total_total": "unknown"}),
+            "its birth": (["x_total:1|c", "x_created:2|g"],
+                          {"x_total": "unknown", "x_created": "gauge"}),
+            "a counter of births": (["x_total:1|c", "x_created_total:2|c"],
+                                    {"x_total": "unknown", "x_created": "counter"}),
+            "a sample": (["hist:1|h", "hist_sum_total:1|c", "hist_bucket_total:1|c",
+                          "hist_count_total:1|c", "hist_created_total:1|c"],
+                         {"hist": "histogram", "hist_sum_total": "unknown",
+                          "hist_bucket_total": "unknown", "hist_count_total": "unknown",
+                          "hist_created_total": "unknown"}),
+            "a sample of a summary": (["summ:1|h", "summ_sum_total:1|c", "summ_created_total:1|c"],
+                                      {"summ": "summary", "summ_sum_total": "unknown",
+                                       "summ_created_total": "unknown"}),
+            "near": (["x_total:1|c", "xy:2|g", "x_create:1|g", "x_totals:1|g", "w:1|g"],
+                     {"x": "counter", "xy": "gauge", "x_create": "gauge", "x_totals": "gauge"}),
+            "nothing else": (["_total:1|c", "__total:1|c"], {"_total": "unknown", "_": "counter"}),
+            "our own": (["statsd_exporter_lines:1|g", "statsd_exporter_metrics_total_total:1|c",
+                         "statsd_exporter_samples_created:1|g"],
+                        {"statsd_exporter_lines_total": "unknown",
+                         "statsd_exporter_lines": "gauge",
+                         "statsd_exporter_metrics_total_total": "unknown",
+                         "statsd_exporter_samples_total": "unknown",
+                         "statsd_exporter_tags": "counter"}),
+        }
+        for about, (lines, types) in cases.items():
+            for order in (lines, lines[::-1]):
+                with self.subTest(about, first=order[0]):
+                    server = self.start("--web.enable-openmetrics", mapping=MAPPING)
+                    server.send(*order)
+                    page = server.settle()
+                    self.assertEqual(page.refused(), {})
+                    found = self.openmetrics(server)
+                    self.same_users(found, read_text(page))
+                    self.same_users(self.protobuf(server), read_text(page))
+                    self.assertEqual({name: found.types.get(name) for name in types}, types)
+                    server.stop()
+
+    def test_the_birth_of_a_histogram_is_its_own(self) -> None:
+        """Beside a histogram or summary x no family can be x_created, whichever came first; without
+        OpenMetrics it can."""
+        for first, second in (("hist:1|h", "hist_created:1|g"), ("hist_created:1|c", "hist:1|h"),
+                              ("summ:1|h", "summ_created:1|g"), ("summ_created:1|g", "summ:1|h")):
+            for flags in ([], ["--web.enable-openmetrics"]):
+                with self.subTest(first=first, flags=flags):
+                    server = self.start(*flags, mapping=MAPPING)
+                    server.send(first)
+                    server.settle()
+                    server.send(second)
+                    page = server.settle()
+                    self.assertEqual(page.refused(), {"conflict": 1.0} if flags else {})
+                    if flags:
+                        self.same_users(self.openmetrics(server), read_text(page))
+                    server.stop()
+
+    def test_what_is_sent_cannot_spoil_the_page(self) -> None:
+        """Sums and quantiles that are no counters are left out here, and only here."""
+        server = self.start("--web.enable-openmetrics", mapping=MAPPING)
+        server.send("lat.neg:-5000|ms", "lat.nan:nan|h", "lat.inf:inf|h", "lat.ok:1|h",
+                    "sizes.a:5|h", "sum.neg:-3|h", "sum.neg:1|h", "sum.nan:nan|h", "sum.ok:1|h",
+                    "g:nan|g", "g:-inf|g|#a:b")
+        text = read_text(server.settle())
+        found = self.openmetrics(server)
+        missing = set(text.users) - set(found.users)
+        self.assertEqual(missing, {
+            'lat_sum{id="neg"}', 'lat_count{id="neg"}', 'lat_sum{id="nan"}', 'lat_count{id="nan"}',
+            'sizes_sum{id="a"}', 'sizes_count{id="a"}', 'sum_sum{id="neg"}', 'sum_sum{id="nan"}',
+            'sum{id="neg",quantile="0"}', 'sum{id="neg",quantile="0.5"}'})
+        self.assertEqual(set(found.users) - set(text.users), set())
+        self.same_users(self.protobuf(server), text)
+
+    def test_a_page_of_many_slices(self) -> None:
+        server = self.start("--web.enable-openmetrics")
+        for begin in range(0, 5000, 50):
+            server.send("\n".join(f"many_total:{i}|c|#id:{i}" for i in range(begin, begin + 50)))
+        page = server.settle()
+        found = self.openmetrics(server)
+        self.assertEqual(len([key for key in found.users if key.startswith("many_total{")]), 5000)
+        self.same_users(found, read_text(page))
+
+
+class ProtobufTest(FormatTest):
+    def test_it_shows_what_the_text_shows(self) -> None:
+        since = time.time()
+        server, wanted = self.world()
+        found = self.protobuf(server)
+        self.same_users(found, wanted)
+        self.assertEqual(found.types, wanted.types)
+        self.assertEqual(found.helps, wanted.helps)
+        self.assertEqual(found.own_series, wanted.own_series)
+        self.check_births(found, {"hits_total", "llm_generation_cost_dollars", "big_total",
+                                  "tiny_total", "lat", "sum", "nasty_total", "unmapped",
+                                  "quotes_total", "back_total", "nul_total"}, since)
+
+    def test_births_agree_with_openmetrics(self) -> None:
+        server, _ = self.world("--web.enable-openmetrics")
+        found = self.protobuf(server).created
+        for key, when in self.openmetrics(server).created.items():
+            name, brace, rest = key.partition("{")
+            same = [found[spelling] for spelling in (key, f"{name}_total{brace}{rest}")
+                    if spelling in found]
+            self.assertEqual(len(same), 1, key)
+            self.assertAlmostEqual(same[0], when, 5)
+
+    def test_a_large_family_comes_in_parts(self) -> None:
+        """Each no larger than a slice of the page, and every series in one of them."""
+        server = self.start(mapping=MAPPING)
+        n = 5000
+        for begin in range(0, n, 50):
+            server.send("\n".join(f"lat.id{i}:{i}|ms" for i in range(begin, begin + 50)))
+        page = server.settle()
+        data = self.ask(server, PROTOBUF, PROTOBUF_TYPE)
+        parts = [message for message in protobuf.read(data) if message.name == "lat"]
+        self.assertGreater(len(parts), 5)
+        self.assertEqual(sum(part.n_metrics for part in parts), n)
+        for part in parts:
+            self.assertLess(part.size, 80 * 1024)
+        self.same_users(read_protobuf(data), read_text(page))
+
+
+if __name__ == "__main__":
+    unittest.main()
