@@ -3,7 +3,7 @@
  * Set: how many distinct members were seen, exactly while they are few, by HyperLogLog beyond
  *
  * A block holds the distinct 64-bit member hashes of one epoch. It begins as a small table of the
- * hashes themselves and is copied into a larger block when it is full; past SET_MAX_EXACT members
+ * hashes themselves and is copied into a larger block when it is full; past 256 members
  * it becomes HyperLogLog registers. The head of set.c states the error.
  *
  * Contract: as store/sketch.h: one writer, relaxed words, readers work on private copies. Blocks
