@@ -3,9 +3,9 @@
  * Loader: what the load_*.c files share
  *
  * Contract: private to them. Every level of the mapping file is one table of keys, each with the
- * function that reads its value; a key that is not in the table is an error. load.c reads the top
- * and the defaults, load_rule.c a rule, load_observer.c the observer keys of both, load_check.c
- * knows the grammars, load_resolve.c puts rules and defaults together.
+ * function that reads its value; a key that is not in the table is an error. load.c reads the top,
+ * load_defaults.c the defaults, load_rule.c a rule, load_observer.c the observer keys of both,
+ * load_check.c knows the grammars, load_resolve.c puts rules and defaults together.
  */
 #ifndef MAPPING_LOAD_H
 #define MAPPING_LOAD_H
@@ -91,6 +91,12 @@ struct load_defaults {
     int64_t library_max_age_ns;       /* what holds where the file's defaults do not */
     uint32_t library_age_buckets;
 };
+
+/*
+ * Read the defaults section @node (NULL: there is none) into @d, whose settled defaults hold the
+ * library's. 0; -ENOMEM; -EINVAL with the error filled. (load_defaults.c)
+ */
+int load_defaults(struct load *l, const struct yaml_node *node, struct load_defaults *d);
 
 /* Put what the defaults section says over the library's options in d->settled; takes its lists. */
 void load_observer_settle(struct load_defaults *d);

@@ -20,13 +20,36 @@ static void observer_release(struct mapping_observer_options *options)
     free(options->quantiles);
 }
 
+static void words_release(struct mapping_words *words)
+{
+    for (size_t i = 0; i < words->n; i++)
+        free(words->v[i]);
+    free(words->v);
+}
+
+static void labels_release(struct mapping_label *labels, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(labels[i].key);
+        free(labels[i].value);
+    }
+    free(labels);
+}
+
+static void label_ops_release(struct mapping_label_ops *ops)
+{
+    words_release(&ops->keep);
+    words_release(&ops->drop);
+    labels_release(ops->renames, ops->n_renames);
+}
+
 void mapping_rule_release(struct mapping_rule *rule)
 {
-    for (size_t i = 0; i < rule->n_labels; i++) {
-        free(rule->labels[i].key);
-        free(rule->labels[i].value);
-    }
-    free(rule->labels);
+    labels_release(rule->labels, rule->n_labels);
+    labels_release(rule->match_labels, rule->n_match_labels);
+    words_release(&rule->except);
+    label_ops_release(&rule->label_ops);
+    free(rule->file);
     free(rule->match);
     free(rule->name);
     free(rule->help);
@@ -36,6 +59,8 @@ void mapping_rule_release(struct mapping_rule *rule)
 
 void mapping_defaults_release(struct mapping_defaults *defaults)
 {
+    labels_release(defaults->labels, defaults->n_labels);
+    label_ops_release(&defaults->label_ops);
     observer_release(&defaults->observer);
     *defaults = (struct mapping_defaults){0};
 }
@@ -46,6 +71,7 @@ int mapping_defaults_init(struct mapping_defaults *defaults)
     static const struct mapping_quantile quantiles[] = {{.5, .05}, {.9, .01}, {.99, .001}};
     struct mapping_defaults d = {
         .set_window_ns = INT64_C(60000000000),
+        .set_error = 0.01625, /* 4096 registers */
         .observer =
             {
                 .type = MAPPING_SUMMARY,

@@ -21,6 +21,14 @@ enum mapping_match_type { MAPPING_GLOB, MAPPING_REGEX };
 enum mapping_action { MAPPING_MAP, MAPPING_DROP };
 enum mapping_observer { MAPPING_SUMMARY, MAPPING_HISTOGRAM };
 
+/* What a sign before a gauge's value means. */
+enum mapping_gauge_mode {
+    MAPPING_GAUGE_UNSET,    /* what the server's settings say */
+    MAPPING_GAUGE_DELTA,    /* +n and -n change the value */
+    MAPPING_GAUGE_ABSOLUTE, /* the sign belongs to the number */
+    MAPPING_GAUGE_ETSY,     /* as delta, but where there is no number to change, it is set */
+};
+
 struct mapping_quantile {
     double quantile; /* 0..1 */
     double error;
@@ -44,6 +52,21 @@ struct mapping_label {
     char *value; /* template */
 };
 
+/* A list of names or patterns; each owned. */
+struct mapping_words {
+    size_t n;
+    char **v;
+};
+
+/* What is done with the tags that a sample brings, in this order, before a rule adds its labels. */
+struct mapping_label_ops {
+    bool has_keep; /* keep may be empty, and then nothing is kept */
+    struct mapping_words keep;
+    struct mapping_words drop;
+    size_t n_renames;
+    struct mapping_label *renames; /* in order of keys; the value is the new name */
+};
+
 struct mapping_rule {
     enum mapping_match_type match_type;
     enum mapping_action action;
@@ -52,23 +75,40 @@ struct mapping_rule {
     bool honor_labels;
     bool has_scale;
     double scale;
-    int64_t ttl_ns;         /* 0: never expires; negative: at the next sweep */
+    int64_t ttl_ns; /* 0: never expires; negative: at the next sweep */
     char *match;
-    char *name;             /* template */
-    char *help;             /* NULL: the default sentence */
+    char *name; /* template */
+    char *help; /* NULL: the default sentence */
     size_t n_labels;
     struct mapping_label *labels; /* in order of keys */
+    struct mapping_words except;  /* patterns like match: names that the rule leaves alone */
+    size_t n_match_labels;
+    struct mapping_label *match_labels; /* in order of keys: the tag's name and a pattern in which
+                                           `*` is any text; an empty one: there is no such tag */
+    struct mapping_label_ops label_ops;
+    enum mapping_gauge_mode gauge_mode;
+    double unit_seconds; /* an observation of 1 is so many seconds; 0: no unit was given */
     struct mapping_observer_options observer;
     int64_t set_window_ns; /* in which a set's distinct members are counted; > 0 */
-    unsigned line, column;             /* of the rule */
+    double set_error;      /* standard error of that count where it is an estimate; > 0 */
+    char *file;            /* where the rule stands */
+    unsigned line, column; /* of the rule */
     unsigned match_line, match_column; /* of its match */
 };
 
 struct mapping_defaults {
     bool glob_disable_ordering;
+    bool in_file_order; /* globs and regexes are tried in one order, that of the file */
+    bool drop_unmapped; /* what no rule takes is dropped */
     int64_t ttl_ns;
+    size_t n_labels;
+    struct mapping_label *labels;       /* in order of keys, plain text: for every series */
+    struct mapping_label_ops label_ops; /* of what no rule takes */
+    enum mapping_gauge_mode gauge_mode;
+    double unit_seconds;                      /* 0: none */
     struct mapping_observer_options observer; /* of what no rule takes */
     int64_t set_window_ns;
+    double set_error;
 };
 
 /* Both free what the struct points to, not the struct; accept a zeroed one. */
