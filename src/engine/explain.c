@@ -22,6 +22,7 @@
 
 #include "base/name.h"
 #include "base/num.h"
+#include "mapping/explain.h"
 
 /* Text from the wire between double quotes. add_harmless() does the rest. */
 static void add_quoted(struct buf *out, struct slice text)
@@ -161,6 +162,18 @@ static void add_outcome(struct buf *out, const struct resolver *r, const struct 
         add_series(out, r, res);
 }
 
+static int add_rules(const struct mapping *mapping, enum mapping_kind kind, struct resolver *r,
+                     struct buf *out)
+{
+    struct mapping_candidates candidates = {0};
+    int rc = mapping_explain(mapping, kind, r->identity.name, r->mapping_scratch, &candidates);
+
+    if (rc == 0)
+        mapping_tell(mapping, &candidates, out);
+    mapping_candidates_release(&candidates);
+    return rc;
+}
+
 static int explain_sample(struct bacowr *b, struct slice name, const struct statsd_sample *sample,
                           struct buf *out)
 {
@@ -185,7 +198,7 @@ static int explain_sample(struct bacowr *b, struct slice name, const struct stat
     add_reading(out, id, &res, sample->value);
     add_outcome(out, r, &res, v);
     buf_add_str(out, res.match.rule != NULL ? "  rules\n" : "  rules  none takes it\n");
-    return mapping_explain(mapping, res.kind, id->name, r->mapping_scratch, out);
+    return add_rules(mapping, res.kind, r, out);
 }
 
 static int explain_line(struct bacowr *b, struct slice line, struct buf *out)

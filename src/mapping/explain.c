@@ -1,41 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Explain: which rule takes a name, and which came close, in words
+ * Explain: which rule takes a name, and which came close
  *
  * Whoever writes a mapping wants to know why a rule does not do what it should. So each rule is
- * tried by itself, without the automaton, and gets a verdict; the best MAX_LINES are told:
- *
- *      rule 3 (line 12) glob app.*.hits -> app_hits  <- wins
- *      rule 7 (line 30) glob app.*.* -> app  takes it too, but rule 3 comes first
- *      rule 4 (line 15) glob app.*.miss -> app_miss  segment 3 is "hits", the rule wants "miss"
+ * tried by itself, without the automaton, and gets a verdict; the best MAPPING_MAX_CANDIDATES are
+ * kept, and the verdict of each is put into words while it is known what it was judged by. tell.c
+ * writes it all down.
  *
  * Laws: the winner is who mapping_match() says, never who this file thinks. A rule that shares
  *       nothing with the name is not mentioned. It may take its time: nobody waits but a person.
  */
-#include "mapping/compiled.h"
+#include "mapping/explain.h"
 
 #include <assert.h>
 #include <errno.h>
 
-#define MAX_LINES 20
-
-/* From the best to the worst; what came close is ranked by how much of the name fitted. */
-enum verdict {
-    VERDICT_WINS,
-    VERDICT_LATER,   /* takes it too, but another rule does before */
-    VERDICT_KIND,    /* would take it, but is for another kind */
-    VERDICT_LIMIT,   /* a regex that gave up */
-    VERDICT_SEGMENT, /* one segment is another */
-    VERDICT_COUNT,   /* too many segments, or too few */
-    VERDICT_REST,    /* a regex whose literal part fits */
-    VERDICT_FAR,     /* not worth a line */
-};
-
-struct candidate {
-    uint32_t rule;
-    enum verdict verdict;
-    size_t fit; /* leading segments that fit */
-};
+#include "mapping/compiled.h"
 
 struct explain {
     const struct mapping *m;
@@ -43,9 +23,7 @@ struct explain {
     struct slice name;
     struct mapping_scratch *s;
     uint32_t winner; /* GLOB_NONE: nobody */
-    struct candidate best[MAX_LINES];
-    size_t n_best;
-    size_t n_more;
+    struct mapping_candidates *out;
 };
 
 /* ---- trying one rule ---- */
@@ -107,8 +85,8 @@ static struct comparison compare(struct slice name, struct slice pattern)
     return c;
 }
 
-static enum verdict judge_glob(const struct explain *x, const struct mapping_rule *rule,
-                               size_t *fit)
+static enum mapping_verdict judge_glob(const struct explain *x, const struct mapping_rule *rule,
+                                       size_t *fit)
 {
     struct comparison c = compare(x->name, slice_str(rule->match));
     bool same_length = c.n_name == c.n_rule;
@@ -121,7 +99,7 @@ static enum verdict judge_glob(const struct explain *x, const struct mapping_rul
     return !same_length && c.n_misfits == 0 && c.literal_fits ? VERDICT_COUNT : VERDICT_FAR;
 }
 
-static int judge_regex(const struct explain *x, const struct regex *re, enum verdict *out)
+static int judge_regex(const struct explain *x, const struct regex *re, enum mapping_verdict *out)
 {
     struct slice literal;
     bool begins, fits;
@@ -143,12 +121,12 @@ static int judge_regex(const struct explain *x, const struct regex *re, enum ver
 }
 
 /* 0 or -ENOMEM. */
-static int judge(const struct explain *x, uint32_t index, struct candidate *out)
+static int judge(const struct explain *x, uint32_t index, struct mapping_candidate *out)
 {
     const struct mapping_rule *rule = &x->m->rules[index];
     int r = 0;
 
-    *out = (struct candidate){.rule = index};
+    *out = (struct mapping_candidate){.rule = index};
     if (rule->match_type == MAPPING_GLOB)
         out->verdict = judge_glob(x, rule, &out->fit);
     else
@@ -163,7 +141,7 @@ static int judge(const struct explain *x, uint32_t index, struct candidate *out)
 /* ---- the best of them ---- */
 
 /* Of what only came close, how much fitted counts before how it failed. */
-static bool is_better(const struct candidate *a, const struct candidate *b)
+static bool is_better(const struct mapping_candidate *a, const struct mapping_candidate *b)
 {
     bool both_close = a->verdict >= VERDICT_SEGMENT && b->verdict >= VERDICT_SEGMENT;
 
@@ -173,113 +151,127 @@ static bool is_better(const struct candidate *a, const struct candidate *b)
 }
 
 /* Rules come in the order of the file, so that of two equals the earlier stays before. */
-static void keep(struct explain *x, const struct candidate *candidate)
+static void keep(struct mapping_candidates *c, const struct mapping_candidate *candidate)
 {
-    size_t at = x->n_best;
+    size_t at = c->n;
 
-    while (at > 0 && is_better(candidate, &x->best[at - 1]))
+    while (at > 0 && is_better(candidate, &c->best[at - 1]))
         at--;
-    if (x->n_best == MAX_LINES)
-        x->n_more++;
+    if (c->n == MAPPING_MAX_CANDIDATES)
+        c->n_more++;
     else
-        x->n_best++;
-    if (at == MAX_LINES)
+        c->n++;
+    if (at == MAPPING_MAX_CANDIDATES)
         return;
-    memmove(&x->best[at + 1], &x->best[at], (x->n_best - 1 - at) * sizeof *x->best);
-    x->best[at] = *candidate;
+    memmove(&c->best[at + 1], &c->best[at], (c->n - 1 - at) * sizeof *c->best);
+    c->best[at] = *candidate;
 }
 
-/* ---- telling ---- */
+/* ---- the verdict in words ---- */
 
-static void tell_later(const struct explain *x, const struct mapping_rule *rule, struct buf *out)
+static void add_later(const struct explain *x, const struct mapping_rule *rule, struct buf *out)
 {
     const struct mapping_rule *winner = &x->m->rules[x->winner];
     bool glob = rule->match_type == MAPPING_GLOB;
 
     assert(x->winner != GLOB_NONE);
     if (!glob && winner->match_type == MAPPING_GLOB)
-        buf_add_str(out, "  takes it too, but globs are tried before regexes");
+        buf_add_str(out, "takes it too, but globs are tried before regexes");
     else if (glob && x->m->defaults.glob_disable_ordering &&
              strcmp(rule->match, winner->match) != 0)
-        buf_addf(out, "  takes it too, but rule %u is more literal", x->winner + 1);
+        buf_addf(out, "takes it too, but rule %u is more literal", x->winner + 1);
     else
-        buf_addf(out, "  takes it too, but rule %u comes first", x->winner + 1);
+        buf_addf(out, "takes it too, but rule %u comes first", x->winner + 1);
 }
 
-static void tell_glob(const struct explain *x, const struct mapping_rule *rule, struct buf *out)
+static void add_misfit(const struct explain *x, const struct mapping_rule *rule, struct buf *out)
 {
     struct comparison c = compare(x->name, slice_str(rule->match));
 
     if (c.n_name != c.n_rule)
-        buf_addf(out, "  the name has %zu segments, the rule %zu", c.n_name, c.n_rule);
+        buf_addf(out, "the name has %zu segments, the rule %zu", c.n_name, c.n_rule);
     else
-        buf_addf(out, "  segment %zu is \"%.*s\", the rule wants \"%.*s\"", c.fit + 1,
-                 (int)c.has.len, c.has.p, (int)c.wants.len, c.wants.p);
+        buf_addf(out, "segment %zu is \"%.*s\", the rule wants \"%.*s\"", c.fit + 1, (int)c.has.len,
+                 c.has.p, (int)c.wants.len, c.wants.p);
 }
 
-static void tell_reason(const struct explain *x, const struct candidate *candidate, struct buf *out)
+static void add_reason(const struct explain *x, const struct mapping_candidate *candidate,
+                       struct buf *out)
 {
     const struct mapping_rule *rule = &x->m->rules[candidate->rule];
 
     switch (candidate->verdict) {
     case VERDICT_WINS:
-        buf_add_str(out, "  <- wins");
+        buf_add_str(out, "takes it");
         return;
     case VERDICT_LATER:
-        tell_later(x, rule, out);
+        add_later(x, rule, out);
         return;
     case VERDICT_KIND:
-        buf_addf(out, "  is for type %s only", mapping_kind_name(rule->kind));
+        buf_addf(out, "is for type %s only", mapping_kind_name(rule->kind));
         return;
     case VERDICT_LIMIT:
-        buf_add_str(out, "  gave up: the search takes too many steps");
+        buf_add_str(out, "gave up: the search takes too many steps");
         return;
     case VERDICT_REST:
-        buf_add_str(out, "  its literal text fits, the rest does not");
+        buf_add_str(out, "its literal text fits, the rest does not");
         return;
     case VERDICT_SEGMENT:
     case VERDICT_COUNT:
     case VERDICT_FAR:
-        tell_glob(x, rule, out);
+        add_misfit(x, rule, out);
         return;
     }
 }
 
-static void tell(const struct explain *x, const struct candidate *candidate, struct buf *out)
+static void add_reasons(const struct explain *x)
 {
-    const struct mapping_rule *rule = &x->m->rules[candidate->rule];
+    struct buf *text = &x->out->text;
 
-    buf_addf(out, "  rule %u (line %u) %s ", candidate->rule + 1, rule->line,
-             rule->match_type == MAPPING_GLOB ? "glob" : "regex");
-    buf_add_str(out, rule->match);
-    buf_addf(out, " -> %s", rule->action == MAPPING_DROP ? "drop" : rule->name);
-    tell_reason(x, candidate, out);
-    buf_add_byte(out, '\n');
+    for (size_t i = 0; i < x->out->n; i++) {
+        struct mapping_candidate *candidate = &x->out->best[i];
+
+        candidate->why_at = text->len;
+        add_reason(x, candidate, text);
+        candidate->why_len = text->len - candidate->why_at;
+    }
+}
+
+void mapping_candidates_release(struct mapping_candidates *c)
+{
+    buf_release(&c->text);
+    *c = (struct mapping_candidates){0};
+}
+
+static void renew(struct mapping_candidates *c)
+{
+    buf_release(&c->text);
+    c->n = 0;
+    c->n_more = 0;
 }
 
 int mapping_explain(const struct mapping *m, enum mapping_kind kind, struct slice name,
-                    struct mapping_scratch *s, struct buf *out)
+                    struct mapping_scratch *s, struct mapping_candidates *out)
 {
-    struct explain x = {.m = m, .kind = kind, .name = name, .s = s, .winner = GLOB_NONE};
+    struct explain x = {
+        .m = m, .kind = kind, .name = name, .s = s, .winner = GLOB_NONE, .out = out};
     struct mapping_result result;
     int r = mapping_match(m, kind, name, s, &result);
 
+    renew(out);
     if (r < 0)
         return r;
     if (result.rule != NULL)
         x.winner = (uint32_t)(result.rule - m->rules);
     for (uint32_t i = 0; i < m->n_rules; i++) {
-        struct candidate candidate;
+        struct mapping_candidate candidate;
 
         r = judge(&x, i, &candidate);
         if (r < 0)
             return r;
         if (candidate.verdict != VERDICT_FAR)
-            keep(&x, &candidate);
+            keep(out, &candidate);
     }
-    for (size_t i = 0; i < x.n_best; i++)
-        tell(&x, &x.best[i], out);
-    if (x.n_more > 0)
-        buf_addf(out, "  and %zu more that came close\n", x.n_more);
-    return out->failed ? -ENOMEM : 0;
+    add_reasons(&x);
+    return out->text.failed ? -ENOMEM : 0;
 }

@@ -60,14 +60,6 @@ int mapping_match(const struct mapping *m, enum mapping_kind kind, struct slice 
                   struct mapping_scratch *s, struct mapping_result *out);
 
 /*
- * The same walk told in words: for each rule that took the name or came close (same literals up to
- * some segment, other kind, a regex whose literal prefix fits) one line appended to @out, the
- * winner marked. 0 or -ENOMEM.
- */
-int mapping_explain(const struct mapping *m, enum mapping_kind kind, struct slice name,
-                    struct mapping_scratch *s, struct buf *out);
-
-/*
  * The glob rules as a graph in Graphviz's language, appended to @out (dump.c): from a start to the
  * metric types, from each of them segment by segment to the rules' ends. 0 or -ENOMEM.
  */

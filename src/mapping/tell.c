@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tell: what explain.c found out, for people
+ *
+ *      rule 3 (line 12) glob app.*.hits -> app_hits  <- wins
+ *      rule 7 (line 30) glob app.*.* -> app  takes it too, but rule 3 comes first
+ *      rule 4 (line 15) glob app.*.miss -> app_miss  segment 3 is "hits", the rule wants "miss"
+ *
+ * Laws: nothing is judged here: the verdicts and their words come from explain.c.
+ */
+#include "mapping/explain.h"
+
+#include <assert.h>
+
+const char *mapping_verdict_name(enum mapping_verdict verdict)
+{
+    static const char *const names[N_VERDICTS] = {
+        [VERDICT_WINS] = "wins",   [VERDICT_LATER] = "later",     [VERDICT_KIND] = "kind",
+        [VERDICT_LIMIT] = "limit", [VERDICT_SEGMENT] = "segment", [VERDICT_COUNT] = "count",
+        [VERDICT_REST] = "rest",   [VERDICT_FAR] = "far",
+    };
+
+    return names[verdict];
+}
+
+struct slice mapping_why(const struct mapping_candidates *c, size_t i)
+{
+    assert(i < c->n);
+    return slice_of(c->text.p + c->best[i].why_at, c->best[i].why_len);
+}
+
+static void tell_one(const struct mapping *m, const struct mapping_candidates *c, size_t i,
+                     struct buf *out)
+{
+    const struct mapping_rule *rule = mapping_rule(m, c->best[i].rule);
+
+    buf_addf(out, "  rule %u (line %u) %s ", c->best[i].rule + 1, rule->line,
+             rule->match_type == MAPPING_GLOB ? "glob" : "regex");
+    buf_add_str(out, rule->match);
+    buf_addf(out, " -> %s  ", rule->action == MAPPING_DROP ? "drop" : rule->name);
+    if (c->best[i].verdict == VERDICT_WINS)
+        buf_add_str(out, "<- wins");
+    else
+        buf_add_slice(out, mapping_why(c, i));
+    buf_add_byte(out, '\n');
+}
+
+void mapping_tell(const struct mapping *m, const struct mapping_candidates *c, struct buf *out)
+{
+    for (size_t i = 0; i < c->n; i++)
+        tell_one(m, c, i, out);
+    if (c->n_more > 0)
+        buf_addf(out, "  and %zu more that came close\n", c->n_more);
+}
