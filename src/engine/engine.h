@@ -5,6 +5,7 @@
  *      engine.c    the object, the mapping's reload, the control thread's tick
  *      feed.c      a batch of datagrams through the routes into the cells
  *      resolve.c   the long way: identity -> mapping -> labels -> series -> route
+ *      labels.c    its part of the labels: tags and a rule's become one text
  *      own.c       the engine's own families
  *      scrape.c    the page, slice by slice
  *      stem.c      which counters may lose their _total on it
@@ -204,6 +205,14 @@ enum statsd_reason resolve_refusal(struct bacowr_worker *w, struct slice name, s
 
 /* The enum mapping_kind of a StatsD type. */
 enum mapping_kind kind_of(enum statsd_type type);
+
+/* ---- labels.c ---- */
+
+/*
+ * The labels of @res, whose type and match are known, out of @r->identity: fills its labels and
+ * label_names, which borrow @r. 0 or -ENOMEM.
+ */
+int labels_build(struct resolver *r, struct resolution *res);
 
 /* ---- own.c ---- */
 

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Labels: from a sample's tags and its rule to the text that names a series
+ *
+ * What the client sent comes first; a rule's labels replace them (or, with honor_labels, give way).
+ * Names that belong to the format are kept for it: `le` on a histogram, `quantile` on a summary and
+ * whatever begins with `__` get the prefix `exported_`, as Prometheus itself does in such a case;
+ * that is counted, and nothing is lost.
+ *
+ * Laws: pairs are in order of keys and no key stands twice, so the same labels give the same text,
+ *       whatever their order on the wire. The text is at once the page's and the series' identity.
+ */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "expo/encoder.h"
+
+#define EXPORTED "exported_"
+
+static int pairs_reserve(struct resolver *r, unsigned n)
+{
+    struct label_pair *pairs;
+
+    if (n <= r->cap_pairs)
+        return 0;
+    pairs = realloc(r->pairs, n * sizeof *pairs);
+    if (pairs == NULL)
+        return -ENOMEM;
+    r->pairs = pairs;
+    r->cap_pairs = n;
+    return 0;
+}
+
+static bool is_reserved_label(struct slice key, enum metric_type type)
+{
+    return slice_starts(key, SLICE_LIT("__")) ||
+           (type == METRIC_HISTOGRAM && slice_eq(key, SLICE_LIT("le"))) ||
+           (type == METRIC_SUMMARY && slice_eq(key, SLICE_LIT("quantile")));
+}
+
+/* The key, or the one it is renamed to; room for it was reserved in r->keys. */
+static struct slice label_key(struct resolver *r, struct slice key, enum metric_type type)
+{
+    size_t from = r->keys.len;
+
+    if (!is_reserved_label(key, type))
+        return key;
+    r->n_renamed++;
+    buf_add_str(&r->keys, EXPORTED);
+    buf_add_slice(&r->keys, key);
+    return slice_of(r->keys.p + from, r->keys.len - from);
+}
+
+/* How many pairs have a key below @key. */
+static unsigned pairs_below(const struct resolver *r, struct slice key)
+{
+    unsigned low = 0, n = r->n_pairs;
+
+    while (n > 0) {
+        unsigned half = n / 2;
+
+        if (slice_cmp(r->pairs[low + half].key, key) < 0) {
+            low += half + 1;
+            n -= half + 1;
+        } else {
+            n = half;
+        }
+    }
+    return low;
+}
+
+/* Insert in order of keys; a pair with this key is replaced, or kept when @keep. */
+static void pairs_put(struct resolver *r, struct slice key, struct slice value, bool keep)
+{
+    unsigned i = pairs_below(r, key);
+
+    if (i < r->n_pairs && slice_eq(r->pairs[i].key, key)) {
+        if (!keep)
+            r->pairs[i].value = value;
+        return;
+    }
+    memmove(&r->pairs[i + 1], &r->pairs[i], (r->n_pairs - i) * sizeof r->pairs[0]);
+    r->pairs[i] = (struct label_pair){key, value};
+    r->n_pairs++;
+}
+
+/* Renamed keys must not move while pairs point to them. */
+static int keys_reserve(struct resolver *r, const struct mapping_rule *rule)
+{
+    size_t len = 0;
+
+    for (unsigned i = 0; i < r->identity.n_labels; i++)
+        len += r->identity.labels[i].key.len + sizeof EXPORTED;
+    for (size_t i = 0; rule != NULL && i < rule->n_labels; i++)
+        len += strlen(rule->labels[i].key) + sizeof EXPORTED;
+    buf_renew(&r->keys);
+    return buf_reserve(&r->keys, len);
+}
+
+static int gather_labels(struct resolver *r, const struct resolution *res)
+{
+    const struct statsd_identity *id = &r->identity;
+    const struct mapping_rule *rule = res->match.rule;
+    size_t n_rule = rule != NULL ? rule->n_labels : 0;
+
+    r->n_pairs = 0;
+    r->n_renamed = 0;
+    if (pairs_reserve(r, id->n_labels + (unsigned)n_rule) != 0 || keys_reserve(r, rule) != 0)
+        return -ENOMEM;
+    for (unsigned i = 0; i < id->n_labels; i++)
+        pairs_put(r, label_key(r, id->labels[i].key, res->type), id->labels[i].value, false);
+    for (size_t i = 0; i < n_rule; i++)
+        pairs_put(r, label_key(r, slice_str(rule->labels[i].key), res->type),
+                  res->match.label_values[i], rule->honor_labels);
+    return 0;
+}
+
+/* The text that is both the page's and the series' identity. */
+static int render_labels(struct resolver *r, struct resolution *res)
+{
+    buf_renew(&r->labels);
+    buf_renew(&r->names);
+    for (unsigned i = 0; i < r->n_pairs; i++) {
+        if (i > 0)
+            buf_add_byte(&r->labels, ',');
+        buf_add_slice(&r->labels, r->pairs[i].key);
+        buf_add_str(&r->labels, "=\"");
+        text_escape_label(&r->labels, r->pairs[i].value);
+        buf_add_byte(&r->labels, '"');
+        buf_add_slice(&r->names, r->pairs[i].key);
+        buf_add_byte(&r->names, ',');
+    }
+    res->labels = buf_slice(&r->labels);
+    res->label_names = buf_slice(&r->names);
+    return r->labels.failed || r->names.failed ? -ENOMEM : 0;
+}
+
+int labels_build(struct resolver *r, struct resolution *res)
+{
+    return gather_labels(r, res) != 0 ? -ENOMEM : render_labels(r, res);
+}
