@@ -46,8 +46,8 @@ LIBRARIES = {
     "pcre2.h": ["src/mapping/regex.c"],
     "xxhash.h": ["src/base/hash.h"],
     "stdatomic.h": ["src/base/relaxed.h", "src/engine/", "src/server/", "src/store/cell.",
-                    "src/store/series.", "src/store/registry.", "src/store/family.",
-                    "src/store/index.", "src/store/reclaim."],
+                    "src/store/cell_", "src/store/series.", "src/store/registry.",
+                    "src/store/family.", "src/store/index.", "src/store/reclaim."],
     "pthread.h": ["src/store/series.", "src/store/registry.", "src/engine/", "src/server/"],
 }
 
@@ -205,6 +205,7 @@ PLANTED = [
                                       '"expo/encoder.h"', '"bacowr/aggregator.h"',
                                       "<stdatomic.h>")),
     planted("src/store/cell.c", include('"base/relaxed.h"', "<stdatomic.h>", "<math.h>")),
+    planted("src/store/cell_set.c", include('"store/cell_types.h"', "<stdatomic.h>")),
     planted("src/expo/text.c", include('"store/snapshot.h"', '"base/num.h"', "<string.h>")),
     planted("src/mapping/regex.c", include('"conf/yaml.h"', "<pcre2.h>")),
     planted("src/base/hash.h", include("<xxhash.h>", '"bacowr/slice.h"')),
