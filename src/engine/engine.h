@@ -4,6 +4,7 @@
  *
  *      engine.c    the object, the mapping's reload, the control thread's tick
  *      feed.c      a batch of datagrams through the routes into the cells
+ *      long.c      a line that is not plain, sample by sample
  *      resolve.c   the long way: identity -> mapping -> labels -> series -> route
  *      labels.c    its part of the labels: tags and a rule's become one text
  *      own.c       the engine's own families
@@ -132,7 +133,7 @@ struct bacowr_worker {
     struct rules *rules;
     struct cell_time time;
     uint32_t aged_tick;
-    size_t work_left; /* bytes of identities that may still be read the long way: see feed.c */
+    size_t work_left; /* bytes of identities that may still be read the long way: see long.c */
 
     _Atomic(struct cell_outgrown *) outgrown; /* pushed here, taken by control */
     relaxed_u64 stats[N_STATS];               /* written here, read by control */
@@ -164,6 +165,23 @@ static inline void buf_renew(struct buf *b)
 }
 
 /* ---- feed.c ---- */
+
+/* One sample with a well-formed value: what its identity counts, then its operation. */
+void feed_apply(struct bacowr_worker *w, const struct route *r, struct slice text, double v);
+
+/* Is what @r says still so? */
+bool feed_route_holds(const struct bacowr_worker *w, const struct route *r);
+
+/* ---- long.c ---- */
+
+/* Bytes of identities that a batch may read the long way at nobody's cost. */
+#define FEED_BATCH_WORK (64u * 1024u)
+
+/* A line that is not empty, the long way. */
+void feed_line(struct bacowr_worker *w, struct slice line);
+
+/* Is the type behind the first '|' of @suffix that of sets? */
+bool feed_is_set(struct slice suffix);
 
 /*
  * Read a sample's value: a number; the member of a set is any text but none, and @v is 0 then.

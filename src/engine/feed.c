@@ -9,8 +9,8 @@
  *
  * All other lines - several samples, odd numbers, sections to be left out, an identity not met
  * before - take the long way, one by one. The order of lines is kept: a line that takes the long
- * way waits for the group before it. Both ways end in apply(), so a line counts the same whichever
- * it took; a test feeds the same lines both ways and compares.
+ * way (long.c) waits for the group before it. Both ways end in feed_apply(), so a line counts the
+ * same whichever it took; a test feeds the same lines both ways and compares.
  *
  * Laws: no lock, no allocation and no clock on the short way. What is refused is counted. A route
  * is believed only after its generation and its cell's birth number were looked at.
@@ -186,8 +186,7 @@ static void (*const apply_ops[N_OPS])(struct bacowr_worker *w, const struct rout
     [OP_LIMIT] = apply_limit,
 };
 
-/* One sample with a well-formed value: what its identity counts, then its operation. */
-static void apply(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
+void feed_apply(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
 {
     if (r->flags & ROUTE_RARE) {
         stat_add(w, STAT_TAG_ERRORS, r->n_tag_errors);
@@ -198,8 +197,7 @@ static void apply(struct bacowr_worker *w, const struct route *r, struct slice t
 
 /* ---- routes ---- */
 
-/* Is what @r says still so? */
-static bool route_holds(const struct bacowr_worker *w, const struct route *r)
+bool feed_route_holds(const struct bacowr_worker *w, const struct route *r)
 {
     if (r->gen != w->rules->gen)
         return false;
@@ -208,144 +206,6 @@ static bool route_holds(const struct bacowr_worker *w, const struct route *r)
     /* Acquire is not needed: the registry is asked under its lock. */
     return (r->op != OP_CONFLICT && r->op != OP_LIMIT) ||
            r->n_removals == relaxed_load(&w->b->registry.n_removals);
-}
-
-/* ---- the long way ---- */
-
-static bool is_set_type(struct slice suffix)
-{
-    return suffix.len >= 2 && suffix.p[1] == 's' && (suffix.len == 2 || suffix.p[2] == '|');
-}
-
-/* One line on the long way. */
-struct long_line {
-    struct statsd_parts parts;
-    struct slice suffix;       /* of the route below: packed samples share it */
-    const struct route *route; /* NULL: none yet, or none to be had */
-    struct route *room;        /* for a route that the table cannot take */
-    size_t work_own;           /* bytes that it may still read at nobody's cost */
-};
-
-/*
- * How many bytes of identities may be read the long way: every line its own length, and a batch
- * this much besides, plus what its datagrams are long. A bound on lines alone would let a datagram
- * of many, all tags and samples, take a second. To look one up in the table costs a fraction of
- * reading it, so a line of many samples of one identity is never too much.
- */
-#define BATCH_WORK   (64u * 1024u)
-#define LOOKUP_SHARE 64u
-
-/* May so many bytes still be read? Counted when not. */
-static bool work_allowed(struct bacowr_worker *w, struct long_line *l, size_t work)
-{
-    size_t own = work < l->work_own ? work : l->work_own;
-
-    if (work - own > w->work_left) {
-        stat_add(w, STAT_TOO_COMPLEX, 1);
-        return false;
-    }
-    l->work_own -= own;
-    w->work_left -= work - own;
-    return true;
-}
-
-/* The route of (name, @suffix), by the table or the long way; NULL when there is none (counted). */
-static const struct route *route_of(struct bacowr_worker *w, struct long_line *l,
-                                    struct slice suffix, double v)
-{
-    struct slice name = l->parts.name;
-    struct route_request q = {
-        .hash = route_hash(w->routes, name, suffix),
-        .name = name,
-        .suffix = suffix,
-        .value = v,
-        .n_name_tag_errors = l->parts.n_tag_errors,
-    };
-    struct route *r = route_find(w->routes, q.hash, name, suffix);
-
-    if (r != NULL && route_holds(w, r)) {
-        stat_add(w, STAT_ROUTE_HITS, 1);
-        return r;
-    }
-    if (!work_allowed(w, l, name.len + suffix.len))
-        return NULL;
-    stat_add(w, STAT_ROUTE_MISSES, 1);
-    return resolve_route(w, &q, l->room);
-}
-
-/* The route of the line's next sample, whose value is @v; NULL when there is none (counted). */
-static const struct route *sample_route(struct bacowr_worker *w, struct long_line *l,
-                                        struct slice suffix, double v)
-{
-    struct slice stripped;
-
-    l->route = NULL;
-    l->suffix = suffix;
-    if (!work_allowed(w, l, (l->parts.name.len + suffix.len) / LOOKUP_SHARE))
-        return NULL;
-    buf_renew(&w->suffix);
-    if (buf_reserve(&w->suffix, suffix.len + 1) != 0) {
-        stat_add(w, STAT_NO_MEMORY, 1);
-        return NULL;
-    }
-    stripped = slice_of(w->suffix.p, statsd_strip_extras(suffix, w->suffix.p));
-    l->route = route_of(w, l, stripped, v);
-    return l->route;
-}
-
-bool feed_read_value(struct slice suffix, struct slice value, double *v)
-{
-    *v = 0;
-    return is_set_type(suffix) ? value.len > 0 : num_parse(value, v) == 0;
-}
-
-/* A malformed value: no series may come of it, and some refusals come before it. */
-static void refuse_value(struct bacowr_worker *w, struct long_line *l, struct slice suffix)
-{
-    if (!work_allowed(w, l, l->parts.name.len + suffix.len))
-        return;
-    stat_add(w, STAT_REASONS + resolve_refusal(w, l->parts.name, suffix), 1);
-}
-
-static void feed_sample(struct bacowr_worker *w, struct long_line *l,
-                        const struct statsd_sample *sample)
-{
-    struct slice suffix = sample->suffix;
-    const struct route *r = l->route;
-    double v;
-
-    stat_add(w, STAT_SAMPLES, 1);
-    if (!feed_read_value(suffix, sample->value, &v)) {
-        refuse_value(w, l, suffix);
-        return;
-    }
-    if (r == NULL || suffix.p != l->suffix.p || suffix.len != l->suffix.len)
-        r = sample_route(w, l, suffix, v);
-    if (r == NULL)
-        return;
-    if (r->flags & ROUTE_TAGGED)
-        stat_add(w, STAT_TAGGED, 1);
-    apply(w, r, sample->value, v);
-}
-
-static void feed_line(struct bacowr_worker *w, struct slice line)
-{
-    struct route room;
-    struct long_line l = {.room = &room, .work_own = line.len};
-    struct statsd_sample sample;
-    enum statsd_reason reason = statsd_split(line, &w->b->config.statsd, &l.parts);
-
-    stat_add(w, STAT_TAG_ERRORS, l.parts.n_tag_errors);
-    if (reason == STATSD_E_EVENT) {
-        stat_add(w, STAT_DOGSTATSD_EVENTS, 1);
-    } else if (reason == STATSD_E_CHECK) {
-        stat_add(w, STAT_DOGSTATSD_CHECKS, 1);
-    } else if (reason != STATSD_OK) {
-        stat_add(w, STAT_REASONS + reason, 1);
-    } else {
-        while (statsd_next_sample(&l.parts, &sample))
-            feed_sample(w, &l, &sample);
-    }
 }
 
 /* ---- the short way ---- */
@@ -370,7 +230,7 @@ static bool apply_packed(struct bacowr_worker *w, struct group *g, const struct 
         rest = slice_from(rest, more ? len + 1 : len);
     }
     for (unsigned i = 0; i < n; i++)
-        apply(w, item->route, values[i], numbers[i]);
+        feed_apply(w, item->route, values[i], numbers[i]);
     g->n_samples += n;
     g->n_tagged += item->route->flags & ROUTE_TAGGED ? n : 0;
     return true;
@@ -380,7 +240,7 @@ static void apply_item(struct bacowr_worker *w, struct group *g, struct item *it
 {
     const struct route *r = item->route;
 
-    if (r == NULL || !route_holds(w, r)) {
+    if (r == NULL || !feed_route_holds(w, r)) {
         feed_line(w, item->line);
         return;
     }
@@ -395,7 +255,7 @@ static void apply_item(struct bacowr_worker *w, struct group *g, struct item *it
         return;
     g->n_samples++;
     g->n_tagged += r->flags & ROUTE_TAGGED ? 1 : 0;
-    apply(w, r, item->scan.values, item->value);
+    feed_apply(w, r, item->scan.values, item->value);
 }
 
 static void run_group(struct bacowr_worker *w, struct group *g)
@@ -420,7 +280,7 @@ static bool gather(struct bacowr_worker *w, struct group *g, struct slice line)
 
     if (!statsd_scan(line, &w->b->config.statsd, &item->scan) || item->scan.extras)
         return false;
-    item->is_set = is_set_type(item->scan.suffix);
+    item->is_set = feed_is_set(item->scan.suffix);
     item->value = 0;
     if (!item->is_set && !item->scan.packed && num_parse(item->scan.values, &item->value) != 0)
         return false;
@@ -466,7 +326,7 @@ static void batch_begin(struct bacowr_worker *w, int64_t now_ms)
     reclaim_enter(&w->b->reclaim, w->i);
     /* Acquire pairs with the publication in engine.c: the mapping is whole. */
     w->rules = atomic_load_explicit(&w->b->rules, memory_order_acquire);
-    w->work_left = BATCH_WORK;
+    w->work_left = FEED_BATCH_WORK;
     w->time = (struct cell_time){now_ms, (uint32_t)(now_ms / CELL_TICK_MS)};
 }
 
