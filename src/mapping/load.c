@@ -57,15 +57,14 @@ static void append_remedy(char *out, size_t cap, const char *word, const char *c
 }
 
 static int refuse_key(struct load *l, const struct yaml_node *key, const char *what,
-                      const struct load_key *keys, const struct load_key *more)
+                      const struct load_key *const *tables)
 {
-    const struct load_key *tables[] = {keys, more};
     const char *words[LOAD_MAX_KEYS];
     char remedy[512];
     size_t n = 0;
 
-    for (size_t t = 0; t < 2; t++) {
-        for (const struct load_key *k = tables[t]; k != NULL && k->name != NULL; k++) {
+    for (; *tables != NULL; tables++) {
+        for (const struct load_key *k = *tables; k->name != NULL; k++) {
             if (!k->hidden && n < LOAD_MAX_KEYS)
                 words[n++] = k->name;
         }
@@ -74,28 +73,28 @@ static int refuse_key(struct load *l, const struct yaml_node *key, const char *w
     return load_refuse(l, key, "unknown key \"%.100s\" in %s; %s", key->text.p, what, remedy);
 }
 
-static const struct load_key *find_key(const struct load_key *keys, struct slice name)
+static const struct load_key *find_key(const struct load_key *const *tables, struct slice name)
 {
-    for (; keys != NULL && keys->name != NULL; keys++) {
-        if (slice_eq_str(name, keys->name))
-            return keys;
+    for (; *tables != NULL; tables++) {
+        for (const struct load_key *k = *tables; k->name != NULL; k++) {
+            if (slice_eq_str(name, k->name))
+                return k;
+        }
     }
     return NULL;
 }
 
 int load_keys(struct load *l, const struct yaml_node *node, const char *what,
-              const struct load_key *keys, const struct load_key *more, void *into)
+              const struct load_key *const *tables, void *into)
 {
     int r = yaml_node_expect(l->doc, node, what, YAML_MAP, l->e);
 
     for (size_t i = 0; r == 0 && i < node->n; i++) {
         const struct yaml_pair *pair = &node->pairs[i];
-        const struct load_key *key = find_key(keys, pair->key->text);
+        const struct load_key *key = find_key(tables, pair->key->text);
 
         if (key == NULL)
-            key = find_key(more, pair->key->text);
-        if (key == NULL)
-            return refuse_key(l, pair->key, what, keys, more);
+            return refuse_key(l, pair->key, what, tables);
         if (!yaml_node_is_null(pair->value))
             r = key->read(l, pair, into);
     }
@@ -166,13 +165,15 @@ static int on_nothing(struct load *l, const struct yaml_pair *pair, void *into)
     return 0;
 }
 
-static const struct load_key top_keys[] = {
-    {"defaults", on_defaults, false},
-    {"mappings", on_mappings, false},
-    {"fsm", on_nothing, true},
-    {"logger", on_nothing, true},
-    {"registerer", on_nothing, true},
-    {"mappingscount", on_nothing, true},
+const struct load_key load_top_keys[] = {
+    {"defaults", on_defaults, false, "{KEY: VALUE, ...}", "the defaults of each key",
+     "What holds for every rule that does not say otherwise, and for names that no rule takes."},
+    {"mappings", on_mappings, false, "[RULE, ...]", "none",
+     "The rules. Which of them takes a name is said at match_type and glob_disable_ordering."},
+    {"fsm", on_nothing, .hidden = true},
+    {"logger", on_nothing, .hidden = true},
+    {"registerer", on_nothing, .hidden = true},
+    {"mappingscount", on_nothing, .hidden = true},
     {0},
 };
 
@@ -252,20 +253,21 @@ static int warn_helps(const struct load *l, const struct rules *rules)
 
 static int read_file(struct load *l, struct mapping_defaults *settled, struct rules *rules)
 {
+    static const struct load_key *const tables[] = {load_top_keys, NULL};
     const struct yaml_node *root = yaml_doc_root(l->doc);
     struct load_defaults defaults = {.settled = settled};
     struct file file = {0};
     int r = 0;
 
     if (!yaml_node_is_null(root))
-        r = load_keys(l, root, "the file", top_keys, NULL, &file);
+        r = load_keys(l, root, "the file", tables, &file);
     if (r == 0)
         r = load_defaults(l, file.defaults, &defaults);
     if (r == 0)
         r = read_rules(l, file.mappings, &defaults, rules);
     if (r == 0)
         r = warn_helps(l, rules);
-    load_observer_release(&defaults.observer);
+    load_common_release(&defaults.common);
     return r;
 }
 

@@ -2,10 +2,12 @@
 /*
  * Loader: what the load_*.c files share
  *
- * Contract: private to them. Every level of the mapping file is one table of keys, each with the
- * function that reads its value; a key that is not in the table is an error. load.c reads the top,
- * load_defaults.c the defaults, load_rule.c a rule, load_observer.c the observer keys of both,
- * load_check.c knows the grammars, load_resolve.c puts rules and defaults together.
+ * Contract: private to them, and to keys.c, which shows the tables. Every level of the mapping file
+ * is tables of keys, a row for each with the function that reads its value and what a manual says
+ * of it; a key that is in no table is an error. load.c reads the top, load_defaults.c the defaults,
+ * load_rule.c a rule; of the keys that both have load_observer.c reads those of observers and sets
+ * and load_common.c the others; load_check.c knows the grammars, load_resolve.c puts rules and
+ * defaults together.
  */
 #ifndef MAPPING_LOAD_H
 #define MAPPING_LOAD_H
@@ -34,17 +36,30 @@ struct load_key {
     const char *name;
     /* @pair's value is not null. 0; -ENOMEM; -EINVAL with the error filled. */
     int (*read)(struct load *l, const struct yaml_pair *pair, void *into);
-    bool hidden; /* accepted and never suggested */
+    bool hidden;          /* accepted, and neither suggested nor shown: what follows is empty */
+    const char *value;    /* what is written there: DURATION, glob|regex, [NAME, ...] */
+    const char *fallback; /* what holds where it is left out; NULL: it must be there */
+    const char *help;     /* a sentence or two */
 };
 
 #define LOAD_MAX_KEYS 32
 
 /*
  * Read the mapping @node, called @what in messages, key by key. A null value leaves its key unset.
- * The tables end with a zeroed row; @more continues @keys and may be NULL.
+ * @tables end with a NULL, each of them with a zeroed row.
  */
 int load_keys(struct load *l, const struct yaml_node *node, const char *what,
-              const struct load_key *keys, const struct load_key *more, void *into);
+              const struct load_key *const *tables, void *into);
+
+extern const struct load_key load_top_keys[];      /* load.c */
+extern const struct load_key load_defaults_keys[]; /* load_defaults.c */
+extern const struct load_key load_rule_keys[];     /* load_rule.c */
+extern const struct load_key load_common_keys[];   /* load_common.c; the rest: load_observer.c */
+extern const struct load_key load_observer_keys[];
+extern const struct load_key load_summary_keys[];
+extern const struct load_key load_quantile_keys[];
+extern const struct load_key load_histogram_keys[];
+extern const struct load_key load_set_keys[];
 
 /* The position of @pair's value among @n @words; a first word "" is taken, but not suggested. */
 int load_word(struct load *l, const struct yaml_pair *pair, const char *const *words, size_t n,
@@ -62,8 +77,8 @@ struct load_list {
 };
 
 /*
- * What one level says about observers and sets, before defaults. Rules and defaults have it as
- * their first member, so that both share the readers in load_observer_keys.
+ * What one level says about observers and sets, before defaults. The first member of struct
+ * load_common.
  */
 struct load_observer {
     bool has_type, has_old_type;
@@ -79,14 +94,29 @@ struct load_observer {
     int64_t set_window_ns; /* 0: unset */
 };
 
-extern const struct load_key load_observer_keys[];
-
 void load_observer_release(struct load_observer *o);
+
+/* ---- the other keys that rules and defaults have (load_common.c) ---- */
+
+/*
+ * What one level says, before defaults. Rules and defaults have it as their first member, so that
+ * both share the readers in load_common_keys and load_observer_keys.
+ */
+struct load_common {
+    struct load_observer observer; /* first: see there */
+    bool has_match_type;
+    enum mapping_match_type match_type;
+    const struct yaml_node *ttl; /* NULL: not given */
+    int64_t ttl_ns;
+};
+
+void load_common_release(struct load_common *c);
+
+/* ---- defaults (load_defaults.c) ---- */
 
 /* What every rule starts from. Complete before the first rule is read. */
 struct load_defaults {
-    struct load_observer observer; /* first: see there */
-    enum mapping_match_type match_type;
+    struct load_common common;        /* first: see there */
     struct mapping_defaults *settled; /* borrowed */
     int64_t library_max_age_ns;       /* what holds where the file's defaults do not */
     uint32_t library_age_buckets;
@@ -94,7 +124,7 @@ struct load_defaults {
 
 /*
  * Read the defaults section @node (NULL: there is none) into @d, whose settled defaults hold the
- * library's. 0; -ENOMEM; -EINVAL with the error filled. (load_defaults.c)
+ * library's. 0; -ENOMEM; -EINVAL with the error filled.
  */
 int load_defaults(struct load *l, const struct yaml_node *node, struct load_defaults *d);
 
@@ -106,9 +136,6 @@ int load_observer_resolve(struct load *l, struct load_observer *o, const struct 
                           struct mapping_rule *rule);
 
 /* ---- one rule (load_rule.c) ---- */
-
-/* "match_type: glob" or "regex", for rules and defaults. */
-int load_match_type(struct load *l, const struct yaml_pair *pair, enum mapping_match_type *out);
 
 /* Fill @rule, zeroed before. On failure the caller releases it. */
 int load_rule(struct load *l, const struct yaml_node *node, const struct load_defaults *defaults,

@@ -150,9 +150,10 @@ static int on_error(struct load *l, const struct yaml_pair *pair, void *into)
     return read_fraction(l, pair, &((struct quantile_item *)into)->q.error);
 }
 
-static const struct load_key quantile_keys[] = {
-    {"quantile", on_quantile, false},
-    {"error", on_error, false},
+const struct load_key load_quantile_keys[] = {
+    {"quantile", on_quantile, false, "0..1", NULL, "The quantile to expose: 0.5 is the median."},
+    {"error", on_error, false, "0..1", "0",
+     "Read for statsd_exporter's sake; here the error is the same for all of them."},
     {0},
 };
 
@@ -174,6 +175,7 @@ static void insert_quantile(struct mapping_quantile *v, size_t *n, struct mappin
 
 static int read_quantiles(struct load *l, const struct yaml_pair *pair, struct load_list *out)
 {
+    static const struct load_key *const tables[] = {load_quantile_keys, NULL};
     const struct yaml_node *list = pair->value;
     int r = yaml_node_expect(l->doc, list, pair->key->text.p, YAML_LIST, l->e);
 
@@ -193,7 +195,7 @@ static int read_quantiles(struct load *l, const struct yaml_pair *pair, struct l
     for (size_t i = 0; i < list->n; i++) {
         struct quantile_item item = {0};
 
-        r = load_keys(l, list->items[i], "an entry of quantiles", quantile_keys, NULL, &item);
+        r = load_keys(l, list->items[i], "an entry of quantiles", tables, &item);
         if (r < 0)
             return r;
         if (!item.has_quantile)
@@ -285,48 +287,69 @@ static int on_window(struct load *l, const struct yaml_pair *pair, void *into)
     return r;
 }
 
-static const struct load_key summary_keys[] = {
-    {"quantiles", on_quantiles, false},
-    {"max_age", on_max_age, false},
-    {"age_buckets", on_age_buckets, false},
-    {"buf_cap", on_buf_cap, false},
+const struct load_key load_summary_keys[] = {
+    {"quantiles", on_quantiles, false, "[{quantile: 0..1, error: 0..1}, ...]", "0.5, 0.9 and 0.99",
+     "Which quantiles to expose."},
+    {"max_age", on_max_age, false, "DURATION", "10m",
+     "Quantiles are taken over the observations of so long."},
+    {"age_buckets", on_age_buckets, false, "NUMBER", "5",
+     "In how many steps old observations leave that window, at most 10."},
+    {"buf_cap", on_buf_cap, false, "NUMBER", "500",
+     "Accepted for statsd_exporter's sake; nothing is buffered here."},
     {0},
 };
 
-static const struct load_key histogram_keys[] = {
-    {"buckets", on_buckets, false},
-    {"native_histogram_bucket_factor", on_native_factor, false},
-    {"native_histogram_max_buckets", on_native_max, false},
+const struct load_key load_histogram_keys[] = {
+    {"buckets", on_buckets, false, "[NUMBER, ...]",
+     "0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10",
+     "Upper bounds, rising; +Inf is always there."},
+    {"native_histogram_bucket_factor", on_native_factor, false, "NUMBER", "1.1",
+     "Native histograms: each bucket is at most so many times as wide as the one before; a value "
+     "above 0 and up to 1 turns them off."},
+    {"native_histogram_max_buckets", on_native_max, false, "NUMBER", "256",
+     "When a series has more native buckets than this, they are made coarser."},
     {0},
 };
 
-static const struct load_key set_keys[] = {
-    {"window", on_window, false},
+const struct load_key load_set_keys[] = {
+    {"window", on_window, false, "DURATION", "1m",
+     "A set shows how many distinct members it saw in so long; at least 1s."},
     {0},
 };
 
 static int on_summary_options(struct load *l, const struct yaml_pair *pair, void *into)
 {
+    static const struct load_key *const tables[] = {load_summary_keys, NULL};
+
     ((struct load_observer *)into)->summary = pair->key;
-    return load_keys(l, pair->value, "summary_options", summary_keys, NULL, into);
+    return load_keys(l, pair->value, "summary_options", tables, into);
 }
 
 static int on_histogram_options(struct load *l, const struct yaml_pair *pair, void *into)
 {
+    static const struct load_key *const tables[] = {load_histogram_keys, NULL};
+
     ((struct load_observer *)into)->histogram = pair->key;
-    return load_keys(l, pair->value, "histogram_options", histogram_keys, NULL, into);
+    return load_keys(l, pair->value, "histogram_options", tables, into);
 }
 
 static int on_set_options(struct load *l, const struct yaml_pair *pair, void *into)
 {
-    return load_keys(l, pair->value, "set_options", set_keys, NULL, into);
+    static const struct load_key *const tables[] = {load_set_keys, NULL};
+
+    return load_keys(l, pair->value, "set_options", tables, into);
 }
 
 const struct load_key load_observer_keys[] = {
-    {"observer_type", on_observer_type, false},
-    {"summary_options", on_summary_options, false},
-    {"histogram_options", on_histogram_options, false},
-    {"set_options", on_set_options, false},
+    {"observer_type", on_observer_type, false, "histogram|summary", "summary",
+     "How timers, histograms and distributions are kept."},
+    {"summary_options", on_summary_options, false, "{KEY: VALUE, ...}", "the defaults of each key",
+     "How summaries are kept. In a rule it must fit the type of its observers."},
+    {"histogram_options", on_histogram_options, false, "{KEY: VALUE, ...}",
+     "the defaults of each key",
+     "How histograms are kept. In a rule it must fit the type of its observers."},
+    {"set_options", on_set_options, false, "{KEY: VALUE, ...}", "the defaults of each key",
+     "How sets are kept."},
     {"timer_type", on_timer_type, .hidden = true},
     {"buckets", on_old_buckets, .hidden = true},
     {"quantiles", on_old_quantiles, .hidden = true},

@@ -85,13 +85,14 @@ static void settle_summary(struct load_observer *o, struct mapping_observer_opti
 void load_observer_settle(struct load_defaults *d)
 {
     struct mapping_observer_options *options = &d->settled->observer;
+    struct load_observer *o = &d->common.observer;
 
-    if (has_type(&d->observer))
-        options->type = type_of(&d->observer);
-    if (d->observer.set_window_ns > 0)
-        d->settled->set_window_ns = d->observer.set_window_ns;
-    settle_histogram(&d->observer, options);
-    settle_summary(&d->observer, options);
+    if (has_type(o))
+        options->type = type_of(o);
+    if (o->set_window_ns > 0)
+        d->settled->set_window_ns = o->set_window_ns;
+    settle_histogram(o, options);
+    settle_summary(o, options);
 }
 
 /* ---- rules ---- */
@@ -179,7 +180,7 @@ static int resolve_summary(struct load_observer *o, bool typed, const struct loa
 int load_observer_resolve(struct load *l, struct load_observer *o, const struct load_defaults *d,
                           struct mapping_rule *rule)
 {
-    bool typed = has_type(o) || has_type(&d->observer);
+    bool typed = has_type(o) || has_type(&d->common.observer);
     enum mapping_observer type = has_type(o) ? type_of(o) : d->settled->observer.type;
     int r = check_consistent(l, o, typed, type);
 

@@ -19,11 +19,10 @@
 #include "base/slice.h"
 
 struct reader {
-    struct load_observer observer; /* first: see load.h */
+    struct load_common common; /* first: see load.h */
     struct mapping_rule *rule;
-    bool has_match_type;
-    const struct yaml_node *node;                        /* the rule */
-    const struct yaml_node *match, *name, *labels, *ttl; /* NULL: not given */
+    const struct yaml_node *node;                  /* the rule */
+    const struct yaml_node *match, *name, *labels; /* NULL: not given */
 };
 
 /* ---- the keys ---- */
@@ -45,25 +44,6 @@ static int on_match(struct load *l, const struct yaml_pair *pair, void *into)
 
     rd->match = pair->value;
     return read_text(l, pair, &rd->rule->match);
-}
-
-int load_match_type(struct load *l, const struct yaml_pair *pair, enum mapping_match_type *out)
-{
-    static const char *const words[] = {"", "glob", "regex"};
-    size_t i;
-    int r = load_word(l, pair, words, 3, &i);
-
-    if (r == 0)
-        *out = i == 2 ? MAPPING_REGEX : MAPPING_GLOB;
-    return r;
-}
-
-static int on_match_type(struct load *l, const struct yaml_pair *pair, void *into)
-{
-    struct reader *rd = into;
-
-    rd->has_match_type = true;
-    return load_match_type(l, pair, &rd->rule->match_type);
 }
 
 static int on_match_metric_type(struct load *l, const struct yaml_pair *pair, void *into)
@@ -170,14 +150,6 @@ static int on_action(struct load *l, const struct yaml_pair *pair, void *into)
     return r;
 }
 
-static int on_ttl(struct load *l, const struct yaml_pair *pair, void *into)
-{
-    struct reader *rd = into;
-
-    rd->ttl = pair->value;
-    return load_duration(l, pair, &rd->rule->ttl_ns);
-}
-
 static int on_scale(struct load *l, const struct yaml_pair *pair, void *into)
 {
     struct reader *rd = into;
@@ -194,17 +166,24 @@ static int on_scale(struct load *l, const struct yaml_pair *pair, void *into)
     return 0;
 }
 
-static const struct load_key keys[] = {
-    {"match", on_match, false},
-    {"match_type", on_match_type, false},
-    {"match_metric_type", on_match_metric_type, false},
-    {"name", on_name, false},
-    {"labels", on_labels, false},
-    {"honor_labels", on_honor_labels, false},
-    {"help", on_help, false},
-    {"action", on_action, false},
-    {"ttl", on_ttl, false},
-    {"scale", on_scale, false},
+const struct load_key load_rule_keys[] = {
+    {"match", on_match, false, "GLOB|REGEX", NULL,
+     "Which names the rule takes. A glob is segments between dots, each a word or a * alone."},
+    {"match_metric_type", on_match_metric_type, false, "counter|gauge|observer",
+     "any type, sets included",
+     "Only samples of this type; timers, histograms and distributions are observers."},
+    {"name", on_name, false, "TEMPLATE", NULL,
+     "The metric's name. $1 or ${1} stands for what the first * or group took."},
+    {"labels", on_labels, false, "{NAME: TEMPLATE, ...}", "none",
+     "Labels, added to the sample's tags. Values may hold references; those to named groups of a "
+     "regex are written ${host}."},
+    {"honor_labels", on_honor_labels, false, "true|false", "false",
+     "When a tag has the name of one of labels: true, the tag's value stays; false, the label's."},
+    {"help", on_help, false, "TEXT", "a sentence saying that the metric was made automatically",
+     "The metric's help text. A metric has one; that of the first series shows."},
+    {"action", on_action, false, "map|drop", "map",
+     "drop: what the rule takes is thrown away, and counted. A name is required all the same."},
+    {"scale", on_scale, false, "NUMBER", "1", "Every value is multiplied by this."},
     {0},
 };
 
@@ -260,14 +239,15 @@ static void resolve_ttl(const struct load *l, const struct reader *rd,
 {
     struct mapping_rule *rule = rd->rule;
 
+    rule->ttl_ns = rd->common.ttl_ns;
     if (rule->ttl_ns < 0)
-        load_warn(l, rd->ttl,
+        load_warn(l, rd->common.ttl,
                   "a negative ttl drops each series at the next sweep, within a second; write a "
                   "positive one such as 5m");
     if (rule->ttl_ns != 0 || defaults->ttl_ns <= 0)
         return;
-    if (rd->ttl != NULL)
-        load_warn(l, rd->ttl,
+    if (rd->common.ttl != NULL)
+        load_warn(l, rd->common.ttl,
                   "ttl: 0 means the ttl of the defaults here, as in statsd_exporter; write a long "
                   "one such as 87600h to keep the series");
     rule->ttl_ns = defaults->ttl_ns;
@@ -318,15 +298,15 @@ static int complete(struct load *l, struct reader *rd, const struct load_default
         return -ENOMEM;
     rule->match_line = match->line;
     rule->match_column = match->column;
-    if (!rd->has_match_type)
-        rule->match_type = defaults->match_type;
+    rule->match_type =
+        rd->common.has_match_type ? rd->common.match_type : defaults->common.match_type;
     r = check_name(l, rd);
     if (r < 0)
         return r;
     r = check_match(l, rd);
     if (r < 0)
         return r;
-    r = load_observer_resolve(l, &rd->observer, defaults, rule);
+    r = load_observer_resolve(l, &rd->common.observer, defaults, rule);
     if (r < 0)
         return r;
     resolve_ttl(l, rd, defaults->settled);
@@ -342,6 +322,8 @@ static int complete(struct load *l, struct reader *rd, const struct load_default
 int load_rule(struct load *l, const struct yaml_node *node, const struct load_defaults *defaults,
               struct mapping_rule *rule)
 {
+    static const struct load_key *const tables[] = {load_rule_keys, load_common_keys,
+                                                    load_observer_keys, NULL};
     struct reader rd = {.rule = rule, .node = node};
     int r = 0;
 
@@ -349,9 +331,9 @@ int load_rule(struct load *l, const struct yaml_node *node, const struct load_de
     rule->line = node->line;
     rule->column = node->column;
     if (!yaml_node_is_null(node))
-        r = load_keys(l, node, "a rule", keys, load_observer_keys, &rd);
+        r = load_keys(l, node, "a rule", tables, &rd);
     if (r == 0)
         r = complete(l, &rd, defaults);
-    load_observer_release(&rd.observer);
+    load_common_release(&rd.common);
     return r;
 }
