@@ -18,7 +18,7 @@
  */
 #include "base/log.h"
 
-#include "base/name.h"
+#include "base/json.h"
 #include "base/num.h"
 
 #include <math.h>
@@ -54,57 +54,21 @@ static void put_str(struct line *l, const char *text)
     put(l, text, strlen(text));
 }
 
-/* The bytes of the code point at the start of @s; 0 when they are not UTF-8. */
-static size_t code_point_len(struct slice s)
-{
-    for (size_t len = 1; len <= 4 && len <= s.len; len++) {
-        if (utf8_valid(slice_of(s.p, len)))
-            return len;
-    }
-    return 0;
-}
-
-static const char *short_escape(unsigned char c)
-{
-    switch (c) {
-    case '"':
-        return "\\\"";
-    case '\\':
-        return "\\\\";
-    case '\n':
-        return "\\n";
-    case '\r':
-        return "\\r";
-    case '\t':
-        return "\\t";
-    default:
-        return NULL;
-    }
-}
-
 /*
- * Write the first code point (or bad byte) of @s as it stands within quotes. The bytes of @s that
- * this took.
+ * Write the first code point (or bad byte) of @s as it stands within quotes: JSON's escapes do for
+ * both formats. The bytes of @s that this took.
  */
-static size_t escape_one(char out[16], size_t *n_out, struct slice s, enum log_format format)
+static size_t escape_one(char out[8], size_t *n_out, struct slice s, enum log_format format)
 {
-    size_t len = code_point_len(s);
-    unsigned char c = (unsigned char)s.p[0];
-    const char *escape = short_escape(c);
+    size_t len = json_escape(out, n_out, s);
 
-    if (len == 0 && format == LOG_FORMAT_JSON)
-        *n_out = (size_t)snprintf(out, 16, "\\ufffd");
-    else if (len == 0)
-        *n_out = (size_t)snprintf(out, 16, "\\x%02x", c);
-    else if (escape)
-        *n_out = (size_t)snprintf(out, 16, "%s", escape);
-    else if (c < 0x20 || c == 0x7f)
-        *n_out = (size_t)snprintf(out, 16, "\\u%04x", c);
-    else if (c == 0xc2 && (unsigned char)s.p[1] < 0xa0)
-        *n_out = (size_t)snprintf(out, 16, "\\u%04x", (unsigned char)s.p[1]);
+    if (len > 0)
+        return len;
+    if (format == LOG_FORMAT_JSON)
+        *n_out = (size_t)snprintf(out, 8, "\\ufffd");
     else
-        memcpy(out, s.p, *n_out = len);
-    return len ? len : 1;
+        *n_out = (size_t)snprintf(out, 8, "\\x%02x", (unsigned char)s.p[0]);
+    return 1;
 }
 
 static void put_escaped(struct line *l, struct slice s)
@@ -112,7 +76,7 @@ static void put_escaped(struct line *l, struct slice s)
     size_t written = 0;
 
     while (s.len > 0) {
-        char piece[16];
+        char piece[8];
         size_t n, taken = escape_one(piece, &n, s, l->format);
 
         if (written + n > VALUE_MAX_LEN) {
