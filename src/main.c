@@ -128,7 +128,7 @@ static int explain_lines(struct bacowr *b, const struct options_list *lines)
 
     for (size_t i = 0; i < lines->n && r == 0; i++) {
         buf_clear(&text);
-        r = bacowr_explain(b, slice_str(lines->items[i]), &text);
+        r = bacowr_explain(b, slice_str(lines->items[i]), BACOWR_EXPLAIN_TEXT, &text);
         if (r == 0 && i > 0)
             putchar('\n');
         if (r == 0)

@@ -136,7 +136,17 @@ void bacowr_scrape_free(struct bacowr_scrape *s); /* accepts NULL */
  */
 int bacowr_dump_fsm(struct bacowr *b, struct buf *out);
 
-/* How @line is read, which rule takes it, the series it becomes, as text. 0 or -ENOMEM. */
-int bacowr_explain(struct bacowr *b, struct slice line, struct buf *out);
+enum bacowr_explain_form {
+    BACOWR_EXPLAIN_TEXT, /* words, safe for a terminal */
+    BACOWR_EXPLAIN_JSON, /* an object a line, each on a line of its own */
+};
+
+/*
+ * How the lines of @text are read, which rule takes them and which came close, the series they
+ * become: appended to @out. Nothing is counted or made. An empty @text is one empty line; an LF at
+ * its end begins none. 0 or -ENOMEM.
+ */
+int bacowr_explain(struct bacowr *b, struct slice text, enum bacowr_explain_form form,
+                   struct buf *out);
 
 #endif

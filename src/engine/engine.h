@@ -10,7 +10,7 @@
  *      own.c       the engine's own families
  *      scrape.c    the page, slice by slice
  *      stem.c      which counters may lose their _total on it
- *      explain.c   the long way told in words
+ *      explain.c   the long way without doing it; explain_text.c, explain_json.c tell of it
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
@@ -220,6 +220,13 @@ struct route *resolve_route(struct bacowr_worker *w, const struct route_request 
 
 /* Why a sample of (@name, @suffix) with a malformed value is refused. */
 enum statsd_reason resolve_refusal(struct bacowr_worker *w, struct slice name, struct slice suffix);
+
+/*
+ * What a route does with the values of an identity, as far as @id and @res decide it: neither
+ * series nor generation.
+ */
+void route_from_identity(struct route *r, const struct statsd_identity *id,
+                         const struct resolution *res, unsigned n_name_tag_errors);
 
 /* The enum mapping_kind of a StatsD type. */
 enum mapping_kind kind_of(enum statsd_type type);

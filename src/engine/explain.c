@@ -1,257 +1,234 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Explain: the long way told in words
+ * Explain: what becomes of a line, without doing it
  *
- * A line goes through the very functions that feed it - split, identify, mapping, labels - and each
- * step says what it found. Nothing is counted and no series is made, so a clash with what other
- * senders sent cannot be seen here.
+ * A line goes through the very functions that feed it - split, identify, mapping, labels, route -
+ * and what each step found is handed to a form, which tells it. Nothing is counted and no series is
+ * made, so a clash with what other senders sent cannot be seen here.
  *
- *      line     api.requests.jobs.GET.200:1|c|@0.5
- *      sample 1 value "1" suffix "|c|@0.5"
- *        reads  counter "api.requests.jobs.GET.200", adds 2
- *        rules  rule 3 (line 12) ... <- wins
- *        series api_requests_total{endpoint="jobs",method="GET",status="200"} counter
- *
- * Laws: nothing that came from the wire moves a terminal's cursor: in all that is told, control
- * characters are escaped, and so is every byte beyond ASCII of a line that is not UTF-8.
+ * Laws: what is told is what feeding the line does. Samples that share a suffix, as packed ones do,
+ *       are looked up once, and one sample at a time is held: a line of many costs no more memory
+ *       than its telling.
  */
-#include "engine/engine.h"
+#include "engine/explain.h"
 
 #include <errno.h>
 #include <math.h>
 
-#include "base/name.h"
 #include "base/num.h"
-#include "mapping/explain.h"
 
-/* Text from the wire between double quotes. add_harmless() does the rest. */
-static void add_quoted(struct buf *out, struct slice text)
+static const char sample_errors[] = "statsd_exporter_sample_errors_total";
+static const char event_errors[] = "statsd_exporter_events_error_total";
+
+struct explainer {
+    struct bacowr *b;
+    const struct mapping *mapping;
+    const struct explain_form *form;
+    struct explain_teller teller;
+
+    /* Of the identity last looked up. The scratch is apart from the resolver's, whose texts the
+     * labels point into. */
+    bool has_identity;
+    struct slice suffix;
+    struct resolution res;
+    double divisor, scale;
+    int64_t times;
+    bool has_candidates;
+    struct mapping_candidates candidates;
+    struct mapping_scratch *scratch;
+};
+
+static struct explain_refusal refused_sample(enum statsd_reason reason)
 {
-    buf_add_byte(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.p[i] == '"' || text.p[i] == '\\')
-            buf_add_byte(out, '\\');
-        buf_add_byte(out, text.p[i]);
-    }
-    buf_add_byte(out, '"');
+    return (struct explain_refusal){sample_errors, statsd_reason_name(reason)};
 }
 
-/* How many bytes at @told are a control character: C0 but LF, DEL, or C1 in UTF-8 (0xc2 and
- * one). */
-static size_t control_len(struct slice told)
+static void refuse_event(struct explain_sample *sample, const char *reason)
 {
-    unsigned char c = (unsigned char)told.p[0];
-
-    if ((c < 0x20 && c != '\n') || c == 0x7f)
-        return 1;
-    return c == 0xc2 && told.len > 1 && (unsigned char)told.p[1] < 0xa0 ? 2 : 0;
+    sample->outcome = EXPLAIN_REFUSED;
+    sample->refusal = (struct explain_refusal){event_errors, reason};
 }
 
-static void add_harmless(struct buf *out, struct slice told)
+/* ---- a sample ---- */
+
+static enum explain_op op_of(enum statsd_type type, struct slice value)
 {
-    bool is_text = utf8_valid(told);
+    static const enum explain_op ops[STATSD_N_TYPES] = {
+        [STATSD_TYPE_COUNTER] = EXPLAIN_ADD,          [STATSD_TYPE_GAUGE] = EXPLAIN_SET,
+        [STATSD_TYPE_TIMER] = EXPLAIN_OBSERVE,        [STATSD_TYPE_HISTOGRAM] = EXPLAIN_OBSERVE,
+        [STATSD_TYPE_DISTRIBUTION] = EXPLAIN_OBSERVE, [STATSD_TYPE_SET] = EXPLAIN_MEMBER,
+    };
+    bool has_sign = value.len > 0 && (value.p[0] == '+' || value.p[0] == '-');
 
-    while (told.len > 0) {
-        size_t n = is_text || (unsigned char)told.p[0] < 0x80 ? control_len(told) : 1;
-
-        for (size_t i = 0; i < n; i++)
-            buf_addf(out, "\\x%02x", (unsigned char)told.p[i]);
-        if (n == 0)
-            buf_add_byte(out, told.p[n++]);
-        told = slice_from(told, n);
-    }
+    return ops[type] == EXPLAIN_SET && has_sign ? EXPLAIN_CHANGE : ops[type];
 }
 
-/* What one sample does to its series. */
-static void add_effect(struct buf *out, const struct statsd_identity *id,
-                       const struct mapping_rule *rule, struct slice value)
+/* What the sample does to its series, if it gets there. */
+static void find_effect(const struct explainer *x, struct explain_sample *sample, double v)
 {
-    double scale = rule != NULL && rule->has_scale ? rule->scale : 1;
-    double v = 0;
+    bool is_gauge = x->res.kind == MAPPING_GAUGE;
 
-    (void)num_parse(value, &v);
-    switch (id->type) {
-    case STATSD_TYPE_COUNTER:
-        buf_add_str(out, "adds ");
-        buf_add_double(out, v / id->divisor * scale);
-        return;
-    case STATSD_TYPE_GAUGE:
-        buf_add_str(out, value.len > 0 && (value.p[0] == '+' || value.p[0] == '-') ? "changes by "
-                                                                                   : "sets ");
-        buf_add_double(out, v * scale);
-        return;
-    case STATSD_TYPE_TIMER:
-    case STATSD_TYPE_HISTOGRAM:
-    case STATSD_TYPE_DISTRIBUTION:
-        buf_add_str(out, "observes ");
-        buf_add_double(out, (id->type == STATSD_TYPE_TIMER ? v / 1000 : v) * scale);
-        buf_addf(out, ", counted %lld times", (long long)(id->repeat > 0 ? id->repeat : 0));
-        return;
-    case STATSD_TYPE_SET:
-        buf_add_str(out, "holds the member ");
-        add_quoted(out, value);
-        return;
-    }
+    sample->op = op_of(x->b->resolver.identity.type, sample->value);
+    sample->effect = (is_gauge ? v : v / x->divisor) * x->scale;
+    sample->times = x->times;
 }
 
-static void add_series(struct buf *out, const struct resolver *r, const struct resolution *res)
+/* What becomes of a sample whose identity is well formed, in the order in which feeding asks. */
+static void find_outcome(const struct explainer *x, struct explain_sample *sample)
 {
-    buf_add_str(out, "  series ");
-    buf_add_slice(out, res->name);
-    if (res->labels.len > 0) {
-        buf_add_byte(out, '{');
-        buf_add_slice(out, res->labels);
-        buf_add_byte(out, '}');
-    }
-    buf_addf(out, " %s", metric_type_name(res->type));
-    if (res->ttl_ns != 0) {
-        buf_add_str(out, ", expires after ");
-        buf_add_double(out, (double)res->ttl_ns / 1e9);
-        buf_add_str(out, " s without samples");
-    }
-    if (r->n_renamed > 0)
-        buf_add_str(out, ", reserved labels renamed to exported_...");
-    buf_add_byte(out, '\n');
-}
+    bool counts = x->res.kind == MAPPING_COUNTER;
 
-static void add_reading(struct buf *out, const struct statsd_identity *id,
-                        const struct resolution *res, struct slice value)
-{
-    buf_addf(out, "  reads  %s ", statsd_type_name(id->type));
-    add_quoted(out, id->name);
-    for (unsigned i = 0; i < id->n_labels; i++) {
-        buf_add_str(out, i == 0 ? " tags " : ", ");
-        buf_add_slice(out, id->labels[i].key);
-        buf_add_byte(out, '=');
-        add_quoted(out, id->labels[i].value);
-    }
-    buf_add_str(out, ", ");
-    add_effect(out, id, res->match.rule, value);
-    if (id->n_tag_errors > 0)
-        buf_addf(out, ", %u malformed tags left out", id->n_tag_errors);
-    if (id->n_rate_errors > 0)
-        buf_add_str(out, ", unreadable sample rate ignored");
-    buf_add_byte(out, '\n');
-}
-
-static void add_refusal(struct buf *out, const char *counter, const char *reason)
-{
-    buf_addf(out, "  refused, counted in %s{reason=\"%s\"}\n", counter, reason);
-}
-
-/* What becomes of a sample whose identity is well formed. */
-static void add_outcome(struct buf *out, const struct resolver *r, const struct resolution *res,
-                        double v)
-{
-    const struct statsd_identity *id = &r->identity;
-    const struct mapping_rule *rule = res->match.rule;
-    double added = v / id->divisor * (rule != NULL && rule->has_scale ? rule->scale : 1);
-    const char *const counter = "statsd_exporter_events_error_total";
-
-    if (res->op == OP_EMPTY_NAME)
-        add_refusal(out, counter, "empty_metric_name");
-    else if (res->op == OP_DROP)
-        buf_add_str(out, "  dropped, as its rule says\n");
-    else if (res->op == OP_COUNT && !isfinite(added))
-        add_refusal(out, counter, "illegal_non_finite_counter");
-    else if (res->op == OP_COUNT && added < 0)
-        add_refusal(out, counter, "illegal_negative_counter");
-    else if (res->kind == MAPPING_OBSERVER && id->repeat <= 0)
-        buf_add_str(out, "  counts nothing, so makes no series\n");
+    if (x->res.op == OP_DROP)
+        sample->outcome = EXPLAIN_DROPPED;
+    else if (sample->times == 0)
+        sample->outcome = EXPLAIN_NOTHING;
+    else if (x->res.op == OP_EMPTY_NAME)
+        refuse_event(sample, "empty_metric_name");
+    else if (counts && !isfinite(sample->effect))
+        refuse_event(sample, "illegal_non_finite_counter");
+    else if (counts && sample->effect < 0)
+        refuse_event(sample, "illegal_negative_counter");
+    else if (x->res.op == OP_TOO_LONG)
+        refuse_event(sample, "series_too_long");
     else
-        add_series(out, r, res);
+        sample->outcome = EXPLAIN_SERIES;
 }
 
-static int add_rules(const struct mapping *mapping, enum mapping_kind kind, struct resolver *r,
-                     struct buf *out)
+static int find_candidates(struct explainer *x)
 {
-    struct mapping_candidates candidates = {0};
-    int rc = mapping_explain(mapping, kind, r->identity.name, r->mapping_scratch, &candidates);
+    int rc = 0;
 
-    if (rc == 0)
-        mapping_tell(mapping, &candidates, out);
-    mapping_candidates_release(&candidates);
+    if (!x->has_candidates)
+        rc = mapping_explain(x->mapping, x->res.kind, x->b->resolver.identity.name, x->scratch,
+                             &x->candidates);
+    x->has_candidates = rc == 0;
     return rc;
 }
 
-static int explain_sample(struct bacowr *b, struct slice name, const struct statsd_sample *sample,
-                          struct buf *out)
+/* The numbers of the route that feeding would make. */
+static void find_route(struct explainer *x)
 {
-    const struct mapping *mapping = atomic_load_explicit(&b->rules, memory_order_relaxed)->mapping;
-    const char *const counter = "statsd_exporter_sample_errors_total";
-    struct resolver *r = &b->resolver;
-    const struct statsd_identity *id = &r->identity;
-    struct resolution res;
+    struct route route;
+
+    route_from_identity(&route, &x->b->resolver.identity, &x->res, 0);
+    x->divisor = route.divisor;
+    x->scale = route.scale;
+    x->times = route.weight > 0 ? route.weight : 0;
+}
+
+/* Look up (@name, @suffix), if it is not the one that was looked up last. */
+static int find_identity(struct explainer *x, struct slice name, struct slice suffix)
+{
+    if (x->has_identity && x->suffix.p == suffix.p && x->suffix.len == suffix.len)
+        return 0;
+    x->has_identity = false;
+    x->has_candidates = false;
+    if (resolve(&x->b->resolver, x->mapping, &x->b->config.statsd, name, suffix, &x->res) != 0)
+        return -ENOMEM;
+    find_route(x);
+    x->suffix = suffix;
+    x->has_identity = true;
+    return 0;
+}
+
+static int find_sample(struct explainer *x, struct slice name, struct explain_sample *sample)
+{
+    const struct statsd_identity *id = &x->b->resolver.identity;
     double v;
     bool well_formed = feed_read_value(sample->suffix, sample->value, &v);
 
-    if (resolve(r, mapping, &b->config.statsd, name, sample->suffix, &res) != 0)
+    if (find_identity(x, name, sample->suffix) != 0)
         return -ENOMEM;
-    if (!well_formed && !(res.op == OP_REFUSE && id->reason_precedes_value)) {
-        add_refusal(out, counter, statsd_reason_name(STATSD_E_VALUE));
+    if (!well_formed || x->res.op == OP_REFUSE) {
+        bool value_first = !well_formed && !(x->res.op == OP_REFUSE && id->reason_precedes_value);
+
+        sample->outcome = EXPLAIN_REFUSED;
+        sample->refusal = refused_sample(value_first ? STATSD_E_VALUE : id->reason);
         return 0;
     }
-    if (res.op == OP_REFUSE) {
-        add_refusal(out, counter, statsd_reason_name(id->reason));
-        return 0;
-    }
-    add_reading(out, id, &res, sample->value);
-    add_outcome(out, r, &res, v);
-    buf_add_str(out, res.match.rule != NULL ? "  rules\n" : "  rules  none takes it\n");
-    return add_rules(mapping, res.kind, r, out);
+    sample->read = true;
+    sample->mapping = x->mapping;
+    sample->resolver = &x->b->resolver;
+    sample->res = &x->res;
+    sample->candidates = &x->candidates;
+    find_effect(x, sample, v);
+    find_outcome(x, sample);
+    return find_candidates(x);
 }
 
-static int explain_line(struct bacowr *b, struct slice line, struct buf *out)
+/* ---- a line ---- */
+
+static struct explain_line find_line(const struct explainer *x, struct slice text,
+                                     struct statsd_parts *parts)
+{
+    struct explain_line line = {.text = text, .outcome = EXPLAIN_EMPTY};
+    enum statsd_reason reason;
+
+    if (text.len == 0)
+        return line;
+    reason = statsd_split(text, &x->b->config.statsd, parts);
+    line.n_tag_errors = parts->n_tag_errors;
+    line.outcome = reason == STATSD_OK        ? EXPLAIN_SAMPLES
+                   : reason == STATSD_E_EVENT ? EXPLAIN_EVENT
+                   : reason == STATSD_E_CHECK ? EXPLAIN_CHECK
+                                              : EXPLAIN_LINE_REFUSED;
+    if (line.outcome == EXPLAIN_LINE_REFUSED)
+        line.refusal = refused_sample(reason);
+    return line;
+}
+
+static int explain_samples(struct explainer *x, struct statsd_parts *parts)
+{
+    struct statsd_sample cut;
+    unsigned n = 0;
+
+    x->has_identity = false;
+    while (statsd_next_sample(parts, &cut)) {
+        struct explain_sample sample = {.n = ++n, .value = cut.value, .suffix = cut.suffix};
+        int rc = find_sample(x, parts->name, &sample);
+
+        if (rc != 0)
+            return rc;
+        x->form->sample(&x->teller, &sample);
+    }
+    return 0;
+}
+
+static int explain_line(struct explainer *x, struct slice text, struct buf *out)
 {
     struct statsd_parts parts;
-    struct statsd_sample sample;
-    enum statsd_reason reason;
-    int n = 0, rc = 0;
-
-    buf_add_str(out, "line     ");
-    add_quoted(out, line);
-    buf_add_byte(out, '\n');
-    if (line.len == 0) {
-        buf_add_str(out, "  empty, counted as a line and nothing else\n");
-        return 0;
-    }
-    reason = statsd_split(line, &b->config.statsd, &parts);
-    if (parts.n_tag_errors > 0)
-        buf_addf(out, "  %u malformed tags in the name left out\n", parts.n_tag_errors);
-    if (reason == STATSD_E_EVENT || reason == STATSD_E_CHECK) {
-        buf_addf(out, "  a %s: recognised, counted, left out\n",
-                 reason == STATSD_E_EVENT ? "DogStatsD event" : "DogStatsD service check");
-        return 0;
-    }
-    if (reason != STATSD_OK) {
-        add_refusal(out, "statsd_exporter_sample_errors_total", statsd_reason_name(reason));
-        return 0;
-    }
-    while (rc == 0 && statsd_next_sample(&parts, &sample)) {
-        buf_addf(out, "sample %d value ", ++n);
-        add_quoted(out, sample.value);
-        buf_add_str(out, " suffix ");
-        add_quoted(out, sample.suffix);
-        buf_add_byte(out, '\n');
-        rc = explain_sample(b, parts.name, &sample, out);
-    }
-    return rc;
-}
-
-int bacowr_explain(struct bacowr *b, struct slice line, struct buf *out)
-{
-    struct statsd_cursor cursor = statsd_cursor(line, line.len > 0);
-    struct buf told = {0};
-    struct slice one;
+    struct explain_line line = find_line(x, text, &parts);
     int rc = 0;
 
-    while (rc == 0 && statsd_next_line(&cursor, &one)) {
-        buf_clear(&told);
-        rc = explain_line(b, one, &told);
-        if (told.failed)
-            rc = -ENOMEM;
-        add_harmless(out, buf_slice(&told));
-    }
-    buf_release(&told);
+    buf_clear(&x->teller.told);
+    x->form->line(&x->teller, &line);
+    if (line.outcome == EXPLAIN_SAMPLES)
+        rc = explain_samples(x, &parts);
+    if (rc == 0)
+        x->form->end(&x->teller, out);
+    return rc != 0 || x->teller.told.failed ? -ENOMEM : 0;
+}
+
+int bacowr_explain(struct bacowr *b, struct slice text, enum bacowr_explain_form form,
+                   struct buf *out)
+{
+    static const struct explain_form *const forms[] = {
+        [BACOWR_EXPLAIN_TEXT] = &explain_text,
+        [BACOWR_EXPLAIN_JSON] = &explain_json,
+    };
+    struct explainer x = {
+        .b = b,
+        .mapping = atomic_load_explicit(&b->rules, memory_order_relaxed)->mapping,
+        .form = forms[form],
+    };
+    struct statsd_cursor cursor = statsd_cursor(text, text.len > 0);
+    struct slice line;
+    int rc = mapping_scratch_new(&x.scratch);
+
+    while (rc == 0 && statsd_next_line(&cursor, &line))
+        rc = explain_line(&x, line, out);
+    mapping_scratch_free(x.scratch);
+    mapping_candidates_release(&x.candidates);
+    buf_release(&x.teller.told);
     return rc != 0 || out->failed ? -ENOMEM : 0;
 }

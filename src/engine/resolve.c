@@ -268,7 +268,7 @@ static uint16_t clamp16(unsigned n)
     return n < UINT16_MAX ? (uint16_t)n : UINT16_MAX;
 }
 
-static void route_from_identity(struct route *r, const struct statsd_identity *id,
+void route_from_identity(struct route *r, const struct statsd_identity *id,
                                 const struct resolution *res, unsigned n_name_tag_errors)
 {
     bool is_timer = id->type == STATSD_TYPE_TIMER;

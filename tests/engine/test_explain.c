@@ -108,13 +108,18 @@ static const struct {
 };
 #define N_CASES ((int)(sizeof cases / sizeof cases[0]))
 
-static struct buf explain(struct engine *e, struct slice line)
+static struct buf explain_as(enum bacowr_explain_form form, struct engine *e, struct slice line)
 {
     struct buf out = {0};
 
-    ck_assert_int_eq(bacowr_explain(e->b, line, &out), 0);
+    ck_assert_int_eq(bacowr_explain(e->b, line, form, &out), 0);
     ck_assert_int_eq(buf_add_byte(&out, '\0'), 0);
     return out;
+}
+
+static struct buf explain(struct engine *e, struct slice line)
+{
+    return explain_as(BACOWR_EXPLAIN_TEXT, e, line);
 }
 
 /* The line quoted, then what is made of it, word by word. */
@@ -291,6 +296,104 @@ START_TEST(test_explain_lines)
 }
 END_TEST
 
+/* A series that feeding refuses for its length is told as refused, in both forms. */
+START_TEST(test_explain_tells_of_too_long_series)
+{
+    static const char counted[] = "statsd_exporter_events_error_total{reason=\"series_too_long\"}";
+    struct buf line = {0}, told;
+    struct engine e;
+    double v;
+
+    engine_init(&e, NULL, NULL);
+    buf_add_str(&line, "x:1|c|#k:");
+    for (int i = 0; i < 8200; i++)
+        buf_add_byte(&line, 'v');
+    told = explain(&e, buf_slice(&line));
+    ck_assert_ptr_nonnull(strstr(told.p, counted));
+    ck_assert_ptr_null(strstr(told.p, "  series "));
+    buf_release(&told);
+    told = explain_as(BACOWR_EXPLAIN_JSON, &e, buf_slice(&line));
+    ck_assert_ptr_nonnull(strstr(told.p, "\"reason\":\"series_too_long\""));
+    ck_assert_ptr_nonnull(strstr(told.p, "\"series\":null"));
+    buf_add_byte(&line, '\0');
+    engine_feed(&e, line.p);
+    ck_assert(page_value(engine_scrape(&e), counted, &v) && v == 1);
+    buf_release(&told);
+    buf_release(&line);
+    engine_release(&e);
+}
+END_TEST
+
+/* ---- JSON ---- */
+
+#define UNREAD                                                                                  \
+    "\"type\":null,\"kind\":null,\"name\":null,\"tags\":{},\"tag_errors\":0,\"rate_errors\":0," \
+    "\"effect\":null,"
+#define RULE_FILE "null"
+#define RULE(n, line, match, name)                                                           \
+    "\"rule\":{\"number\":" n ",\"file\":" RULE_FILE ",\"line\":" line ",\"match\":\"" match \
+    "\",\"match_type\":\"glob\",\"action\":\"map\",\"name\":\"" name "\"}"
+
+static const struct {
+    const char *line;
+    const char *told;
+} objects[] = {
+    {"", "{\"line\":\"\",\"outcome\":\"empty\",\"reason\":null,\"counter\":null,\"tag_errors\":0,"
+         "\"samples\":[]}\n"},
+    {"x", "{\"line\":\"x\",\"outcome\":\"refused\",\"reason\":\"malformed_line\",\"counter\":"
+          "\"statsd_exporter_sample_errors_total\",\"tag_errors\":0,\"samples\":[]}\n"},
+    {"x\n_sc|x|1",
+     "{\"line\":\"x\",\"outcome\":\"refused\",\"reason\":\"malformed_line\",\"counter\":"
+     "\"statsd_exporter_sample_errors_total\",\"tag_errors\":0,\"samples\":[]}\n"
+     "{\"line\":\"_sc|x|1\",\"outcome\":\"service_check\",\"reason\":null,\"counter\":null,"
+     "\"tag_errors\":0,\"samples\":[]}\n"},
+    {"h[a]:y|c",
+     "{\"line\":\"h[a]:y|c\",\"outcome\":\"samples\",\"reason\":null,\"counter\":null,"
+     "\"tag_errors\":1,\"samples\":[{\"value\":\"y\",\"suffix\":\"|c\"," UNREAD
+     "\"outcome\":\"refused\",\"reason\":\"malformed_value\",\"counter\":"
+     "\"statsd_exporter_sample_errors_total\",\"rule\":null,\"series\":null,\"candidates\":[],"
+     "\"more_candidates\":0}]}\n"},
+    {"app.x.hits:1|c|@0.5|#u:\"",
+     "{\"line\":\"app.x.hits:1|c|@0.5|#u:\\\"\",\"outcome\":\"samples\",\"reason\":null,"
+     "\"counter\":null,\"tag_errors\":0,\"samples\":[{\"value\":\"1\",\"suffix\":\"|c|@0.5|#u:"
+     "\\\"\","
+     "\"type\":\"c\",\"kind\":\"counter\",\"name\":\"app.x.hits\",\"tags\":{\"u\":\"\\\"\"},"
+     "\"tag_errors\":0,\"rate_errors\":0,\"effect\":{\"op\":\"add\",\"value\":4,\"times\":1},"
+     "\"outcome\":\"series\",\"reason\":null,\"counter\":null," RULE(
+         "1", "3", "app.*.hits",
+         "app_hits_total") ",\"series\":{\"name\":\"app_hits_total\","
+                           "\"labels\":{\"app\":\"x\",\"u\":\"\\\"\"},\"renamed_labels\":0,"
+                           "\"type\":\"counter\","
+                           "\"ttl_seconds\":90,\"text\":\"app_hits_total{app=\\\"x\\\",u="
+                           "\\\"\\\\\\\"\\\"}\"},"
+                           "\"candidates\":[{" RULE(
+                               "1", "3", "app.*.hits",
+                               "app_hits_total") ",\"verdict\":\"wins\","
+                                                 "\"why\":\"takes it\"},{" RULE(
+                                                     "2", "4", "app.*.miss",
+                                                     "app_miss_total") ","
+                                                                       "\"verdict\":\"segment\","
+                                                                       "\"why\":\"segment 3 is "
+                                                                       "\\\"hits\\\", the rule "
+                                                                       "wants \\\"miss\\\"\"}],"
+                                                                       "\"more_candidates\":0}]}"
+                                                                       "\n"},
+};
+
+/* The keys, their order, and what stands in them: programs read this. */
+START_TEST(test_explain_json_is_exact)
+{
+    struct buf told;
+    struct engine e;
+
+    engine_init(&e, NULL, mapping);
+    told = explain_as(BACOWR_EXPLAIN_JSON, &e, slice_str(objects[_i].line));
+    ck_assert_str_eq(told.p, objects[_i].told);
+    buf_release(&told);
+    engine_release(&e);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("explain");
@@ -300,6 +403,9 @@ static Suite *suite(void)
     tcase_add_loop_test(tells, test_explain_is_true, 0, N_CASES);
     tcase_add_test(tells, test_explain_leaves_no_trace);
     tcase_add_test(tells, test_explain_lines);
+    tcase_add_test(tells, test_explain_tells_of_too_long_series);
+    tcase_add_loop_test(tells, test_explain_json_is_exact, 0,
+                        (int)(sizeof objects / sizeof *objects));
     suite_add_tcase(s, tells);
     tcase_add_loop_test(escapes, test_explain_escapes, 0, N_HOSTILE);
     tcase_add_test(escapes, test_explain_escapes_all);

@@ -173,9 +173,13 @@ static int try_scrape(struct engine *e)
 
 static int try_explain(struct engine *e)
 {
+    const struct slice text = SLICE_LIT("r.a:1|c|#k:v\ng.x:1|h\nh:1|g");
     struct buf out = {0};
-    int r = bacowr_explain(e->b, SLICE_LIT("r.a:1|c|#k:v\ng.x:1|h\nh:1|g"), &out);
+    int r = bacowr_explain(e->b, text, BACOWR_EXPLAIN_TEXT, &out);
 
+    must(r == 0 || r == -ENOMEM);
+    if (r == 0)
+        r = bacowr_explain(e->b, text, BACOWR_EXPLAIN_JSON, &out);
     must(r == 0 || r == -ENOMEM);
     buf_release(&out);
     return r;

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Explain, text: the long way told in words
+ *
+ *      line     api.requests.jobs.GET.200:1|c|@0.5
+ *      sample 1 value "1" suffix "|c|@0.5"
+ *        reads  counter "api.requests.jobs.GET.200", adds 2
+ *        series api_requests_total{endpoint="jobs",method="GET",status="200"} counter
+ *        rules
+ *        rule 3 (line 12) ... <- wins
+ *
+ * Laws: nothing that came from the wire moves a terminal's cursor: in all that is told, control
+ * characters are escaped, and so is every byte beyond ASCII of a line that is not UTF-8.
+ */
+#include "engine/explain.h"
+
+#include "base/name.h"
+
+/* Text from the wire between double quotes. add_harmless() does the rest. */
+static void add_quoted(struct buf *out, struct slice text)
+{
+    buf_add_byte(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.p[i] == '"' || text.p[i] == '\\')
+            buf_add_byte(out, '\\');
+        buf_add_byte(out, text.p[i]);
+    }
+    buf_add_byte(out, '"');
+}
+
+/* How many bytes at @told are a control character: C0 but LF, DEL, or C1 in UTF-8 (0xc2 and
+ * one). */
+static size_t control_len(struct slice told)
+{
+    unsigned char c = (unsigned char)told.p[0];
+
+    if ((c < 0x20 && c != '\n') || c == 0x7f)
+        return 1;
+    return c == 0xc2 && told.len > 1 && (unsigned char)told.p[1] < 0xa0 ? 2 : 0;
+}
+
+static void add_harmless(struct buf *out, struct slice told)
+{
+    bool is_text = utf8_valid(told);
+
+    while (told.len > 0) {
+        size_t n = is_text || (unsigned char)told.p[0] < 0x80 ? control_len(told) : 1;
+
+        for (size_t i = 0; i < n; i++)
+            buf_addf(out, "\\x%02x", (unsigned char)told.p[i]);
+        if (n == 0)
+            buf_add_byte(out, told.p[n++]);
+        told = slice_from(told, n);
+    }
+}
+
+static void add_refusal(struct buf *out, const struct explain_refusal *refusal)
+{
+    buf_addf(out, "  refused, counted in %s{reason=\"%s\"}\n", refusal->counter, refusal->reason);
+}
+
+static void add_effect(struct buf *out, const struct explain_sample *sample)
+{
+    static const char *const words[] = {
+        [EXPLAIN_ADD] = "adds ",
+        [EXPLAIN_SET] = "sets ",
+        [EXPLAIN_CHANGE] = "changes by ",
+        [EXPLAIN_OBSERVE] = "observes ",
+        [EXPLAIN_MEMBER] = "holds the member ",
+    };
+
+    buf_add_str(out, words[sample->op]);
+    if (sample->op == EXPLAIN_MEMBER)
+        add_quoted(out, sample->value);
+    else
+        buf_add_double(out, sample->effect);
+    if (sample->op == EXPLAIN_OBSERVE)
+        buf_addf(out, ", counted %lld times", (long long)sample->times);
+}
+
+static void add_reading(struct buf *out, const struct explain_sample *sample)
+{
+    const struct statsd_identity *id = &sample->resolver->identity;
+
+    buf_addf(out, "  reads  %s ", statsd_type_name(id->type));
+    add_quoted(out, id->name);
+    for (unsigned i = 0; i < id->n_labels; i++) {
+        buf_add_str(out, i == 0 ? " tags " : ", ");
+        buf_add_slice(out, id->labels[i].key);
+        buf_add_byte(out, '=');
+        add_quoted(out, id->labels[i].value);
+    }
+    buf_add_str(out, ", ");
+    add_effect(out, sample);
+    if (id->n_tag_errors > 0)
+        buf_addf(out, ", %u malformed tags left out", id->n_tag_errors);
+    if (id->n_rate_errors > 0)
+        buf_add_str(out, ", unreadable sample rate ignored");
+    buf_add_byte(out, '\n');
+}
+
+static void add_series(struct buf *out, const struct explain_sample *sample)
+{
+    const struct resolution *res = sample->res;
+
+    buf_add_str(out, "  series ");
+    buf_add_slice(out, res->name);
+    if (res->labels.len > 0) {
+        buf_add_byte(out, '{');
+        buf_add_slice(out, res->labels);
+        buf_add_byte(out, '}');
+    }
+    buf_addf(out, " %s", metric_type_name(res->type));
+    if (res->ttl_ns != 0) {
+        buf_add_str(out, ", expires after ");
+        buf_add_double(out, (double)res->ttl_ns / 1e9);
+        buf_add_str(out, " s without samples");
+    }
+    if (sample->resolver->n_renamed > 0)
+        buf_add_str(out, ", reserved labels renamed to exported_...");
+    buf_add_byte(out, '\n');
+}
+
+static void add_outcome(struct buf *out, const struct explain_sample *sample)
+{
+    switch (sample->outcome) {
+    case EXPLAIN_SERIES:
+        add_series(out, sample);
+        return;
+    case EXPLAIN_REFUSED:
+        add_refusal(out, &sample->refusal);
+        return;
+    case EXPLAIN_DROPPED:
+        buf_add_str(out, "  dropped, as its rule says\n");
+        return;
+    case EXPLAIN_NOTHING:
+        buf_add_str(out, "  counts nothing, so makes no series\n");
+        return;
+    }
+}
+
+static void text_sample(struct explain_teller *t, const struct explain_sample *sample)
+{
+    struct buf *out = &t->told;
+
+    buf_addf(out, "sample %u value ", sample->n);
+    add_quoted(out, sample->value);
+    buf_add_str(out, " suffix ");
+    add_quoted(out, sample->suffix);
+    buf_add_byte(out, '\n');
+    if (sample->read)
+        add_reading(out, sample);
+    add_outcome(out, sample);
+    if (!sample->read)
+        return;
+    buf_add_str(out, sample->res->match.rule != NULL ? "  rules\n" : "  rules  none takes it\n");
+    mapping_tell(sample->mapping, sample->candidates, out);
+}
+
+static void text_line(struct explain_teller *t, const struct explain_line *line)
+{
+    struct buf *out = &t->told;
+
+    buf_add_str(out, "line     ");
+    add_quoted(out, line->text);
+    buf_add_byte(out, '\n');
+    if (line->n_tag_errors > 0)
+        buf_addf(out, "  %u malformed tags in the name left out\n", line->n_tag_errors);
+    if (line->outcome == EXPLAIN_EMPTY)
+        buf_add_str(out, "  empty, counted as a line and nothing else\n");
+    else if (line->outcome == EXPLAIN_EVENT)
+        buf_add_str(out, "  a DogStatsD event: recognised, counted, left out\n");
+    else if (line->outcome == EXPLAIN_CHECK)
+        buf_add_str(out, "  a DogStatsD service check: recognised, counted, left out\n");
+    else if (line->outcome == EXPLAIN_LINE_REFUSED)
+        add_refusal(out, &line->refusal);
+}
+
+static void text_end(struct explain_teller *t, struct buf *out)
+{
+    add_harmless(out, buf_slice(&t->told));
+}
+
+const struct explain_form explain_text = {text_line, text_sample, text_end};
