@@ -10,7 +10,7 @@
  * number. A worker takes it up with its next batch; a route made under an older generation misses
  * when it is next met and is made again, so no table is ever cleared in one go. The old rules are
  * retired and freed when no batch can be using them. Series live on: the same name and labels lead
- * to the same series, and a changed time to live reaches it with its next sample.
+ * to the same series, and what changed reaches it with its next sample or by the sweep.
  *
  * Laws: only the control thread calls these functions, but for bacowr_mapping_new(), which knows no
  *       engine. Nothing here waits for a worker.

@@ -7,6 +7,7 @@
  *      long.c      a line that is not plain, sample by sample
  *      resolve.c   the long way: identity -> mapping -> labels -> series -> route
  *      labels.c    its part of the labels: tags and a rule's become one text
+ *      sweep.c     after a reload: the long way again for what is remembered
  *      own.c       the engine's own families
  *      scrape.c    the page, slice by slice
  *      stem.c      which counters may lose their _total on it
@@ -52,6 +53,7 @@ enum stat {
     STAT_ROUTES, /* the worker's routes now */
     STAT_ROUTE_BYTES,
     STAT_ROUTE_EVICTED,
+    STAT_SWEPT,                                    /* the generation of the last whole sweep */
     STAT_REASONS,                                  /* + enum statsd_reason */
     STAT_EVENTS = STAT_REASONS + STATSD_N_REASONS, /* + STAT_EVENT(kind, mapped) */
     N_STATS = STAT_EVENTS + 2 * MAPPING_N_KINDS,
@@ -134,6 +136,12 @@ struct bacowr_worker {
     struct cell_time time;
     uint32_t aged_tick;
     size_t work_left; /* bytes of identities that may still be read the long way: see long.c */
+
+    /* sweep.c's. */
+    struct route_walk walk;
+    uint32_t sweeping_gen; /* of the rules that the walk is for */
+    uint32_t swept_gen;    /* of the last walk that ended */
+    bool busy;             /* the last call brought datagrams */
 
     _Atomic(struct cell_outgrown *) outgrown; /* pushed here, taken by control */
     relaxed_u64 stats[N_STATS];               /* written here, read by control */
@@ -218,6 +226,12 @@ struct route_request {
 struct route *resolve_route(struct bacowr_worker *w, const struct route_request *q,
                             struct route *room);
 
+/*
+ * Bring @r, a route with a series, up to the rules in force, and its series too. It stays as it is,
+ * and misses, when these rules send its samples elsewhere, or nowhere yet. Nothing is counted.
+ */
+void resolve_again(struct bacowr_worker *w, struct route *r);
+
 /* Why a sample of (@name, @suffix) with a malformed value is refused. */
 enum statsd_reason resolve_refusal(struct bacowr_worker *w, struct slice name, struct slice suffix);
 
@@ -238,6 +252,11 @@ enum mapping_kind kind_of(enum statsd_type type);
  * label_names, which borrow @r. 0 or -ENOMEM.
  */
 int labels_build(struct resolver *r, struct resolution *res);
+
+/* ---- sweep.c ---- */
+
+/* A step through the worker's routes, at the end of a call with @n_datagrams. */
+void sweep(struct bacowr_worker *w, unsigned n_datagrams);
 
 /* ---- own.c ---- */
 

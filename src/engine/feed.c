@@ -363,6 +363,7 @@ void bacowr_feed(struct bacowr_worker *w, const struct bacowr_datagram *batch, u
             feed_text(w, &g, slice_of(d->p, d->len), d->stream);
     }
     run_group(w, &g);
+    sweep(w, n);
     stat_add(w, STAT_SAMPLES, g.n_samples);
     stat_add(w, STAT_TAGGED, g.n_tagged);
     stat_add(w, STAT_ROUTE_HITS, g.n_hits);

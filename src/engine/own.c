@@ -24,6 +24,7 @@ enum source {
     FROM_BORN,
     FROM_EXPIRED,
     FROM_LOOKUPS, /* route hits and misses */
+    FROM_SWEEPS,  /* workers whose sweep has not ended */
 };
 
 struct own_row {
@@ -115,6 +116,10 @@ static const struct own_row rows[] = {
      "", FROM_STATS, STAT_ROUTE_MISSES, 1},
     {"bacowr_statsd_routes_evicted_total", "Identities forgotten to make room.", C, "", FROM_STATS,
      STAT_ROUTE_EVICTED, 1},
+    {"bacowr_statsd_reload_workers_behind",
+     "Ingest threads that have not yet been through all identities that they remember since the "
+     "last reload.",
+     G, "", FROM_SWEEPS, 0, 0},
     {"bacowr_statsd_route_bytes", "Memory of the remembered identities.", G, "", FROM_STATS,
      STAT_ROUTE_BYTES, 1},
     {"bacowr_statsd_series", "Series alive, by type.", G, "type=\"counter\"", FROM_ALIVE,
@@ -154,8 +159,8 @@ static double stats_sum(const struct bacowr *b, unsigned from, unsigned n, unsig
     for (unsigned i = 0; i < b->config.n_workers; i++)
         for (unsigned k = 0; k < n; k++)
             /* Acquire: see the end of bacowr_feed(). */
-            sum += atomic_load_explicit(&b->workers[i]->stats[from + k * step],
-                                        memory_order_acquire);
+            sum +=
+                atomic_load_explicit(&b->workers[i]->stats[from + k * step], memory_order_acquire);
     return (double)sum;
 }
 
@@ -166,6 +171,17 @@ static double every_second(const struct bacowr *b, const struct own_row *row)
     unsigned unapplied = mapped ? STAT_UNAPPLIED_MAPPED : STAT_UNAPPLIED_UNMAPPED;
 
     return stats_sum(b, row->from, row->n, 2) + stats_sum(b, unapplied, 1, 1);
+}
+
+static double n_sweeping(const struct bacowr *b)
+{
+    uint32_t gen = atomic_load_explicit(&b->rules, memory_order_relaxed)->gen;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < b->config.n_workers; i++)
+        /* Acquire pairs with the end of sweep(). */
+        n += atomic_load_explicit(&b->workers[i]->stats[STAT_SWEPT], memory_order_acquire) != gen;
+    return n;
 }
 
 static double row_value(const struct bacowr *b, const struct own_row *row)
@@ -185,6 +201,8 @@ static double row_value(const struct bacowr *b, const struct own_row *row)
         return (double)relaxed_load(&reg->n_born);
     case FROM_EXPIRED:
         return (double)relaxed_load(&reg->n_expired);
+    case FROM_SWEEPS:
+        return n_sweeping(b);
     case FROM_LOOKUPS:
         return stats_sum(b, STAT_ROUTE_HITS, 1, 1) + stats_sum(b, STAT_ROUTE_MISSES, 1, 1);
     }

@@ -185,7 +185,14 @@ static int shape_settings(struct resolver *r, const struct resolution *res, stru
     return 0;
 }
 
-static int series_of(struct bacowr_worker *w, const struct resolution *res, struct series_ref *ref)
+/*
+ * The series of @res: what series_find() cannot answer goes to @ask, series_acquire() or
+ * series_follow(). Their outcome.
+ */
+static int series_of(struct bacowr_worker *w, const struct resolution *res,
+                     int (*ask)(struct registry *r, const struct series_birth *birth,
+                                struct series_ref *out),
+                     struct series_ref *ref)
 {
     struct registry *reg = &w->b->registry;
     struct series_key key = series_key(reg, res->name, res->labels);
@@ -200,17 +207,17 @@ static int series_of(struct bacowr_worker *w, const struct resolution *res, stru
         return rc;
     if (shape_settings(&w->resolver, res, &spec) != 0)
         return -ENOMEM;
-    return series_acquire(reg,
-                          &(struct series_birth){
-                              .key = key,
-                              .label_names = res->label_names,
-                              .help = res->help,
-                              .spec = &spec,
-                              .ttl_ticks = ttl_ticks(res->ttl_ns),
-                              .tick = w->time.tick,
-                              .worker = w->i,
-                          },
-                          ref);
+    return ask(reg,
+               &(struct series_birth){
+                   .key = key,
+                   .label_names = res->label_names,
+                   .help = res->help,
+                   .spec = &spec,
+                   .ttl_ticks = ttl_ticks(res->ttl_ns),
+                   .tick = w->time.tick,
+                   .worker = w->i,
+               },
+               ref);
 }
 
 /* ---- conflicts ---- */
@@ -302,7 +309,7 @@ static int route_to_series(struct bacowr_worker *w, const struct resolution *res
 
     /* Acquire: what is refused below is refused in spite of these removals. */
     r->n_removals = atomic_load_explicit(&w->b->registry.n_removals, memory_order_acquire);
-    rc = series_of(w, res, &ref);
+    rc = series_of(w, res, series_acquire, &ref);
     if (rc < 0)
         return rc;
     if (rc == SERIES_E_LIMIT) {
@@ -379,4 +386,24 @@ struct route *resolve_route(struct bacowr_worker *w, const struct route_request 
     }
     kept = route_put(w->routes, q->hash, q->name, q->suffix, room);
     return kept != NULL ? kept : room;
+}
+
+void resolve_again(struct bacowr_worker *w, struct route *r)
+{
+    struct slice name = slice_of(r->bytes, r->name_len);
+    struct slice suffix = slice_of(r->bytes + r->name_len, r->suffix_len);
+    struct resolution res;
+    struct series_ref ref;
+    struct route now;
+
+    if (resolve(&w->resolver, w->rules->mapping, &w->b->config.statsd, name, suffix, &res) != 0)
+        return;
+    route_from_identity(&now, &w->resolver.identity, &res, r->n_name_tag_errors);
+    if (!has_series_op(&now) || series_of(w, &res, series_follow, &ref) != 0)
+        return;
+    now.gen = w->rules->gen;
+    now.cell = ref.cell;
+    now.shape = ref.shape;
+    now.birth = ref.birth;
+    route_renew(r, &now);
 }

@@ -20,10 +20,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "server/mapfile.h"
+#include "server/process.h"
 
 #define MAX_WARNINGS 20
 
@@ -107,9 +107,11 @@ static void log_warnings(const struct log *log, const struct job *job)
 static int settle(struct reload *r, const char *event)
 {
     log_warnings(r->config.log, &r->job);
+    r->stats.last_failed = r->job.r != 0;
     if (r->job.r != 0)
         return r->job.r;
     bacowr_publish_mapping(r->config.engine, r->job.mapping);
+    r->stats.last_good_seconds = process_now_seconds();
     log_event(r->config.log, LOG_LEVEL_INFO, event, log_str("file", r->config.path),
               log_int("rules", (int64_t)bacowr_n_rules(r->config.engine)));
     return 0;

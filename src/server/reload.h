@@ -8,6 +8,7 @@
 #ifndef SERVER_RELOAD_H
 #define SERVER_RELOAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -32,6 +33,8 @@ struct reload_config {
 struct reload_stats {
     uint64_t good;
     uint64_t failed;
+    bool last_failed;         /* the file that was read last is not the one in force */
+    double last_good_seconds; /* when a file came into force, since 1970; 0: never */
 };
 
 /* 0 or -ENOMEM. */

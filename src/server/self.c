@@ -76,6 +76,8 @@ struct reading {
     double tcp_refused;
     double tcp_accept_errors;
     double n_rules;
+    double last_reload_good;
+    double last_reload_seconds;
     double n_workers;
     double process_start;
     double serving_since;
@@ -121,6 +123,12 @@ static const struct scalar scalars[] = {
     {"statsd_exporter_event_queue_flushed_total", "Batches handed to the aggregator.",
      COUNTER(batches)},
     {"statsd_exporter_loaded_mappings", "Rules in the active mapping.", GAUGE(n_rules)},
+
+    {"bacowr_statsd_config_last_reload_successful",
+     "1: the mapping file was good when it was last read; 0: the rules from before go on.",
+     GAUGE(last_reload_good)},
+    {"bacowr_statsd_config_last_reload_success_timestamp_seconds",
+     "When a mapping file last came into force, since 1970; 0: never.", GAUGE(last_reload_seconds)},
 
     {"bacowr_statsd_ingest_threads", "Threads that receive and aggregate.", GAUGE(n_workers)},
     {"bacowr_statsd_start_time_seconds", "When the server began to serve, since 1970.",
@@ -246,6 +254,8 @@ static void read_all(const struct self *s, struct reading *r)
     *r = (struct reading){
         .n_rules = (double)bacowr_n_rules(s->config.engine),
         .n_workers = s->config.n_workers,
+        .last_reload_good = s->config.reloads->last_failed ? 0 : 1,
+        .last_reload_seconds = s->config.reloads->last_good_seconds,
         .process_start = s->process_start,
         .serving_since = s->serving_since,
     };

@@ -67,7 +67,9 @@ static void remove_or_keep(struct registry *r, uint32_t now)
         struct series *s = r->dying[i];
         uint32_t due;
 
-        if (relaxed_load(&s->state) == SERIES_DYING && is_due(s, now, &due)) {
+        /* The rules may have taken its time to live away meanwhile. */
+        if (relaxed_load(&s->state) == SERIES_DYING && relaxed_load(&s->ttl_ticks) != 0 &&
+            is_due(s, now, &due)) {
             registry_remove(r, s);
             continue;
         }

@@ -30,6 +30,7 @@
 #include "store/route.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +57,7 @@ struct routes {
     uint64_t n_evicted;
     uint64_t n_route_bytes;
     uint64_t hand; /* the next place to grow older */
+    uint64_t n_resizes;
     struct route *limbo;
 };
 
@@ -206,6 +208,7 @@ static int resize(struct routes *t, uint64_t n_slots)
     t->n_slots = n_slots;
     t->n_gone = 0;
     t->hand = 0;
+    t->n_resizes++;
     return 0;
 }
 
@@ -319,6 +322,35 @@ struct route *route_put(struct routes *t, uint64_t hash, struct slice name, stru
     t->n++;
     t->n_route_bytes += route_bytes(r);
     return r;
+}
+
+struct route *route_walk_next(struct routes *t, struct route_walk *walk, uint64_t *n_places)
+{
+    if (walk->n_resizes != t->n_resizes)
+        *walk = (struct route_walk){.n_resizes = t->n_resizes};
+    while (walk->at<t->n_slots + WINDOW && * n_places> 0) {
+        struct route *r = t->slots[walk->at].route;
+
+        walk->at++;
+        --*n_places;
+        if (r != NULL && r != GONE)
+            return r;
+    }
+    return NULL;
+}
+
+bool route_walk_ended(const struct routes *t, const struct route_walk *walk)
+{
+    return walk->n_resizes == t->n_resizes && walk->at == t->n_slots + WINDOW;
+}
+
+void route_renew(struct route *r, const struct route *what)
+{
+    struct route *limbo = r->limbo;
+
+    /* The key begins within the struct's size. */
+    memcpy(r, what, offsetof(struct route, name_len));
+    r->limbo = limbo;
 }
 
 void route_flush(struct routes *t)

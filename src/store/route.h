@@ -76,6 +76,23 @@ struct route *route_find(struct routes *t, uint64_t hash, struct slice name, str
 struct route *route_put(struct routes *t, uint64_t hash, struct slice name, struct slice suffix,
                         const struct route *what);
 
+/* How far a walk past all routes has come. A zeroed one stands at the beginning. */
+struct route_walk {
+    uint64_t at;        /* the next place */
+    uint64_t n_resizes; /* of the table, when `at` was right */
+};
+
+/*
+ * The next route of a walk that looks at no more than *@n_places (counted down); NULL when they are
+ * used up or the walk has ended. Routes that are replaced, forgotten or remembered meanwhile may be
+ * met or not; all others are met. The walk begins anew when the table got another size.
+ */
+struct route *route_walk_next(struct routes *t, struct route_walk *walk, uint64_t *n_places);
+bool route_walk_ended(const struct routes *t, const struct route_walk *walk);
+
+/* Make @r, which is in the table, say what @what says; its key stays. */
+void route_renew(struct route *r, const struct route *what);
+
 /* One step of forgetting what was not met lately: 1/512 of the table. To be called every 100 ms. */
 void routes_age(struct routes *t);
 

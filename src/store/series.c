@@ -248,6 +248,23 @@ int series_acquire(struct registry *r, const struct series_birth *birth, struct 
     return rc;
 }
 
+int series_follow(struct registry *r, const struct series_birth *birth, struct series_ref *out)
+{
+    struct series *s;
+
+    /* Most often there is none: not worth the lock. */
+    if (index_find(r, &birth->key) == NULL)
+        return SERIES_E_ABSENT;
+    pthread_mutex_lock(&r->lock);
+    s = index_find(r, &birth->key);
+    if (s != NULL && !s->family->reserved && s->family->type == birth->spec->type)
+        series_set_ttl(r, s, birth->ttl_ticks);
+    pthread_mutex_unlock(&r->lock);
+    return series_find(r, &birth->key, birth->spec->type, birth->ttl_ticks, birth->worker, out) == 0
+               ? 0
+               : SERIES_E_ABSENT;
+}
+
 /* ---- death ---- */
 
 static void series_free(struct retired *item)

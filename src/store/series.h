@@ -190,6 +190,12 @@ struct series_birth {
  */
 int series_acquire(struct registry *r, const struct series_birth *birth, struct series_ref *out);
 
+/*
+ * Have the series of @birth, if there is one, follow what @birth says of it: its time to live. Does
+ * not touch it, nor make it ready for the worker. 0 when it is; SERIES_E_ABSENT.
+ */
+int series_follow(struct registry *r, const struct series_birth *birth, struct series_ref *out);
+
 /* ---- the control thread's side ---- */
 
 /*

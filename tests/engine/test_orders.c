@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/engine.h"
 #include "lib/engine.h"
 #include "lib/page.h"
 #include "lib/unit.h"
@@ -24,6 +25,7 @@
 /* ---- the model ---- */
 
 enum { X, Y, N_SERIES };
+#define N_WORKERS 2
 static const char *const lines[N_SERIES] = {"a.x:1|c", "a.y:1|c"};
 static const char *const shown_as[N_SERIES] = {"a{id=\"x\"}", "a{id=\"y\"}"};
 
@@ -38,11 +40,21 @@ struct model_series {
     double last_shown; /* NaN: not since the last page without it */
 };
 
+/* A reload reaches the series that a worker remembers with its next call, sample or not. */
 struct model {
     struct model_series series[N_SERIES];
     uint64_t n_births;
-    int64_t ttl; /* of the mapping in force */
+    int64_t ttl;           /* of the mapping in force */
+    bool swept[N_WORKERS]; /* since the last reload */
 };
+
+static void model_sweep(struct model *m, unsigned worker, const bool *remembered)
+{
+    for (int i = 0; i < N_SERIES && !m->swept[worker]; i++)
+        if (remembered[i])
+            m->series[i].ttl = m->ttl;
+    m->swept[worker] = true;
+}
 
 static void model_feed(struct model *m, int i, int64_t now_ms)
 {
@@ -174,12 +186,37 @@ static void tick(struct world *w, int64_t ms)
         w->must_show[i] = w->must_show[i] && w->m.series[i].alive;
 }
 
+/* What the worker has not forgotten. Age forgets, by the place of a route in its table. */
+static void look_up_routes(struct world *w, unsigned worker, bool *remembered)
+{
+    struct routes *routes = w->e.b->workers[worker]->routes;
+
+    for (int i = 0; i < N_SERIES; i++) {
+        struct slice name = slice_of(lines[i], 3), suffix = slice_str("|c");
+
+        remembered[i] = route_find(routes, route_hash(routes, name, suffix), name, suffix) != NULL;
+    }
+}
+
 static void feed(struct world *w, int series, unsigned worker)
 {
     struct slice line = slice_str(lines[series]);
+    bool remembered[N_SERIES];
 
+    look_up_routes(w, worker, remembered);
     engine_feed_to(&w->e, worker, (struct bacowr_datagram){.p = line.p, .len = line.len});
     model_feed(&w->m, series, w->e.now_ms);
+    model_sweep(&w->m, worker, remembered);
+}
+
+/* A call without datagrams. */
+static void idle(struct world *w, unsigned worker)
+{
+    bool remembered[N_SERIES];
+
+    look_up_routes(w, worker, remembered);
+    bacowr_feed(bacowr_worker(w->e.b, worker), NULL, 0, w->e.now_ms);
+    model_sweep(&w->m, worker, remembered);
 }
 
 static void reload(struct world *w)
@@ -187,6 +224,7 @@ static void reload(struct world *w)
     w->slow = !w->slow;
     engine_map(&w->e, w->slow ? TTL_2S : TTL_1S);
     w->m.ttl = w->slow ? 20 : 10;
+    memset(w->m.swept, 0, sizeof w->m.swept);
 }
 
 /* ---- the steps ---- */
@@ -199,10 +237,12 @@ enum step {
     STEP_RELOAD,
     STEP_SCRAPE, /* begin, or when it has begun: end */
     STEP_SLICE,
+    STEP_IDLE,
     STEP_FEED_X_1, /* by the other worker */
+    STEP_IDLE_1,
     N_STEPS,
 };
-#define N_IN_ORDERS 7 /* the last is for long walks only */
+#define N_IN_ORDERS 8 /* the last are for long walks only */
 
 static void do_step(struct world *w, enum step step)
 {
@@ -215,6 +255,12 @@ static void do_step(struct world *w, enum step step)
         return;
     case STEP_FEED_Y:
         feed(w, Y, 0);
+        return;
+    case STEP_IDLE:
+        idle(w, 0);
+        return;
+    case STEP_IDLE_1:
+        idle(w, 1);
         return;
     case STEP_TICK:
         tick(w, 100);
@@ -244,7 +290,7 @@ static void world_begin(struct world *w)
     struct bacowr_config config = engine_config();
 
     *w = (struct world){.m.ttl = 10};
-    config.n_workers = 2;
+    config.n_workers = N_WORKERS;
     engine_init(&w->e, &config, TTL_1S);
     feed(w, X, 0);
     feed(w, Y, 0);

@@ -116,7 +116,13 @@ START_TEST(test_reload_broken_leaves_the_old)
 }
 END_TEST
 
-/* A ttl that is new reaches a series with its next sample, no sooner; so does one that is gone. */
+/* A call without datagrams, as an idle worker gets one ten times a second. */
+static void idle(struct engine *e, unsigned worker)
+{
+    bacowr_feed(bacowr_worker(e->b, worker), NULL, 0, e->now_ms);
+}
+
+/* A ttl that is new reaches all series of a worker with its next call; so does one that is gone. */
 START_TEST(test_reload_ttl)
 {
     struct engine e;
@@ -124,21 +130,25 @@ START_TEST(test_reload_ttl)
     engine_init(&e, NULL, NULL);
     engine_feed(&e, "a:1|c\nb:1|c\nc:1|g");
     engine_map(&e, "defaults: {ttl: 1s}\n");
+    engine_pass(&e, 5000);
+    ck_assert_str_eq(engine_series(&e), "a 1\nb 1\nc 1\n");
     engine_feed(&e, "a:1|c\nc:+1|g");
     engine_pass(&e, 1000);
-    ck_assert_str_eq(engine_series(&e), "a 2\nb 1\nc 2\n");
+    ck_assert_str_eq(engine_series(&e), "a 2\nc 2\n");
     engine_pass(&e, 1000);
-    ck_assert_str_eq(engine_series(&e), "b 1\n");
+    ck_assert_str_eq(engine_series(&e), "");
 
     engine_feed(&e, "a:1|c\nb:1|c\nc:1|g");
     engine_map(&e, "defaults: {ttl: 3s}\n");
+    idle(&e, 0);
+    engine_pass(&e, 2000);
     engine_feed(&e, "b:1|c");
     engine_pass(&e, 2000);
-    ck_assert_str_eq(engine_series(&e), "b 3\n");
+    ck_assert_str_eq(engine_series(&e), "b 2\n");
     engine_map(&e, "");
-    engine_feed(&e, "b:1|c");
+    idle(&e, 0);
     engine_pass(&e, 60000);
-    ck_assert_str_eq(engine_series(&e), "b 4\n");
+    ck_assert_str_eq(engine_series(&e), "b 2\n");
     engine_release(&e);
 }
 END_TEST
@@ -162,6 +172,84 @@ START_TEST(test_reload_shorter_ttl)
     engine_feed(&e, "a:1|c");
     engine_pass(&e, 600000);
     ck_assert_str_eq(engine_series(&e), "a 2\n");
+    engine_release(&e);
+}
+END_TEST
+
+/* A ttl goes away at the last moment: the series is marked, and lives on. */
+START_TEST(test_reload_no_ttl_while_marked)
+{
+    struct engine e;
+
+    engine_init(&e, NULL, "defaults: {ttl: 1s}\n");
+    engine_feed(&e, "a:1|c");
+    engine_pass(&e, 100);
+    e.now_ms += 2000;
+    bacowr_tick(e.b, e.now_ms);
+    engine_map(&e, "");
+    idle(&e, 0);
+    engine_pass(&e, 30000);
+    ck_assert_str_eq(engine_series(&e), "a 1\n");
+    engine_release(&e);
+}
+END_TEST
+
+/* The sweep only follows: it gives birth to nothing, counts nothing, and lets nothing look alive;
+ * what it found to be as it was is a hit afterwards. */
+START_TEST(test_reload_sweep_is_silent)
+{
+    struct engine e;
+    struct buf before = {0};
+    double n_misses;
+
+    engine_init(&e, NULL, "defaults: {ttl: 2s}\nmappings:\n- {match: x, name: x, scale: 2}\n");
+    engine_feed(&e, "a:1|c\nb:1|h|#t:u\nc:1|g\nd:x|s\n_bad:1|q\n#k=v:1|c\nx:1|c\nx:1|g\ny:1|c");
+    buf_add_str(&before, engine_counts(&e));
+    buf_add_byte(&before, '\0');
+    engine_map(&e, "defaults: {ttl: 2s}\n"
+                   "mappings:\n- {match: y, name: z}\n- {match: x, name: x, scale: 3}\n");
+    ck_assert_double_eq(engine_value(&e, "bacowr_statsd_reload_workers_behind"), 1);
+    engine_pass(&e, 1500);
+    idle(&e, 0);
+    ck_assert_str_eq(engine_counts(&e), before.p);
+    n_misses = engine_value(&e, "bacowr_statsd_route_misses_total");
+    engine_feed(&e, "x:1|c");
+    ck_assert_double_eq(engine_value(&e, "bacowr_statsd_route_misses_total"), n_misses);
+    ck_assert_double_eq(engine_value(&e, "x"), 5);
+    engine_pass(&e, 900);
+    ck_assert_str_eq(engine_series(&e), "x 5\n");
+    buf_release(&before);
+    engine_release(&e);
+}
+END_TEST
+
+/* A table of many routes is swept in steps, however few lines come; another reload begins anew. */
+START_TEST(test_reload_sweep_in_steps)
+{
+    struct engine e;
+    struct buf lines = {0};
+    unsigned n_calls = 0;
+
+    engine_init(&e, NULL, NULL);
+    for (unsigned i = 0; i < 5000; i++) {
+        buf_addf(&lines, "series.of.many.%u:1|c\n", i);
+        if (i % 500 == 499) {
+            engine_feed_slice(&e, buf_slice(&lines));
+            buf_clear(&lines);
+        }
+    }
+    engine_map(&e, "defaults: {ttl: 1h}\n");
+    for (unsigned i = 0; i < 20; i++)
+        engine_feed(&e, "other:1|c");
+    ck_assert_double_eq(engine_value(&e, "bacowr_statsd_reload_workers_behind"), 1);
+    engine_map(&e, "defaults: {ttl: 1s}\n");
+    while (engine_value(&e, "bacowr_statsd_reload_workers_behind") > 0 && ++n_calls < 1000)
+        idle(&e, 0);
+    ck_assert_uint_gt(n_calls, 1);
+    ck_assert_uint_lt(n_calls, 10);
+    engine_pass(&e, 15000);
+    ck_assert_double_eq(engine_value(&e, "bacowr_statsd_series{type=\"counter\"}"), 0);
+    buf_release(&lines);
     engine_release(&e);
 }
 END_TEST
@@ -265,6 +353,9 @@ static Suite *suite(void)
     suite_add_tcase(s, rules);
     tcase_add_test(ttl, test_reload_ttl);
     tcase_add_test(ttl, test_reload_shorter_ttl);
+    tcase_add_test(ttl, test_reload_no_ttl_while_marked);
+    tcase_add_test(ttl, test_reload_sweep_is_silent);
+    tcase_add_test(ttl, test_reload_sweep_in_steps);
     suite_add_tcase(s, ttl);
     return s;
 }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import time
 import unittest
 
 from lib.exposition import Page
@@ -60,6 +61,44 @@ class ReloadTest(ServerTest):
         self.assertEqual(answer.status, 500)
         self.assertIn(b"mapping.yml:3:3", answer.body)
         self.assertEqual(reloads(server.scrape()), (1, 1))
+
+    def test_the_outcome_is_on_the_page(self) -> None:
+        """Did the last one succeed, and when did one last."""
+        good = "bacowr_statsd_config_last_reload_successful"
+        when = "bacowr_statsd_config_last_reload_success_timestamp_seconds"
+        server = self.start(mapping=BEFORE)
+        page = server.scrape()
+        began = page.value(when)
+        self.assertEqual(page.value(good), 1)
+        self.assertLess(abs(began - time.time()), 60)
+        server.write_mapping(BROKEN)
+        server.reload()
+        page = server.scrape()
+        self.assertEqual((page.value(good), page.value(when)), (0, began))
+        server.write_mapping(AFTER)
+        server.reload()
+        page = server.scrape()
+        self.assertEqual(page.value(good), 1)
+        self.assertGreater(page.value(when), began)
+
+    def test_a_ttl_reaches_idle_series(self) -> None:
+        """Without a further sample; another rule's series stay, and so do all when it is gone."""
+        rules = "mappings:\n- match: r.*\n  name: r\n  labels: {which: $1}\n%s- match: s\n  name: s\n"
+        server = self.start(mapping=rules % "")
+        server.send("r.x:1|c\nr.y:1|c\ns:1|c")
+        server.settle()
+        server.write_mapping(rules % "  ttl: 1s\n")
+        server.reload()
+        wait_until("x has expired", lambda: "r" not in server.scrape().families)
+        self.assertEqual(server.scrape().value("s"), 1)
+        server.send("r.x:1|c")
+        server.settle()
+        server.write_mapping(rules % "")
+        server.reload()
+        swept = "bacowr_statsd_reload_workers_behind"
+        wait_until("all know it", lambda: server.scrape().value(swept) == 0)
+        time.sleep(1.5)
+        self.assertEqual(server.scrape().value("r", which="x"), 1)
 
     def test_without_a_file(self) -> None:
         """There is nothing to reload, which is no failure."""

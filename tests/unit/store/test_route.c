@@ -392,6 +392,66 @@ START_TEST(test_route_never_finds_the_wrong_one)
 }
 END_TEST
 
+/* A walk in small steps meets each route once, whatever is put in their place meanwhile; what it
+ * renews keeps its key. */
+START_TEST(test_route_walk_meets_all)
+{
+    struct routes *t = routes_of(100000);
+    struct route_walk walk = {0};
+    unsigned char met[3000] = {0};
+    unsigned n_met = 0;
+
+    for (unsigned n = 0; n < 3000; n++)
+        put(t, n, 1);
+    for (unsigned steps = 0; !route_walk_ended(t, &walk); steps++) {
+        uint64_t n_places = 37;
+        struct route *r;
+
+        while ((r = route_walk_next(t, &walk, &n_places)) != NULL) {
+            struct route now = {.gen = 2, .weight = r->weight, .limbo = (struct route *)-1};
+
+            n_met++;
+            met[r->weight]++;
+            route_renew(r, &now);
+        }
+        ck_assert_uint_eq(n_places, route_walk_ended(t, &walk) ? n_places : 0);
+        put(t, steps % 3000, 3);
+        route_flush(t);
+        ck_assert_uint_lt(steps, 1000);
+    }
+    ck_assert_uint_eq(n_met, 3000);
+    for (unsigned n = 0; n < 3000; n++) {
+        ck_assert_uint_eq(met[n], 1);
+        ck_assert_uint_ge(find(t, n)->gen, 2);
+    }
+    routes_free(t);
+}
+END_TEST
+
+/* A table that grew puts its routes elsewhere: the walk begins anew. */
+START_TEST(test_route_walk_begins_anew)
+{
+    struct routes *t = routes_of(100000);
+    struct route_walk walk = {0};
+    unsigned n_met = 0;
+    uint64_t n_places = 300;
+
+    for (unsigned n = 0; n < 200; n++)
+        put(t, n, 1);
+    while (route_walk_next(t, &walk, &n_places) != NULL)
+        continue;
+    for (unsigned n = 200; n < 2000; n++)
+        put(t, n, 1);
+    ck_assert(!route_walk_ended(t, &walk));
+    n_places = 100000;
+    while (route_walk_next(t, &walk, &n_places) != NULL)
+        n_met++;
+    ck_assert(route_walk_ended(t, &walk));
+    ck_assert_uint_eq(n_met, route_stats(t).n);
+    routes_free(t);
+}
+END_TEST
+
 static void add_full(Suite *s)
 {
     TCase *full = tcase_create("full");
@@ -407,7 +467,7 @@ static Suite *suite(void)
 {
     Suite *s = suite_create("route");
     TCase *put_case = tcase_create("put"), *age = tcase_create("age");
-    TCase *together = tcase_create("together");
+    TCase *together = tcase_create("together"), *walk = tcase_create("walk");
 
     tcase_add_test(put_case, test_route_put_then_find);
     tcase_add_test(put_case, test_route_put_replaces);
@@ -415,6 +475,9 @@ static Suite *suite(void)
     tcase_add_test(put_case, test_route_find_compares_bytes);
     suite_add_tcase(s, put_case);
     add_full(s);
+    tcase_add_test(walk, test_route_walk_meets_all);
+    tcase_add_test(walk, test_route_walk_begins_anew);
+    suite_add_tcase(s, walk);
     tcase_add_test(age, test_route_age_forgets);
     tcase_add_test(age, test_route_age_gives_memory_back);
     tcase_add_test(age, test_route_churn_leaves_nothing);
