@@ -11,8 +11,9 @@
  * No stack of what is open is kept: whether a comma is due depends only on what was written last.
  *
  * Laws: a string is valid JSON whatever bytes it was: one that is no part of UTF-8 becomes U+FFFD;
- *       control characters (DEL and C1 included: a terminal may obey them) become escapes. A number
- *       that JSON has no word for goes as text.
+ *       control characters (DEL and C1 included: a terminal may obey them) become escapes, and so
+ *       do the separators U+2028 and U+2029: some readers end a line there. A number that JSON has
+ *       no word for goes as text.
  */
 #include "base/json.h"
 
@@ -37,39 +38,55 @@ static size_t put_unicode(char *out, unsigned c)
 {
     static const char digits[] = "0123456789abcdef";
 
-    memcpy(out, "\\u00", 4);
-    out[4] = digits[c >> 4 & 15];
-    out[5] = digits[c & 15];
+    out[0] = '\\';
+    out[1] = 'u';
+    for (unsigned i = 0; i < 4; i++)
+        out[2 + i] = digits[c >> (12 - 4 * i) & 15];
     return 6;
 }
 
-static size_t put_short(char *out, char c)
+/* The letter that stands for @c behind a backslash, or 0. */
+static char short_escape(char c)
 {
-    out[0] = '\\';
-    out[1] = c;
-    return 2;
+    static const char bytes[] = "\"\\\n\r\t", letters[] = "\"\\nrt";
+    const char *at = c != '\0' ? strchr(bytes, c) : NULL;
+
+    return at ? letters[at - bytes] : '\0';
+}
+
+#define SAFE 0xffffu
+
+/* The number of the code point @s where it has to be written as a number, else SAFE. */
+static unsigned unsafe_code_point(struct slice s)
+{
+    unsigned char c = (unsigned char)s.p[0];
+
+    if (c < 0x20 || c == 0x7f)
+        return c;
+    if (s.len == 2 && c == 0xc2 && (unsigned char)s.p[1] < 0xa0)
+        return (unsigned char)s.p[1];
+    if (s.len == 3 && memcmp(s.p, "\xe2\x80\xa8", 3) == 0)
+        return 0x2028;
+    if (s.len == 3 && memcmp(s.p, "\xe2\x80\xa9", 3) == 0)
+        return 0x2029;
+    return SAFE;
 }
 
 size_t json_escape(char out[JSON_PIECE_MAX], size_t *n_out, struct slice s)
 {
     size_t len = code_point_len(s);
-    unsigned char c = (unsigned char)s.p[0];
+    unsigned unsafe = unsafe_code_point(slice_of(s.p, len > 0 ? len : 1));
+    char letter = short_escape(s.p[0]);
 
-    *n_out = 0;
-    if (c == '"' || c == '\\')
-        *n_out = put_short(out, s.p[0]);
-    else if (c == '\n')
-        *n_out = put_short(out, 'n');
-    else if (c == '\r')
-        *n_out = put_short(out, 'r');
-    else if (c == '\t')
-        *n_out = put_short(out, 't');
-    else if (c < 0x20 || c == 0x7f)
-        *n_out = put_unicode(out, c);
-    else if (len == 2 && c == 0xc2 && (unsigned char)s.p[1] < 0xa0)
-        *n_out = put_unicode(out, (unsigned char)s.p[1]);
-    else
+    if (letter != '\0') {
+        out[0] = '\\';
+        out[1] = letter;
+        *n_out = 2;
+    } else if (unsafe != SAFE) {
+        *n_out = put_unicode(out, unsafe);
+    } else {
         memcpy(out, s.p, *n_out = len);
+    }
     return len;
 }
 
