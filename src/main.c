@@ -4,7 +4,8 @@
  *
  *      serve            receive StatsD lines, serve the metrics page (the default)
  *      check FILE...    load mapping files and say what is wrong with them
- *      explain LINE...  say how lines are read and which series they become
+ *      explain LINE...  say how lines are read and which series they become; without LINE, those
+ *                       of the standard input
  *
  * Each command is a row of a table. This file only turns a command line into a call and a result
  * into an exit status: 0 for success, 1 for any failure. What a command was asked for goes to the
@@ -25,6 +26,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* More than any datagram holds. */
+#define EXPLAIN_MAX_LINE 65536
 
 _Static_assert(OPTIONS_MAX_INGEST_THREADS <= BACOWR_MAX_WORKERS, "the engine refuses as many");
 
@@ -121,35 +125,95 @@ static int run_check(const struct options *o)
     return status;
 }
 
-static int explain_lines(struct bacowr *b, const struct options_list *lines)
+/* ---- explain ---- */
+
+struct explainer {
+    struct bacowr *b;
+    enum bacowr_explain_form form;
+    struct buf line, told;
+    bool told_one;
+};
+
+/* Each explanation leaves at once, so that lines may come from a pipe that stays open. */
+static int explain_one(struct explainer *x, struct slice line)
 {
-    struct buf text = {0};
+    int r;
+
+    buf_clear(&x->told);
+    if (x->told_one && x->form == BACOWR_EXPLAIN_TEXT)
+        buf_add_byte(&x->told, '\n');
+    r = bacowr_explain(x->b, line, x->form, &x->told);
+    if (r == 0)
+        fwrite(x->told.p, 1, x->told.len, stdout);
+    fflush(stdout);
+    x->told_one = true;
+    return r;
+}
+
+/* Read a line with its LF, whatever bytes it has. False at the end. */
+static bool read_input_line(struct buf *line, bool *cut)
+{
+    bool any = false;
+    int c;
+
+    buf_clear(line);
+    *cut = false;
+    while ((c = getc_unlocked(stdin)) != EOF && c != '\n') {
+        any = true;
+        if (line->len < EXPLAIN_MAX_LINE)
+            buf_add_byte(line, (char)c);
+        else
+            *cut = true;
+    }
+    if (c == '\n')
+        buf_add_byte(line, '\n');
+    return any || c == '\n';
+}
+
+static int explain_input(struct explainer *x)
+{
+    unsigned long long n = 0;
+    bool cut;
     int r = 0;
 
-    for (size_t i = 0; i < lines->n && r == 0; i++) {
-        buf_clear(&text);
-        r = bacowr_explain(b, slice_str(lines->items[i]), BACOWR_EXPLAIN_TEXT, &text);
-        if (r == 0 && i > 0)
-            putchar('\n');
-        if (r == 0)
-            fwrite(text.p, 1, text.len, stdout);
+    while (r == 0 && !ferror(stdout) && read_input_line(&x->line, &cut)) {
+        n++;
+        if (cut)
+            fprintf(stderr, "bacowr-statsd: line %llu of the input is cut after %d bytes\n", n,
+                    EXPLAIN_MAX_LINE);
+        r = x->line.failed ? -ENOMEM : explain_one(x, buf_slice(&x->line));
     }
-    buf_release(&text);
+    return r == 0 && ferror(stdin) ? -EIO : r;
+}
+
+static int explain_all(struct explainer *x, const struct options_list *lines)
+{
+    int r = lines->n == 0 ? explain_input(x) : 0;
+
+    for (size_t i = 0; i < lines->n && r == 0; i++) {
+        if (strcmp(lines->items[i], "-") == 0)
+            r = explain_input(x);
+        else
+            r = explain_one(x, slice_str(lines->items[i]));
+    }
     if (r < 0)
-        fprintf(stderr, "bacowr-statsd: %s\n", strerror(-r));
+        fprintf(stderr, "bacowr-statsd: %s\n",
+                r == -EIO ? "cannot read the standard input" : strerror(-r));
     return r;
 }
 
 static int run_explain(const struct options *o)
 {
-    struct bacowr *b = NULL;
-    int r = new_engine(&b, o);
+    struct explainer x = {.form = o->explain_json ? BACOWR_EXPLAIN_JSON : BACOWR_EXPLAIN_TEXT};
+    int r = new_engine(&x.b, o);
 
     if (r == 0 && o->mapping_config)
-        r = load(b, o->mapping_config);
+        r = load(x.b, o->mapping_config);
     if (r == 0)
-        r = explain_lines(b, &o->arguments);
-    bacowr_free(b);
+        r = explain_all(&x, &o->arguments);
+    buf_release(&x.line);
+    buf_release(&x.told);
+    bacowr_free(x.b);
     return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

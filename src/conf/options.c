@@ -146,7 +146,7 @@ struct reader {
     const struct options_list *words;
     size_t next;
     bool literal;
-    bool has_command;
+    const char *command; /* NULL: none was named */
     const struct setting *given[MAX_FLAGS];
     size_t n_given;
     const char *print; /* the print flag to obey, instead of anything else */
@@ -281,7 +281,7 @@ static int read_command(struct reader *reader, const char *word)
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(settings_commands[i].name, word) == 0) {
             reader->o->command = commands[i];
-            reader->has_command = true;
+            reader->command = word;
             return 0;
         }
     }
@@ -298,7 +298,7 @@ static int read_positional(struct reader *reader, const char *word)
 {
     struct options *o = reader->o;
 
-    if (!reader->has_command)
+    if (!reader->command)
         return read_command(reader, word);
     if (o->command != OPTIONS_SERVE)
         return options_list_add(&o->arguments, word, strlen(word));
@@ -350,6 +350,23 @@ static const char *find_print_flag(const struct options_list *words, size_t *aft
     return NULL;
 }
 
+/* A flag of one command says nothing to another. */
+static int check_commands(const struct reader *reader)
+{
+    const char *command = reader->command ? reader->command : settings_commands[0].name;
+
+    for (size_t i = 0; i < reader->n_given; i++) {
+        const struct setting *s = reader->given[i];
+
+        if (!s->command || strcmp(s->command, command) == 0)
+            continue;
+        err_set(reader->e, NULL, 0, 0, "--%s is for %s only, write %s --%s", s->name, s->command,
+                s->command, s->name);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static bool has_listener(const struct options *o)
 {
     return o->listen_udp.n > 0 || o->listen_tcp.n > 0 || o->listen_unixgram || o->listen_unix;
@@ -368,8 +385,6 @@ static int finish(struct options *o, struct err *e)
     }
     if (o->command == OPTIONS_CHECK && o->arguments.n == 0)
         missing = "check needs a file: check FILE...";
-    else if (o->command == OPTIONS_EXPLAIN && o->arguments.n == 0)
-        missing = "explain needs a line: explain 'name:1|c'";
     else if (o->command == OPTIONS_SERVE && !has_listener(o))
         missing = "nothing to listen on, give --statsd.listen-udp or --statsd.listen-tcp an "
                   "address, or --statsd.listen-unixgram a path";
@@ -394,6 +409,8 @@ static int read_line(struct options *o, const struct options_list *words, const 
         r = settings_defaults(o);
         if (r == 0)
             r = read_words(&reader);
+        if (r == 0)
+            r = check_commands(&reader);
         if (r == 0)
             r = finish(o, e);
     }

@@ -45,7 +45,8 @@ void options_list_release(struct options_list *list); /* leaves an empty list */
 
 struct options {
     enum options_command command;
-    struct options_list arguments; /* check: files; explain: lines */
+    struct options_list arguments; /* check: files; explain: lines, perhaps none */
+    bool explain_json;
 
     struct options_list listen_udp; /* host:port, [v6]:port, :port */
     struct options_list listen_tcp;

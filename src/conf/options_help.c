@@ -63,10 +63,13 @@ static void describe_default(const struct setting *s, char *out, size_t cap)
         snprintf(out, cap, " (default %s)", first);
 }
 
-/* What the row says in one sentence or more: meaning, choices, repetition, default. */
+/* What the row says in one sentence or more: its command, meaning, choices, repetition, default. */
 static void describe(const struct setting *s, char *out, size_t cap)
 {
-    size_t len = (size_t)snprintf(out, cap, "%s", s->help);
+    size_t len = (size_t)snprintf(out, cap, "%s%s%s", s->command ? "With " : "",
+                                  s->command ? s->command : "", s->command ? ": " : "");
+
+    len += (size_t)snprintf(out + len, cap - len, "%s", s->help);
 
     for (size_t i = 0; s->choices && s->choices[i]; i++)
         len += (size_t)snprintf(out + len, cap - len, "%s%s%s", i ? ", " : " One of ",

@@ -282,6 +282,9 @@ const struct setting settings[] = {
     {"check-config", SETTING_SWITCH, set_switch, FIELD(check_config),
      {"false"},
      .help = "Check the mapping file and exit, before any socket is opened."},
+    {"json", SETTING_SWITCH, set_switch, FIELD(explain_json),
+     {"false"},
+     .help = "Write JSON, an object for each line.", .command = "explain"},
     {"log.level", SETTING_VALUE, set_level, FIELD(log_level),
      {"info"}, "LEVEL", .choices = levels,
      .help = "Log lines of this level and above."},
@@ -306,8 +309,8 @@ const struct setting_word settings_commands[] = {
     {"serve", "", "Receive StatsD lines and serve the metrics page. The default."},
     {"check", "FILE...", "Check mapping files: the first mistake of each with its line and column, "
      "and all warnings."},
-    {"explain", "LINE...", "Say how StatsD lines are read, which rule takes them and the series "
-                           "they become."},
+    {"explain", "[LINE...]", "Say how StatsD lines are read, which rule takes them and the series "
+     "they become. Without a line, and where one is -, those of the standard input."},
     {"help", "", "The same as --help."},
     {.name = NULL},
 };

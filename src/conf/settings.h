@@ -37,6 +37,7 @@ struct setting {
     uint64_t min, max;          /* of a number */
     const char *const *choices; /* of a word; NULL ends them */
     const char *help;
+    const char *command; /* the only one that it has a meaning for; NULL: all */
 };
 
 #define SETTING_NOWHERE SIZE_MAX

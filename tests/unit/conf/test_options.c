@@ -271,7 +271,8 @@ static const struct {
     {{"--", "--check-config"},
      "unexpected word '--check-config', the commands are serve, check, explain and help"},
     {{"check"}, "check needs a file: check FILE..."},
-    {{"explain"}, "explain needs a line: explain 'name:1|c'"},
+    {{"--json"}, "--json is for explain only, write explain --json"},
+    {{"check", "a.yml", "--no-json"}, "--json is for explain only, write explain --json"},
 };
 
 /* Every mistake is one sentence that names the flag and the word and says what to write. */
@@ -328,6 +329,15 @@ START_TEST(test_options_commands)
         0);
     ck_assert_int_eq(o.command, OPTIONS_EXPLAIN);
     assert_list(&o.arguments, "-a:1|c", "@b:1|c");
+    ck_assert(!o.explain_json);
+    options_release(&o);
+    ck_assert_int_eq(PARSE("explain", "--json", "-"), 0);
+    ck_assert(o.explain_json);
+    assert_list(&o.arguments, "-", NULL);
+    options_release(&o);
+    ck_assert_int_eq(PARSE("--json", "explain"), 0);
+    ck_assert(o.explain_json);
+    assert_list(&o.arguments, NULL, NULL);
     options_release(&o);
 }
 END_TEST
@@ -451,6 +461,7 @@ START_TEST(test_options_nothing_is_undocumented)
     }
     ck_assert_int_eq(PARSE("--help-man"), OPTIONS_E_DONE);
     ck_assert_ptr_nonnull(strstr(printed, "\n.B \\-\\-web.listen\\-address=ADDRESS\nAddress of"));
+    ck_assert_ptr_nonnull(strstr(printed, "\nWith explain: Write JSON, "));
     ck_assert_ptr_nonnull(strstr(printed, "(default 127.0.0.1:8125 and 127.0.0.1:9125)\n"));
 }
 END_TEST
