@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 from lib import programs
-from lib.harness import HOST, ServerTest, free_port, wait_until
+from lib.harness import HOST, ROOT, ServerTest, free_port, wait_until
 
 HERE = Path(__file__).resolve().parent
 
@@ -27,16 +27,7 @@ if hasattr(client, "close"):
     client.close()
 """
 
-GUNICORN = """
-mappings:
-- match: "*.gunicorn.request.status.*"
-  name: gunicorn_responses_total
-  labels: {app: $1, status: $2}
-- match: "*.gunicorn.request.duration"
-  name: gunicorn_request_duration_seconds
-  observer_type: histogram
-  labels: {app: $1}
-"""
+GUNICORN = ROOT / "conf" / "examples" / "gunicorn.yml"
 
 
 class SendersTest(ServerTest):
@@ -81,8 +72,8 @@ class SendersTest(ServerTest):
         self.check_hot_shots("tcp")
 
     def test_gunicorn(self) -> None:
-        """Its own instrumentation, under real requests."""
-        server = self.start(mapping=GUNICORN)
+        """Its own instrumentation, under real requests, through the shipped mapping."""
+        server = self.start(mapping=GUNICORN.read_bytes())
         port = free_port()
         master = programs.start(self, "gunicorn", [
             "/usr/bin/gunicorn", "--bind", f"{HOST}:{port}", "--workers", "2",
@@ -100,12 +91,14 @@ class SendersTest(ServerTest):
         counts = {status: page.value(responses, app="shop", status=status)
                   for status in ("200", "201", "404", "500")}
         self.assertEqual(counts, {"200": 21, "201": 5, "404": 3, "500": 2})
-        self.assertEqual(page.value("shop_gunicorn_requests"), 31)
+        self.assertEqual(page.value("gunicorn_requests_total", app="shop"), 31)
         self.assertEqual(page.value("gunicorn_request_duration_seconds_count", app="shop"), 31)
-        server.eventually("two workers", lambda p: p.get("shop_gunicorn_workers") == 2)
+        workers = "gunicorn_workers"
+        server.eventually("two workers", lambda p: p.get(workers, app="shop") == 2)
         master.send_signal(signal.SIGTTOU)
-        server.eventually("one worker less", lambda p: p.get("shop_gunicorn_workers") == 1)
+        page = server.eventually("one worker less", lambda p: p.get(workers, app="shop") == 1)
         self.assertEqual(page.refused(), {})
+        self.assertEqual(page.value("statsd_exporter_events_unmapped_total"), 0)
 
     def test_a_shell(self) -> None:
         """bash alone is a StatsD client, by UDP and TCP."""

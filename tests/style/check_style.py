@@ -29,7 +29,7 @@ from sources import (ROOT, Finding, Planted, check_files, files, planted, report
 
 C_FILES = ("src/**/*.[ch]", "include/**/*.h", "tests/**/*.[ch]")
 OTHER_FILES = ("tests/**/*.py", "clients/**/*.py", "**/meson.build", "meson_options.txt", "Makefile",
-               "conf/*.yml", ".ci/*")
+               "conf/*.yml", "conf/examples/*.yml", ".ci/*")
 
 LICENCE = "SPDX-License-Identifier: Apache-2.0"
 MIN_PROSE = 4  # lines under the title of a .c in src
