@@ -245,6 +245,9 @@ void route_from_identity(struct route *r, const struct statsd_identity *id,
 /* The enum mapping_kind of a StatsD type. */
 enum mapping_kind kind_of(enum statsd_type type);
 
+/* For struct mapping_query: the value of a label of a struct statsd_identity, empty without it. */
+struct slice identity_tag(const void *identity, struct slice key);
+
 /* ---- labels.c ---- */
 
 /*

@@ -96,11 +96,13 @@ static void find_outcome(const struct explainer *x, struct explain_sample *sampl
 
 static int find_candidates(struct explainer *x)
 {
+    const struct statsd_identity *id = &x->b->resolver.identity;
     int rc = 0;
 
     if (!x->has_candidates)
-        rc = mapping_explain(x->mapping, x->res.kind, x->b->resolver.identity.name, x->scratch,
-                             &x->candidates);
+        rc = mapping_explain(x->mapping,
+                             &(struct mapping_query){x->res.kind, id->name, identity_tag, id},
+                             x->scratch, &x->candidates);
     x->has_candidates = rc == 0;
     return rc;
 }

@@ -85,6 +85,16 @@ static int identify(struct resolver *r, const struct statsd_options *options, st
     return 0;
 }
 
+struct slice identity_tag(const void *identity, struct slice key)
+{
+    const struct statsd_identity *id = identity;
+
+    for (unsigned i = 0; i < id->n_labels; i++)
+        if (slice_eq(id->labels[i].key, key))
+            return id->labels[i].value;
+    return SLICE_LIT("");
+}
+
 static const struct {
     enum metric_type type;
     enum op op;
@@ -126,7 +136,8 @@ int resolve(struct resolver *r, const struct mapping *mapping, const struct stat
     if (id->reason != STATSD_OK && id->reason != STATSD_E_NAME)
         return 0;
     out->kind = kind_of(id->type);
-    if (mapping_match(mapping, out->kind, id->name, r->mapping_scratch, &out->match) != 0)
+    if (mapping_match(mapping, &(struct mapping_query){out->kind, id->name, identity_tag, id},
+                      r->mapping_scratch, &out->match) != 0)
         return -ENOMEM;
     take_settings(mapping, out);
     if (out->match.rule != NULL && out->match.rule->action == MAPPING_DROP) {

@@ -2,7 +2,8 @@
 /*
  * Compiled: what a mapping and its scratch are made of
  *
- * Contract: for mapping.c, lint.c and explain.c only. Nothing here changes after mapping_new().
+ * Contract: for mapping.c, match.c, condition.c, lint.c, explain.c and dump.c only. Nothing in a
+ * mapping changes after mapping_new().
  */
 #ifndef MAPPING_COMPILED_H
 #define MAPPING_COMPILED_H
@@ -12,11 +13,22 @@
 #include "mapping/regex.h"
 #include "mapping/template.h"
 
+/* A segment of a glob that captures. */
+struct compiled_segment {
+    uint32_t number;
+    struct slice pattern; /* borrowed from the rule */
+};
+
 /* What mapping_new() makes of the rule with the same index. */
 struct compiled_rule {
     struct template name;
-    struct template *labels; /* n_labels of the rule */
-    struct regex *regex;     /* NULL: a glob */
+    struct template *labels;           /* n_labels of the rule */
+    struct regex *regex;               /* NULL: a glob */
+    struct regex **except;             /* those of the rule; NULL: a glob */
+    struct compiled_segment *segments; /* of a glob; n_segments of them */
+    size_t n_segments;
+    size_t n_captures; /* of a glob: its `*` */
+    bool conditional;  /* has exceptions or conditions on labels */
 };
 
 struct mapping {
@@ -31,14 +43,19 @@ struct mapping {
     size_t n_regexes;
 };
 
+/* Grows only. */
+struct compiled_room {
+    struct slice *v;
+    size_t n;
+};
+
 struct mapping_scratch {
     struct glob_scratch glob;
     struct regex_scratch *regex;
-    struct slice *captures; /* of a regex */
-    size_t n_captures;      /* that there is room for */
-    struct slice *values;   /* of labels */
-    size_t n_values;        /* that there is room for */
-    struct buf text;        /* what name and values are views into */
+    struct compiled_room captures;
+    struct compiled_room aside;  /* captures that nobody wants: of exceptions */
+    struct compiled_room values; /* of labels */
+    struct buf text;             /* what name and values are views into */
 };
 
 /* One bit for each kind that @rule serves. */
@@ -47,11 +64,32 @@ static inline unsigned compiled_kinds(const struct mapping_rule *rule)
     return rule->any_kind ? (1u << MAPPING_N_KINDS) - 1 : 1u << rule->kind;
 }
 
-/* Room in @s for all captures of @re. 0 or -ENOMEM. */
-int compiled_fit_captures(struct mapping_scratch *s, const struct regex *re);
+/* ---- match.c ---- */
 
-/* Tell of rules that can never match and of references that are always empty (lint.c). 0,
- * -ENOMEM. */
+/* Search @name with @captures from @room, which is made to fit. As regex_match(). */
+int compiled_search(const struct regex *re, struct slice name, struct mapping_scratch *s,
+                    struct compiled_room *room);
+
+/* ---- conditions (condition.c) ---- */
+
+/* The index of the first of the rule's exceptions that takes the name, or their number, in @out;
+ * *@limit_hit becomes true when a regex gave up and so does not take it. 0, -ENOMEM. */
+int condition_except(const struct mapping *m, uint32_t rule, struct slice name,
+                     struct mapping_scratch *s, size_t *out, bool *limit_hit);
+
+/* The value of the tag @key, empty when there is none. */
+struct slice condition_tag(const struct mapping_query *q, const char *key);
+
+/* The index of the first of the rule's conditions on labels that is not met, or their number. */
+size_t condition_labels(const struct mapping_rule *rule, const struct mapping_query *q);
+
+/* Do all conditions of @a hold wherever those of @b do? False when that is not known. Both take the
+ * name in question, @b takes no others than match @b->match. */
+bool condition_is_weaker(const struct mapping_rule *a, const struct mapping_rule *b);
+
+/* ---- lint.c ---- */
+
+/* Tell of rules that can never match and of references that are always empty. 0, -ENOMEM. */
 int mapping_lint(const struct mapping *m, const char *file, err_fn on_warning, void *ctx);
 
 #endif

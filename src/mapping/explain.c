@@ -16,28 +16,17 @@
 #include <errno.h>
 
 #include "mapping/compiled.h"
+#include "mapping/pattern.h"
 
 struct explain {
     const struct mapping *m;
-    enum mapping_kind kind;
-    struct slice name;
+    const struct mapping_query *q;
     struct mapping_scratch *s;
     uint32_t winner; /* GLOB_NONE: nobody */
     struct mapping_candidates *out;
 };
 
 /* ---- trying one rule ---- */
-
-/* Cut the first segment off @rest. False when it was the last. */
-static bool cut(struct slice *rest, struct slice *segment)
-{
-    size_t dot = slice_find(*rest, '.');
-    bool more = dot < rest->len;
-
-    *segment = slice_of(rest->p, dot);
-    *rest = slice_from(*rest, more ? dot + 1 : dot);
-    return more;
-}
 
 /* How a glob's segments and a name's lie side by side. */
 struct comparison {
@@ -51,9 +40,7 @@ struct comparison {
 
 static void compare_segment(struct comparison *c, struct slice has, struct slice wants)
 {
-    bool star = slice_eq_str(wants, "*");
-
-    if (!star && !slice_eq(has, wants)) {
+    if (!pattern_takes(wants, has)) {
         if (c->n_misfits++ == 0) {
             c->has = has;
             c->wants = wants;
@@ -63,7 +50,7 @@ static void compare_segment(struct comparison *c, struct slice has, struct slice
     if (c->n_misfits > 0)
         return;
     c->fit++;
-    c->literal_fits |= !star;
+    c->literal_fits |= !slice_eq_str(wants, "*");
 }
 
 static struct comparison compare(struct slice name, struct slice pattern)
@@ -77,8 +64,8 @@ static struct comparison compare(struct slice name, struct slice pattern)
 
         c.n_name += more_name;
         c.n_rule += more_rule;
-        more_name = more_name && cut(&name, &has);
-        more_rule = more_rule && cut(&pattern, &wants);
+        more_name = more_name && pattern_next_segment(&name, &has);
+        more_rule = more_rule && pattern_next_segment(&pattern, &wants);
         if (both)
             compare_segment(&c, has, wants);
     }
@@ -88,7 +75,7 @@ static struct comparison compare(struct slice name, struct slice pattern)
 static enum mapping_verdict judge_glob(const struct explain *x, const struct mapping_rule *rule,
                                        size_t *fit)
 {
-    struct comparison c = compare(x->name, slice_str(rule->match));
+    struct comparison c = compare(x->q->name, slice_str(rule->match));
     bool same_length = c.n_name == c.n_rule;
 
     *fit = c.fit;
@@ -101,22 +88,44 @@ static enum mapping_verdict judge_glob(const struct explain *x, const struct map
 
 static int judge_regex(const struct explain *x, const struct regex *re, enum mapping_verdict *out)
 {
+    struct slice name = x->q->name;
     struct slice literal;
     bool begins, fits;
-    int r = compiled_fit_captures(x->s, re);
+    int r = compiled_search(re, name, x->s, &x->s->captures);
 
-    if (r == 0)
-        r = regex_match(re, x->name, x->s->regex, x->s->captures);
     if (r < 0)
         return r;
     literal = regex_literal(re, &begins);
-    fits = literal.len > 0 && x->name.len >= literal.len &&
-           (begins ? slice_starts(x->name, literal)
-                   : memmem(x->name.p, x->name.len, literal.p, literal.len) != NULL);
+    fits = literal.len > 0 && name.len >= literal.len &&
+           (begins ? slice_starts(name, literal)
+                   : memmem(name.p, name.len, literal.p, literal.len) != NULL);
     *out = r == 0             ? VERDICT_LATER
            : r == REGEX_LIMIT ? VERDICT_LIMIT
            : fits             ? VERDICT_REST
                               : VERDICT_FAR;
+    return 0;
+}
+
+/* What takes the name may have conditions that do not hold. 0 or -ENOMEM. */
+static int judge_conditions(const struct explain *x, const struct mapping_rule *rule,
+                            struct mapping_candidate *out)
+{
+    bool limit_hit;
+    size_t i;
+    int r = condition_except(x->m, out->rule, x->q->name, x->s, &i, &limit_hit);
+
+    if (r < 0)
+        return r;
+    if (i < rule->except.n) {
+        out->verdict = VERDICT_EXCEPT;
+        out->condition = i;
+        return 0;
+    }
+    i = condition_labels(rule, x->q);
+    if (i < rule->n_match_labels) {
+        out->verdict = VERDICT_LABEL;
+        out->condition = i;
+    }
     return 0;
 }
 
@@ -131,8 +140,10 @@ static int judge(const struct explain *x, uint32_t index, struct mapping_candida
         out->verdict = judge_glob(x, rule, &out->fit);
     else
         r = judge_regex(x, x->m->compiled[index].regex, &out->verdict);
-    if (!rule->any_kind && rule->kind != x->kind)
+    if ((compiled_kinds(rule) >> x->q->kind & 1) == 0)
         out->verdict = out->verdict == VERDICT_LATER ? VERDICT_KIND : VERDICT_FAR;
+    if (r == 0 && out->verdict == VERDICT_LATER)
+        r = judge_conditions(x, rule, out);
     if (index == x->winner)
         out->verdict = VERDICT_WINS;
     return r;
@@ -169,24 +180,55 @@ static void keep(struct mapping_candidates *c, const struct mapping_candidate *c
 
 /* ---- the verdict in words ---- */
 
+/* Is the first segment in which these two globs differ more literal in @a? */
+static bool is_more_literal(struct slice a, struct slice b)
+{
+    struct slice one, other;
+    bool more;
+
+    do {
+        more = pattern_next_segment(&a, &one);
+        pattern_next_segment(&b, &other);
+    } while (more && slice_eq(one, other));
+    if (pattern_n_stars(one) == 0 || pattern_n_stars(other) == 0)
+        return pattern_n_stars(one) < pattern_n_stars(other);
+    return one.len - pattern_n_stars(one) > other.len - pattern_n_stars(other);
+}
+
 static void add_later(const struct explain *x, const struct mapping_rule *rule, struct buf *out)
 {
     const struct mapping_rule *winner = &x->m->rules[x->winner];
+    const struct mapping_defaults *defaults = &x->m->defaults;
     bool glob = rule->match_type == MAPPING_GLOB;
 
     assert(x->winner != GLOB_NONE);
-    if (!glob && winner->match_type == MAPPING_GLOB)
+    if (!glob && winner->match_type == MAPPING_GLOB && !defaults->in_file_order)
         buf_add_str(out, "takes it too, but globs are tried before regexes");
-    else if (glob && x->m->defaults.glob_disable_ordering &&
-             strcmp(rule->match, winner->match) != 0)
+    else if (glob && defaults->glob_disable_ordering &&
+             is_more_literal(slice_str(winner->match), slice_str(rule->match)))
         buf_addf(out, "takes it too, but rule %u is more literal", x->winner + 1);
     else
         buf_addf(out, "takes it too, but rule %u comes first", x->winner + 1);
 }
 
+static void add_label(const struct explain *x, const struct mapping_label *label, struct buf *out)
+{
+    struct slice has = condition_tag(x->q, label->key);
+
+    buf_addf(out, "would take it, but the label %s is ", label->key);
+    if (has.len == 0)
+        buf_add_str(out, "not there");
+    else
+        buf_addf(out, "\"%.*s\"", (int)has.len, has.p);
+    if (label->value[0] == '\0')
+        buf_add_str(out, ", the rule wants none");
+    else
+        buf_addf(out, ", the rule wants \"%s\"", label->value);
+}
+
 static void add_misfit(const struct explain *x, const struct mapping_rule *rule, struct buf *out)
 {
-    struct comparison c = compare(x->name, slice_str(rule->match));
+    struct comparison c = compare(x->q->name, slice_str(rule->match));
 
     if (c.n_name != c.n_rule)
         buf_addf(out, "the name has %zu segments, the rule %zu", c.n_name, c.n_rule);
@@ -206,6 +248,13 @@ static void add_reason(const struct explain *x, const struct mapping_candidate *
         return;
     case VERDICT_LATER:
         add_later(x, rule, out);
+        return;
+    case VERDICT_EXCEPT:
+        buf_addf(out, "would take it, but leaves alone what \"%s\" takes",
+                 rule->except.v[candidate->condition]);
+        return;
+    case VERDICT_LABEL:
+        add_label(x, &rule->match_labels[candidate->condition], out);
         return;
     case VERDICT_KIND:
         buf_addf(out, "is for type %s only", mapping_kind_name(rule->kind));
@@ -250,13 +299,12 @@ static void renew(struct mapping_candidates *c)
     c->n_more = 0;
 }
 
-int mapping_explain(const struct mapping *m, enum mapping_kind kind, struct slice name,
+int mapping_explain(const struct mapping *m, const struct mapping_query *q,
                     struct mapping_scratch *s, struct mapping_candidates *out)
 {
-    struct explain x = {
-        .m = m, .kind = kind, .name = name, .s = s, .winner = GLOB_NONE, .out = out};
+    struct explain x = {.m = m, .q = q, .s = s, .winner = GLOB_NONE, .out = out};
     struct mapping_result result;
-    int r = mapping_match(m, kind, name, s, &result);
+    int r = mapping_match(m, q, s, &result);
 
     renew(out);
     if (r < 0)

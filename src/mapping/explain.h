@@ -15,6 +15,8 @@
 enum mapping_verdict {
     VERDICT_WINS,
     VERDICT_LATER,   /* takes it too, but another rule does before */
+    VERDICT_EXCEPT,  /* would take it, but for an exception */
+    VERDICT_LABEL,   /* would take it, but for the sample's labels */
     VERDICT_KIND,    /* would take it, but is for another kind */
     VERDICT_LIMIT,   /* a regex that gave up */
     VERDICT_SEGMENT, /* one segment is another */
@@ -22,7 +24,7 @@ enum mapping_verdict {
     VERDICT_REST,    /* a regex whose literal part fits */
     VERDICT_FAR,     /* not worth a word: never among the candidates */
 };
-#define N_VERDICTS             8
+#define N_VERDICTS             10
 
 #define MAPPING_MAX_CANDIDATES 20
 
@@ -30,6 +32,7 @@ struct mapping_candidate {
     uint32_t rule; /* its index in the mapping */
     enum mapping_verdict verdict;
     size_t fit;             /* leading segments that fit */
+    size_t condition;       /* which exception, or which label */
     size_t why_at, why_len; /* the verdict in words, in the candidates' text */
 };
 
@@ -44,10 +47,11 @@ struct mapping_candidates {
 void mapping_candidates_release(struct mapping_candidates *c); /* accepts a zeroed one */
 
 /*
- * Which rules took the name or came close (same literals up to some segment, other kind, a regex
- * whose literal prefix fits)? What @out held before is replaced. 0 or -ENOMEM.
+ * Which rules took the name or came close (same literals up to some segment, other kind, an
+ * exception, other labels, a regex whose literal prefix fits)? What @out held before is replaced. 0
+ * or -ENOMEM.
  */
-int mapping_explain(const struct mapping *m, enum mapping_kind kind, struct slice name,
+int mapping_explain(const struct mapping *m, const struct mapping_query *q,
                     struct mapping_scratch *s, struct mapping_candidates *out);
 
 /* ---- tell.c ---- */

@@ -3,19 +3,22 @@
  * Lint: what is legal in a set of rules and surely not meant
  *
  * A rule may stand in the file and never take a name: a glob behind one that takes all its names,
- * the same expression twice. And a template may refer to a group that its expression lacks, which
- * is always empty. Nobody notices such a thing from the metrics alone, so it is told when the file
- * is loaded, with the place of the rule and of the one that hides it.
+ * the same expression twice, an exception that takes all. An exception may take no name that its
+ * rule would take. And a template may refer to a group that its expression lacks, which is always
+ * empty. Nobody notices such a thing from the metrics alone, so it is told when the file is loaded,
+ * with the place of the rule and of the one that hides it.
  *
  * Laws: a warning is true: a rule is called hidden only when for each kind that it serves a single
- *       other rule takes everything (several rules that do so only together are not seen).
- *       Nothing is refused here.
+ *       other rule takes everything (several rules that do so only together are not seen). A rule
+ *       with conditions hides only rules whose own conditions imply them. Nothing is refused here.
  */
 #include "mapping/compiled.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "mapping/pattern.h"
 
 struct lint {
     const struct mapping *m;
@@ -67,11 +70,28 @@ static void warn_hidden(const struct lint *lint, const struct mapping_rule *rule
              rule->match, by.rule->match, line);
 }
 
+/* Two rules for the automaton to ask about. */
+struct pair {
+    const struct mapping *m;
+    const struct mapping_rule *rule;
+};
+
+/* Does the rule at @position, which takes whatever the pair's rule takes, do so despite its
+ * conditions? */
+static bool hides(const void *ctx, uint32_t position)
+{
+    const struct pair *pair = ctx;
+
+    return condition_is_weaker(&pair->m->rules[pair->m->globs[position]], pair->rule);
+}
+
 /* Who hides the glob at @position for every kind that it serves? 0 or -ENOMEM. */
 static int find_hider(struct lint *lint, uint32_t position, struct hider *out)
 {
     const struct mapping *m = lint->m;
     const struct mapping_rule *rule = &m->rules[m->globs[position]];
+    struct pair pair = {m, rule};
+    struct glob_query q = {MAPPING_COUNTER, slice_str(rule->match), hides, &pair};
     struct hider hider = {NULL, true};
 
     for (int kind = 0; kind < MAPPING_N_KINDS; kind++) {
@@ -81,8 +101,8 @@ static int find_hider(struct lint *lint, uint32_t position, struct hider *out)
 
         if ((compiled_kinds(rule) >> kind & 1) == 0)
             continue;
-        r = glob_hidden_by(m->glob, (enum mapping_kind)kind, slice_str(rule->match), position,
-                           &lint->scratch, &found);
+        q.kind = (enum mapping_kind)kind;
+        r = glob_hidden_by(m->glob, &q, position, &lint->scratch, &found);
         if (r < 0)
             return r;
         if (found == GLOB_NONE) {
@@ -113,40 +133,155 @@ static int lint_globs(struct lint *lint)
     return 0;
 }
 
-/* By text, and among equals in the order of the file. */
+static int compare_words(const struct mapping_words *a, const struct mapping_words *b)
+{
+    int c = (a->n > b->n) - (a->n < b->n);
+
+    for (size_t i = 0; c == 0 && i < a->n; i++)
+        c = strcmp(a->v[i], b->v[i]);
+    return c;
+}
+
+/* Rules without conditions come first. */
+static int compare_conditions(const struct mapping_rule *a, const struct mapping_rule *b)
+{
+    int c = compare_words(&a->except, &b->except);
+
+    if (c == 0)
+        c = (a->n_match_labels > b->n_match_labels) - (a->n_match_labels < b->n_match_labels);
+    for (size_t i = 0; c == 0 && i < a->n_match_labels; i++) {
+        c = strcmp(a->match_labels[i].key, b->match_labels[i].key);
+        if (c == 0)
+            c = strcmp(a->match_labels[i].value, b->match_labels[i].value);
+    }
+    return c;
+}
+
+/* By text, then by conditions, and among equals in the order of the file. */
 static int compare_matches(const void *left, const void *right)
 {
     const struct mapping_rule *a = *(const struct mapping_rule *const *)left;
     const struct mapping_rule *b = *(const struct mapping_rule *const *)right;
     int c = strcmp(a->match, b->match);
 
+    if (c == 0)
+        c = compare_conditions(a, b);
     return c != 0 ? c : (a > b) - (a < b);
 }
 
-static int lint_regexes(struct lint *lint)
+/* For each kind the first rule of a group that serves it; NULL: none does. */
+struct firsts {
+    const struct mapping_rule *by_kind[MAPPING_N_KINDS];
+};
+
+static void note_first(struct firsts *firsts, const struct mapping_rule *rule)
+{
+    for (int kind = 0; kind < MAPPING_N_KINDS; kind++)
+        if ((compiled_kinds(rule) >> kind & 1) && firsts->by_kind[kind] == NULL)
+            firsts->by_kind[kind] = rule;
+}
+
+/* Which of @firsts hide @rule for every kind that it serves? The one that stands first of all. */
+static const struct mapping_rule *hidden_by_firsts(const struct firsts *firsts,
+                                                   const struct mapping_rule *rule)
+{
+    const struct mapping_rule *by = NULL;
+
+    for (int kind = 0; kind < MAPPING_N_KINDS; kind++) {
+        const struct mapping_rule *first = firsts->by_kind[kind];
+
+        if ((compiled_kinds(rule) >> kind & 1) == 0)
+            continue;
+        if (first == NULL || first >= rule)
+            return NULL;
+        by = by == NULL || first < by ? first : by;
+    }
+    return by;
+}
+
+/* @rules are sorted. An expression is hidden by those with its text that have no conditions, or the
+ * same ones. */
+static void lint_sorted(const struct lint *lint, const struct mapping_rule **rules, size_t n)
+{
+    struct firsts plain = {{NULL}}, alike = {{NULL}};
+
+    for (size_t i = 0; i < n; i++) {
+        const struct mapping_rule *rule = rules[i], *before = i > 0 ? rules[i - 1] : NULL;
+        const struct mapping_rule *by;
+
+        if (before == NULL || strcmp(before->match, rule->match) != 0)
+            plain = alike = (struct firsts){{NULL}};
+        else if (compare_conditions(before, rule) != 0)
+            alike = (struct firsts){{NULL}};
+        by = hidden_by_firsts(&alike, rule);
+        if (by == NULL)
+            by = hidden_by_firsts(&plain, rule);
+        if (by != NULL)
+            warn_hidden(lint, rule, (struct hider){by, true});
+        note_first(&alike, rule);
+        if (rule->except.n == 0 && rule->n_match_labels == 0)
+            note_first(&plain, rule);
+    }
+}
+
+static int lint_regexes(const struct lint *lint)
 {
     const struct mapping *m = lint->m;
     const struct mapping_rule **rules = malloc((m->n_regexes + 1) * sizeof *rules);
-    const struct mapping_rule *first = NULL; /* with this text */
-    unsigned taken = 0;                      /* kinds that rules with this text serve */
 
     if (rules == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < m->n_regexes; i++)
         rules[i] = &m->rules[m->regexes[i]];
     qsort(rules, m->n_regexes, sizeof *rules, compare_matches);
-    for (size_t i = 0; i < m->n_regexes; i++) {
-        if (first == NULL || strcmp(first->match, rules[i]->match) != 0) {
-            first = rules[i];
-            taken = 0;
-        }
-        if ((compiled_kinds(rules[i]) & ~taken) == 0)
-            warn_hidden(lint, rules[i], (struct hider){first, true});
-        taken |= compiled_kinds(rules[i]);
-    }
+    lint_sorted(lint, rules, m->n_regexes);
     free(rules);
     return 0;
 }
+
+/* ---- exceptions ---- */
+
+static void lint_glob_except(const struct lint *lint, const struct mapping_rule *rule,
+                             struct slice except)
+{
+    struct slice match = slice_str(rule->match);
+    size_t n = pattern_glob_n_segments(except), n_match = pattern_glob_n_segments(match);
+
+    if (n != n_match)
+        warn(lint, rule,
+             "the exception \"%s\" never applies: its number of segments is %zu, that of the match "
+             "\"%s\" is %zu; write as many",
+             except.p, n, rule->match, n_match);
+    else if (!pattern_glob_meets(match, except))
+        warn(lint, rule,
+             "the exception \"%s\" never applies: it takes no name that the match \"%s\" takes; "
+             "remove it or write another",
+             except.p, rule->match);
+    else if (pattern_glob_takes(except, match))
+        warn(lint, rule,
+             "\"%s\" can never match: the exception \"%s\" takes all its names; remove one of "
+             "them",
+             rule->match, except.p);
+}
+
+static void lint_excepts(const struct lint *lint)
+{
+    for (size_t i = 0; i < lint->m->n_rules; i++) {
+        const struct mapping_rule *rule = &lint->m->rules[i];
+
+        for (size_t j = 0; j < rule->except.n; j++) {
+            if (rule->match_type == MAPPING_GLOB)
+                lint_glob_except(lint, rule, slice_str(rule->except.v[j]));
+            else if (strcmp(rule->match, rule->except.v[j]) == 0)
+                warn(lint, rule,
+                     "\"%s\" can never match: it has the same expression as an exception; remove "
+                     "one of them",
+                     rule->match);
+        }
+    }
+}
+
+/* ---- templates ---- */
 
 static void lint_template(const struct lint *lint, const struct mapping_rule *rule,
                           const struct template *t, const char *label)
@@ -182,7 +317,9 @@ int mapping_lint(const struct mapping *m, const char *file, err_fn on_warning, v
     glob_scratch_release(&lint.scratch);
     if (r == 0)
         r = lint_regexes(&lint);
-    if (r == 0)
+    if (r == 0) {
+        lint_excepts(&lint);
         lint_templates(&lint);
+    }
     return r;
 }

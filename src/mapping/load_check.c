@@ -4,11 +4,13 @@
  *
  *      label      [A-Za-z_] [A-Za-z0-9_]+
  *      name       ([A-Za-z_] | ref) ([A-Za-z0-9_] | ref)*        ref = $ {? digits }?
- *      glob       segments joined by dots, each * alone or
+ *      glob       segments joined by dots, each
  *                 [A-Za-z_] [A-Za-z0-9_-]*     (a digit may begin all but the first)
+ *                 with any number of *, but no two side by side
  *
- * They are statsd_exporter's, so that a file refused there is refused here. Each message names the
- * character at fault and what to write in its place.
+ * They are statsd_exporter's, so that a file refused there is refused here; except that there a *
+ * has its segment for itself. Each message names the character at fault and what to write in its
+ * place.
  *
  * References in a glob rule's templates are looked at too: one that names no capture is replaced by
  * nothing, which is legal and hardly ever meant.
@@ -145,18 +147,16 @@ static int check_segment(struct load *l, const struct yaml_node *node, const cha
                            "the match \"%.200s\" has an empty segment; remove the dot at its "
                            "start, at its end, or beside another, or write * for any segment",
                            text);
-    if (*p == '*' && p + 1 == end)
-        return 0;
     for (const char *q = p; q < end; q++) {
-        if (*q == '*')
+        if (*q == '*' && q[1] == '*')
             return load_refuse(l, node,
-                               "the match \"%.200s\" has a * beside other text; in a glob it "
-                               "stands alone between dots, else use match_type: regex",
+                               "the match \"%.200s\" has ** in a segment; write one *, which takes "
+                               "any text between two dots",
                                text);
-        if (!is_word(*q) && (*q != '-' || q == p))
+        if (*q != '*' && !is_word(*q) && (*q != '-' || q == p))
             return load_refuse(l, node,
                                "the match \"%.200s\" holds %s; a segment begins with a letter, "
-                               "digit or _ and goes on with these and -, else use match_type: "
+                               "digit, _ or * and goes on with these and -, else use match_type: "
                                "regex",
                                text, one(q, c));
     }

@@ -4,7 +4,9 @@
  *
  * Contract: built once, never changed, read by any number of threads, each with its own scratch.
  * Globs are tried before regexes, whatever their order in the file; among globs the first in the
- * file wins (or, with glob_disable_ordering, the most literal), among regexes the first.
+ * file wins (or, with glob_disable_ordering, the most literal), among regexes the first. With
+ * in_file_order the first rule in the file wins, be it glob or regex. A rule whose exceptions take
+ * the name, or whose conditions on labels are not met, is passed over.
  */
 #ifndef MAPPING_MAPPING_H
 #define MAPPING_MAPPING_H
@@ -21,7 +23,7 @@ struct mapping_scratch;
  * Compile @n rules. Takes @rules (allocated with malloc, each filled) and what @defaults points to,
  * also on failure. @file is for messages. A rule that can never match, and what is legal but surely
  * not meant, goes to @on_warning (may be NULL). 0; -ENOMEM; -EINVAL with @e filled (a regex that
- * does not compile, a construct that RE2 lacks).
+ * does not compile, a construct that RE2 lacks, two orders at once).
  */
 int mapping_new(struct mapping **out, const char *file, struct mapping_rule *rules, size_t n,
                 struct mapping_defaults *defaults, err_fn on_warning, void *ctx, struct err *e);
@@ -45,19 +47,29 @@ const struct mapping_defaults *mapping_defaults(const struct mapping *m);
 int mapping_scratch_new(struct mapping_scratch **out); /* 0 or -ENOMEM */
 void mapping_scratch_free(struct mapping_scratch *s);  /* accepts NULL */
 
+/* What is looked for. */
+struct mapping_query {
+    enum mapping_kind kind;
+    struct slice name; /* raw: after tag extraction, before escaping, valid UTF-8 */
+    /* The value of the sample's tag whose label name is @key, empty: there is none. Asked only for
+     * rules with conditions on labels. NULL: a sample without tags. */
+    struct slice (*tag)(const void *ctx, struct slice key);
+    const void *ctx;
+};
+
 struct mapping_result {
-    const struct mapping_rule *rule; /* NULL: no rule takes it; borrowed from the mapping */
-    struct slice name;               /* the template filled, not yet escaped */
+    const struct mapping_rule *rule;  /* NULL: no rule takes it; borrowed from the mapping */
+    struct slice name;                /* the template filled, not yet escaped */
     const struct slice *label_values; /* filled, rule->n_labels of them, in their order */
-    bool limit_hit;                  /* a regex gave up at its match limit and counts as no match */
+    bool limit_hit; /* a regex gave up at its match limit and counts as no match */
 };
 
 /*
- * Which rule takes @name (raw: after tag extraction, before escaping, valid UTF-8)? The views in
- * @out point into @s and live until its next use. 0, or -ENOMEM.
+ * Which rule takes what @q asks for? The views in @out point into @s and live until its next use.
+ * 0, or -ENOMEM.
  */
-int mapping_match(const struct mapping *m, enum mapping_kind kind, struct slice name,
-                  struct mapping_scratch *s, struct mapping_result *out);
+int mapping_match(const struct mapping *m, const struct mapping_query *q, struct mapping_scratch *s,
+                  struct mapping_result *out);
 
 /*
  * The glob rules as a graph in Graphviz's language, appended to @out (dump.c): from a start to the

@@ -15,9 +15,10 @@
 const char *mapping_verdict_name(enum mapping_verdict verdict)
 {
     static const char *const names[N_VERDICTS] = {
-        [VERDICT_WINS] = "wins",   [VERDICT_LATER] = "later",     [VERDICT_KIND] = "kind",
-        [VERDICT_LIMIT] = "limit", [VERDICT_SEGMENT] = "segment", [VERDICT_COUNT] = "count",
-        [VERDICT_REST] = "rest",   [VERDICT_FAR] = "far",
+        [VERDICT_WINS] = "wins",       [VERDICT_LATER] = "later", [VERDICT_KIND] = "kind",
+        [VERDICT_EXCEPT] = "except",   [VERDICT_LABEL] = "label", [VERDICT_LIMIT] = "limit",
+        [VERDICT_SEGMENT] = "segment", [VERDICT_COUNT] = "count", [VERDICT_REST] = "rest",
+        [VERDICT_FAR] = "far",
     };
 
     return names[verdict];

@@ -123,14 +123,9 @@ static bool is_word(char c)
 
 /* ---- globs ---- */
 
-struct stars {
-    const uint32_t *segments;
-    size_t n;
-};
-
 static int glob_reference(struct slice at, const void *pattern, struct reference *out)
 {
-    const struct stars *stars = pattern;
+    const size_t *n_stars = pattern;
     size_t begin = at.len > 1 && at.p[1] == '{' ? 2 : 1;
     size_t end = begin;
     uint32_t number;
@@ -141,18 +136,15 @@ static int glob_reference(struct slice at, const void *pattern, struct reference
         return 0;
     out->capture = NO_CAPTURE;
     if (read_number(slice_of(at.p + begin, end - begin), &number) && number >= 1 &&
-        number <= stars->n)
-        out->capture = stars->segments[number - 1];
+        number <= *n_stars)
+        out->capture = number - 1;
     out->len = end < at.len && at.p[end] == '}' ? end + 1 : end;
     return 1;
 }
 
-int template_compile_glob(struct template *out, struct slice text, const uint32_t *stars,
-                          size_t n_stars)
+int template_compile_glob(struct template *out, struct slice text, size_t n_stars)
 {
-    struct stars captures = {stars, n_stars};
-
-    return compile(out, text, glob_reference, &captures);
+    return compile(out, text, glob_reference, &n_stars);
 }
 
 /* ---- regexes ---- */

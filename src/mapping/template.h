@@ -28,11 +28,10 @@ struct template
 };
 
 /*
- * Compile @text in the dialect of globs, for a pattern whose i-th `*` (from 0) is segment
- * @stars[i] of @n_stars: captures are a name's segments. 0 or -ENOMEM.
+ * Compile @text in the dialect of globs, for a pattern with @n_stars `*`: $1 is capture 0, what the
+ * first of them took. 0 or -ENOMEM.
  */
-int template_compile_glob(struct template *out, struct slice text, const uint32_t *stars,
-                          size_t n_stars);
+int template_compile_glob(struct template *out, struct slice text, size_t n_stars);
 
 /* Compile @text in the dialect of regexes: captures are the groups of @regex. 0 or -ENOMEM. */
 int template_compile_regex(struct template *out, struct slice text, const struct regex *regex);

@@ -15,6 +15,7 @@
 
 #define RULES_MAX   16
 #define RULE_LABELS 3
+#define RULE_EXCEPT 2
 
 struct rule_spec {
     const char *match; /* NULL ends a table; "~" before it: a regex */
@@ -22,7 +23,11 @@ struct rule_spec {
     struct {
         const char *key, *value;
     } labels[RULE_LABELS];
-    enum mapping_kind kind; /* when `one_kind` */
+    const char *except[RULE_EXCEPT];
+    struct {
+        const char *key, *pattern;
+    } match_labels[RULE_LABELS]; /* in order of keys */
+    enum mapping_kind kind;      /* when `one_kind` */
     bool one_kind;
     bool drop;
 };
@@ -32,6 +37,24 @@ struct rule_spec {
     {                                          \
         .match = (match_), .name = __VA_ARGS__ \
     }
+
+static inline void rules_fill_conditions(struct mapping_rule *rule, const struct rule_spec *spec)
+{
+    rule->except.v = calloc(RULE_EXCEPT, sizeof *rule->except.v);
+    while (rule->except.n < RULE_EXCEPT && spec->except[rule->except.n] != NULL) {
+        rule->except.v[rule->except.n] = strdup(spec->except[rule->except.n]);
+        rule->except.n++;
+    }
+    rule->match_labels = calloc(RULE_LABELS, sizeof *rule->match_labels);
+    while (rule->n_match_labels < RULE_LABELS &&
+           spec->match_labels[rule->n_match_labels].key != NULL) {
+        struct mapping_label *label = &rule->match_labels[rule->n_match_labels];
+
+        label->key = strdup(spec->match_labels[rule->n_match_labels].key);
+        label->value = strdup(spec->match_labels[rule->n_match_labels].pattern);
+        rule->n_match_labels++;
+    }
+}
 
 static inline void rules_fill(struct mapping_rule *rule, const struct rule_spec *spec, unsigned i)
 {
@@ -53,11 +76,15 @@ static inline void rules_fill(struct mapping_rule *rule, const struct rule_spec 
         rule->labels[rule->n_labels].value = strdup(spec->labels[rule->n_labels].value);
         rule->n_labels++;
     }
+    rules_fill_conditions(rule, spec);
 }
 
+/* Which rule is tried first. */
+enum rules_order { RULES_ORDERED, RULES_UNORDERED, RULES_FILE, RULES_BOTH };
+
 /* What mapping_new() says to @specs; "rules.yml" is the file's name. */
-static inline int rules_try(struct mapping **out, const struct rule_spec *specs, bool unordered,
-                            err_fn on_warning, void *ctx, struct err *e)
+static inline int rules_try(struct mapping **out, const struct rule_spec *specs,
+                            enum rules_order order, err_fn on_warning, void *ctx, struct err *e)
 {
     struct mapping_defaults defaults = {0};
     struct mapping_rule *rules;
@@ -69,18 +96,41 @@ static inline int rules_try(struct mapping **out, const struct rule_spec *specs,
     for (size_t i = 0; i < n; i++)
         rules_fill(&rules[i], &specs[i], (unsigned)i);
     ck_assert_int_eq(mapping_defaults_init(&defaults), 0);
-    defaults.glob_disable_ordering = unordered;
+    defaults.glob_disable_ordering = order == RULES_UNORDERED || order == RULES_BOTH;
+    defaults.in_file_order = order == RULES_FILE || order == RULES_BOTH;
     return mapping_new(out, "rules.yml", rules, n, &defaults, on_warning, ctx, e);
 }
 
-static inline struct mapping *rules_load(const struct rule_spec *specs, bool unordered)
+static inline struct mapping *rules_load(const struct rule_spec *specs, enum rules_order order)
 {
     struct mapping *m = NULL;
     struct err e = {.text = ""};
-    int r = rules_try(&m, specs, unordered, NULL, NULL, &e);
+    int r = rules_try(&m, specs, order, NULL, NULL, &e);
 
     ck_assert_msg(r == 0, "%s", e.text);
     return m;
+}
+
+/* A sample's tags, ended by a NULL key. */
+struct rules_tag {
+    const char *key, *value;
+};
+
+static inline struct slice rules_tag(const void *ctx, struct slice key)
+{
+    for (const struct rules_tag *tag = ctx; tag->key != NULL; tag++)
+        if (slice_eq_str(key, tag->key))
+            return slice_str(tag->value);
+    return slice_of(NULL, 0);
+}
+
+/* Of a sample without tags. */
+static inline int rules_match(const struct mapping *m, enum mapping_kind kind, struct slice name,
+                              struct mapping_scratch *s, struct mapping_result *out)
+{
+    struct mapping_query q = {kind, name, NULL, NULL};
+
+    return mapping_match(m, &q, s, out);
 }
 
 #endif

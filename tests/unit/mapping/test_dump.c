@@ -34,6 +34,11 @@ static const struct {
     {{RULE("a", "x"), RULE("a", "y")},
      HEAD TYPES "1 -> 4  [label = \"a\"];\n4" LEAF "2 -> 5  [label = \"a\"];\n5" LEAF
                 "3 -> 6  [label = \"a\"];\n6" LEAF TAIL},
+    /* a mixture of text and `*` is an edge of its own, rules of one pattern are one */
+    {{RULE("a.b*", "x", .one_kind = true), RULE("a.*", "y", .one_kind = true),
+      RULE("a.b*", "z", .one_kind = true, .match_labels = {{"k", "1"}})},
+     HEAD TYPES "1 -> 4  [label = \"a\"];\n"
+                "4 -> 5  [label = \"b*\"];\n5" LEAF "4 -> 6  [label = \"*\"];\n6" LEAF TAIL},
     /* the end of one rule in the middle of another; an empty segment; what Graphviz reads */
     {{RULE("a", "x", .one_kind = true), RULE("a..\"\\", "y", .one_kind = true)},
      HEAD TYPES "1 -> 4  [label = \"a\"];\n"

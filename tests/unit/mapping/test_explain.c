@@ -14,75 +14,123 @@
 
 struct told {
     struct rule_spec rules[6];
-    bool unordered;
+    enum rules_order order;
     const char *name; /* of a counter */
     const char *text;
 };
 
+/* Of every sample here. */
+static const struct rules_tag tags[] = {{"r", "eu1"}, {NULL, NULL}};
+
 static const struct told table[] = {
-    {{RULE("a.*", "m")}, false, "x.y.z", ""},
-    {{RULE("a.*", "m_$1")}, false, "a.b", "  rule 1 (line 10) glob a.* -> m_$1  <- wins\n"},
+    {{RULE("a.*", "m")}, RULES_ORDERED, "x.y.z", ""},
+    {{RULE("a.*", "m_$1")}, RULES_ORDERED, "a.b", "  rule 1 (line 10) glob a.* -> m_$1  <- wins\n"},
     {{RULE("a.*", "m", .drop = true)},
-     false,
+     RULES_ORDERED,
      "a.b",
      "  rule 1 (line 10) glob a.* -> drop  <- wins\n"},
     {{RULE("a.b.c", "m"), RULE("a.b.d", "n"), RULE("a.*", "o"), RULE("q.b.d", "p")},
-     false,
+     RULES_ORDERED,
      "a.b.d",
      "  rule 2 (line 20) glob a.b.d -> n  <- wins\n"
      "  rule 1 (line 10) glob a.b.c -> m  segment 3 is \"d\", the rule wants \"c\"\n"
      "  rule 3 (line 30) glob a.* -> o  the name has 3 segments, the rule 2\n"
      "  rule 4 (line 40) glob q.b.d -> p  segment 1 is \"a\", the rule wants \"q\"\n"},
     {{RULE("a.b", "m", GAUGES), RULE("*.b", "n"), RULE("a.*", "o")},
-     false,
+     RULES_ORDERED,
      "a.b",
      "  rule 2 (line 20) glob *.b -> n  <- wins\n"
      "  rule 3 (line 30) glob a.* -> o  takes it too, but rule 2 comes first\n"
      "  rule 1 (line 10) glob a.b -> m  is for type gauge only\n"},
     {{RULE("*.b", "n"), RULE("a.*", "o"), RULE("a.*", "p")},
-     true,
+     RULES_UNORDERED,
      "a.b",
      "  rule 2 (line 20) glob a.* -> o  <- wins\n"
      "  rule 1 (line 10) glob *.b -> n  takes it too, but rule 2 is more literal\n"
      "  rule 3 (line 30) glob a.* -> p  takes it too, but rule 2 comes first\n"},
     {{RULE("~^a", "m"), RULE("a.b", "n"), RULE("~^a\\.c", "o")},
-     false,
+     RULES_ORDERED,
      "a.b",
      "  rule 2 (line 20) glob a.b -> n  <- wins\n"
      "  rule 1 (line 10) regex ^a -> m  takes it too, but globs are tried before regexes\n"},
     {{RULE("~b", "m"), RULE("~a", "n"), RULE("~^a.\\d", "o"), RULE("~a", "p", GAUGES),
       RULE("~c\\d", "q")},
-     false,
+     RULES_ORDERED,
      "a.b",
      "  rule 1 (line 10) regex b -> m  <- wins\n"
      "  rule 2 (line 20) regex a -> n  takes it too, but rule 1 comes first\n"
      "  rule 4 (line 40) regex a -> p  is for type gauge only\n"
      "  rule 3 (line 30) regex ^a.\\d -> o  its literal text fits, the rest does not\n"},
     {{RULE("~^(a+)+$", "m")},
-     false,
+     RULES_ORDERED,
      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
      "  rule 1 (line 10) regex ^(a+)+$ -> m  gave up: the search takes too many steps\n"},
-    {{RULE("a.*", "m")}, false, "", ""},
+    {{RULE("a.*", "m")}, RULES_ORDERED, "", ""},
     {{RULE("a.*.", "m")},
-     false,
+     RULES_ORDERED,
      "a..b",
      "  rule 1 (line 10) glob a.*. -> m  segment 3 is \"b\", the "
      "rule wants \"\"\n"},
+    /* text and `*` in one segment */
+    {{RULE("a.b*", "m"), RULE("a.*c*", "n"), RULE("a.b_*", "o")},
+     RULES_ORDERED,
+     "a.bc",
+     "  rule 1 (line 10) glob a.b* -> m  <- wins\n"
+     "  rule 2 (line 20) glob a.*c* -> n  takes it too, but rule 1 comes first\n"
+     "  rule 3 (line 30) glob a.b_* -> o  segment 2 is \"bc\", the rule wants \"b_*\"\n"},
+    {{RULE("a.*", "m"), RULE("a.b*", "n"), RULE("a.*c", "o")},
+     RULES_UNORDERED,
+     "a.bc",
+     "  rule 2 (line 20) glob a.b* -> n  <- wins\n"
+     "  rule 1 (line 10) glob a.* -> m  takes it too, but rule 2 is more literal\n"
+     "  rule 3 (line 30) glob a.*c -> o  takes it too, but rule 2 comes first\n"},
+    /* exceptions, and labels: what is there and what is wanted */
+    {{RULE("a.*", "m", .except = {"a.x", "a.b*"}), RULE("~a", "n", .except = {"x", "b$"}),
+      RULE("a.b", "o", .except = {"a.b"}, GAUGES)},
+     RULES_ORDERED,
+     "a.b",
+     "  rule 1 (line 10) glob a.* -> m  would take it, but leaves alone what \"a.b*\" takes\n"
+     "  rule 2 (line 20) regex a -> n  would take it, but leaves alone what \"b$\" takes\n"
+     "  rule 3 (line 30) glob a.b -> o  is for type gauge only\n"},
+    {{RULE("a", "m", .match_labels = {{"r", "u*"}}), RULE("a", "n", .match_labels = {{"r", ""}}),
+      RULE("a", "o", .match_labels = {{"r", "eu*"}, {"z", "1"}}), RULE("a", "p")},
+     RULES_ORDERED,
+     "a",
+     "  rule 4 (line 40) glob a -> p  <- wins\n"
+     "  rule 1 (line 10) glob a -> m  would take it, but the label r is \"eu1\", the rule wants "
+     "\"u*\"\n"
+     "  rule 2 (line 20) glob a -> n  would take it, but the label r is \"eu1\", the rule wants "
+     "none\n"
+     "  rule 3 (line 30) glob a -> o  would take it, but the label z is not there, the rule wants "
+     "\"1\"\n"},
+    /* one order for globs and regexes */
+    {{RULE("~^a", "m"), RULE("a.b", "n"), RULE("~b", "o")},
+     RULES_FILE,
+     "a.b",
+     "  rule 1 (line 10) regex ^a -> m  <- wins\n"
+     "  rule 2 (line 20) glob a.b -> n  takes it too, but rule 1 comes first\n"
+     "  rule 3 (line 30) regex b -> o  takes it too, but rule 1 comes first\n"},
+    {{RULE("a.b", "n"), RULE("~b", "o")},
+     RULES_FILE,
+     "a.b",
+     "  rule 1 (line 10) glob a.b -> n  <- wins\n"
+     "  rule 2 (line 20) regex b -> o  takes it too, but rule 1 comes first\n"},
 };
 
 /* The winner first, then who would have taken it, then who came close, nearest first. */
 START_TEST(test_explain_tells)
 {
     const struct told *t = &table[_i];
-    struct mapping *m = rules_load(t->rules, t->unordered);
+    struct mapping *m = rules_load(t->rules, t->order);
     size_t len = strlen(t->name);
     const char *name = guard_copy(t->name, len);
     struct mapping_scratch *s;
     struct mapping_candidates found = {0};
+    struct mapping_query q = {MAPPING_COUNTER, slice_of(name, len), rules_tag, tags};
     struct buf out = {0};
 
     ck_assert_int_eq(mapping_scratch_new(&s), 0);
-    ck_assert_int_eq(mapping_explain(m, MAPPING_COUNTER, slice_of(name, len), s, &found), 0);
+    ck_assert_int_eq(mapping_explain(m, &q, s, &found), 0);
     mapping_tell(m, &found, &out);
     ck_assert_int_eq(buf_add_byte(&out, '\0'), 0);
     ck_assert_str_eq(out.p, t->text);
@@ -103,6 +151,7 @@ START_TEST(test_explain_is_bounded)
     struct mapping_scratch *s;
     struct mapping *m;
     struct mapping_candidates found = {0};
+    struct mapping_query q = {MAPPING_COUNTER, SLICE_LIT("a.b59"), NULL, NULL};
     struct buf out = {0};
     unsigned n_lines = 0;
     char match[16];
@@ -116,7 +165,7 @@ START_TEST(test_explain_is_bounded)
     ck_assert_int_eq(mapping_defaults_init(&defaults), 0);
     ck_assert_int_eq(mapping_new(&m, NULL, rules, N, &defaults, NULL, NULL, NULL), 0);
     ck_assert_int_eq(mapping_scratch_new(&s), 0);
-    ck_assert_int_eq(mapping_explain(m, MAPPING_COUNTER, SLICE_LIT("a.b59"), s, &found), 0);
+    ck_assert_int_eq(mapping_explain(m, &q, s, &found), 0);
     mapping_tell(m, &found, &out);
     ck_assert_int_eq(buf_add_byte(&out, '\0'), 0);
     for (const char *p = out.p; (p = strchr(p, '\n')) != NULL; p++)

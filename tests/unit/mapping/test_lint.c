@@ -18,47 +18,107 @@
 #define TAKEN(by, line)                                                                            \
     " can never match: \"" by "\" at line " line " comes first and takes all its names; put this " \
     "rule before that one\n"
+#define GONE(by) \
+    " can never match: the exception \"" by "\" takes all its names; remove one of them\n"
+#define APART(match)                                                                           \
+    " never applies: it takes no name that the match \"" match "\" takes; remove it or write " \
+    "another\n"
 #define EMPTY                                                                              \
     " is always empty: the expression has no such group; a letter, digit or '_' behind a " \
     "reference needs braces: ${1}_x\n"
 
 struct warned {
     struct rule_spec rules[6];
-    bool unordered;
+    enum rules_order order;
     const char *warnings; /* each as "line: text\n" */
 };
 
 static const struct warned table[] = {
-    {{RULE("a.*", "m"), RULE("b.*", "m"), RULE("a.b.c", "n"), RULE("*.*.*", "n")}, false, ""},
+    {{RULE("a.*", "m"), RULE("b.*", "m"), RULE("a.b.c", "n"), RULE("*.*.*", "n")},
+     RULES_ORDERED,
+     ""},
     /* in order an earlier pattern that covers a later one */
-    {{RULE("a.*", "m"), RULE("a.b", "n")}, false, "21: \"a.b\"" TAKEN("a.*", "11")},
-    {{RULE("a.b", "m"), RULE("a.*", "n")}, false, ""},
-    {{RULE("a.b", "m"), RULE("a.b", "n")}, false, "21: \"a.b\"" SAME("11")},
+    {{RULE("a.*", "m"), RULE("a.b", "n")}, RULES_ORDERED, "21: \"a.b\"" TAKEN("a.*", "11")},
+    {{RULE("a.b", "m"), RULE("a.*", "n")}, RULES_ORDERED, ""},
+    {{RULE("a.b", "m"), RULE("a.b", "n")}, RULES_ORDERED, "21: \"a.b\"" SAME("11")},
     {{RULE("*.*", "m", GAUGES), RULE("a.*", "n"), RULE("a.b", "o", GAUGES)},
-     false,
+     RULES_ORDERED,
      "31: \"a.b\"" TAKEN("*.*", "11")},
-    {{RULE("a.*", "m", COUNTERS), RULE("a.b", "n")}, false, ""},
-    {{RULE("a.*", "m", COUNTERS), RULE("a.b", "n", GAUGES)}, false, ""},
+    {{RULE("a.*", "m", COUNTERS), RULE("a.b", "n")}, RULES_ORDERED, ""},
+    {{RULE("a.*", "m", COUNTERS), RULE("a.b", "n", GAUGES)}, RULES_ORDERED, ""},
     /* hidden for each kind by another rule */
     {{RULE("a.*", "m", COUNTERS), RULE("*.b", "m", GAUGES),
       RULE("a.b", "m", .one_kind = true, .kind = MAPPING_OBSERVER),
       RULE("a.b", "m", .one_kind = true, .kind = MAPPING_SET), RULE("a.b", "n")},
-     false,
+     RULES_ORDERED,
      "51: \"a.b\" can never match: \"a.*\" at line 11 and rules for other types come first; put "
      "this rule before them\n"},
     /* without order only the very same pattern */
-    {{RULE("a.*", "m"), RULE("a.b", "n")}, true, ""},
-    {{RULE("a.*", "m"), RULE("a.b", "n"), RULE("a.*", "o")}, true, "31: \"a.*\"" SAME("11")},
+    {{RULE("a.*", "m"), RULE("a.b", "n")}, RULES_UNORDERED, ""},
+    {{RULE("a.*", "m"), RULE("a.b", "n"), RULE("a.*", "o")},
+     RULES_UNORDERED,
+     "31: \"a.*\"" SAME("11")},
     /* expressions are compared as text */
-    {{RULE("~a+", "m"), RULE("~aa*", "n")}, false, ""},
-    {{RULE("~b", "m"), RULE("~a", "n"), RULE("~b", "o")}, false, "31: \"b\"" SAME("11")},
-    {{RULE("~b", "m", GAUGES), RULE("~b", "o")}, false, ""},
-    {{RULE("~b", "m"), RULE("~b", "o", GAUGES)}, false, "21: \"b\"" SAME("11")},
-    {{RULE("~a.b", "m"), RULE("a.b", "n")}, false, ""},
+    {{RULE("~a+", "m"), RULE("~aa*", "n")}, RULES_ORDERED, ""},
+    {{RULE("~b", "m"), RULE("~a", "n"), RULE("~b", "o")}, RULES_ORDERED, "31: \"b\"" SAME("11")},
+    {{RULE("~b", "m", GAUGES), RULE("~b", "o")}, RULES_ORDERED, ""},
+    {{RULE("~b", "m"), RULE("~b", "o", GAUGES)}, RULES_ORDERED, "21: \"b\"" SAME("11")},
+    {{RULE("~a.b", "m"), RULE("a.b", "n")}, RULES_ORDERED, ""},
+    /* text and `*` in one segment: who covers whom */
+    {{RULE("a.*", "m"), RULE("a.b_*", "n")}, RULES_ORDERED, "21: \"a.b_*\"" TAKEN("a.*", "11")},
+    {{RULE("a.b*", "m"), RULE("a.b_*", "n"), RULE("a.bc", "o"), RULE("a.cb", "p")},
+     RULES_ORDERED,
+     "21: \"a.b_*\"" TAKEN("a.b*", "11") "31: \"a.bc\"" TAKEN("a.b*", "11")},
+    {{RULE("a.b_*", "m"), RULE("a.*b*", "n"), RULE("a.*", "o")}, RULES_ORDERED, ""},
+    {{RULE("a.b*", "m"), RULE("a.*", "n"), RULE("a.b*", "o")},
+     RULES_UNORDERED,
+     "31: \"a.b*\"" SAME("11")},
+    {{RULE("a.b*", "m"), RULE("a.bc", "n"), RULE("~a", "o")}, RULES_UNORDERED, ""},
+    /* who has conditions hides only who has stronger ones */
+    {{RULE("a.*", "m", .except = {"a.b"}), RULE("a.b", "n"), RULE("a.c", "o"), RULE("a.*", "p")},
+     RULES_ORDERED,
+     "31: \"a.c\"" TAKEN("a.*", "11")},
+    {{RULE("a.*", "m", .except = {"a.b"}), RULE("a.*", "n", .except = {"a.c", "a.b"})},
+     RULES_ORDERED,
+     "21: \"a.*\"" SAME("11")},
+    {{RULE("a", "m", .match_labels = {{"k", "x*"}}), RULE("a", "n"),
+      RULE("a", "o", .match_labels = {{"k", "x"}})},
+     RULES_ORDERED,
+     "31: \"a\"" SAME("11")},
+    {{RULE("a", "m", .match_labels = {{"k", "x"}}), RULE("a", "n", .match_labels = {{"k", "x*"}}),
+      RULE("a", "o", .match_labels = {{"j", "x"}}), RULE("a", "p", .match_labels = {{"k", ""}}),
+      RULE("a", "q", .match_labels = {{"k", "*"}}), RULE("a", "r")},
+     RULES_ORDERED,
+     ""},
+    {{RULE("a", "m", .match_labels = {{"k", "x"}}),
+      RULE("a", "n", .match_labels = {{"j", "*"}, {"k", "x"}})},
+     RULES_UNORDERED,
+     "21: \"a\"" SAME("11")},
+    {{RULE("~b", "m", .match_labels = {{"k", "x"}}), RULE("~b", "n"),
+      RULE("~b", "o", .match_labels = {{"k", "x"}}), RULE("~b", "p", .match_labels = {{"k", "y"}})},
+     RULES_ORDERED,
+     "31: \"b\"" SAME("11") "41: \"b\"" SAME("21")},
+    {{RULE("~b", "m", .match_labels = {{"k", "x"}}), RULE("~b", "n", .except = {"a"}),
+      RULE("~b", "o", GAUGES, .except = {"a"}), RULE("~b", "p", .except = {"c"})},
+     RULES_FILE,
+     "31: \"b\"" SAME("21")},
+    /* exceptions that take nothing, or all */
+    {{RULE("a.*", "m", .except = {"a", "*.b"})},
+     RULES_ORDERED,
+     "11: the exception \"a\" never applies: its number of segments is 1, that of the match "
+     "\"a.*\" "
+     "is 2; write as many\n"},
+    {{RULE("a.x*", "m", .except = {"b.*", "a.y*"})},
+     RULES_ORDERED,
+     "11: the exception \"b.*\"" APART("a.x*") "11: the exception \"a.y*\"" APART("a.x*")},
+    {{RULE("a.x*", "m", .except = {"*.*"})}, RULES_ORDERED, "11: \"a.x*\"" GONE("*.*")},
+    {{RULE("~a", "m", .except = {"b", "a"})},
+     RULES_ORDERED,
+     "11: \"a\" can never match: it has the same expression as an exception; remove one of them\n"},
     /* references to groups that are not there */
-    {{RULE("~(a)(?P<x>b)", "m_${1}_$2", {{"k", "$x$$1"}, {"l", "$0"}})}, false, ""},
+    {{RULE("~(a)(?P<x>b)", "m_${1}_$2", {{"k", "$x$$1"}, {"l", "$0"}})}, RULES_ORDERED, ""},
     {{RULE("~(a)", "m_$1_x", {{"k", "$who-$2"}})},
-     false,
+     RULES_ORDERED,
      "11: \"$1_x\" in the name" EMPTY "11: \"$who\" in the label k" EMPTY},
 };
 
@@ -78,7 +138,7 @@ START_TEST(test_lint_warns)
     char notes[4096] = "";
     struct err e;
 
-    ck_assert_int_eq(rules_try(&m, table[_i].rules, table[_i].unordered, note, notes, &e), 0);
+    ck_assert_int_eq(rules_try(&m, table[_i].rules, table[_i].order, note, notes, &e), 0);
     ck_assert_str_eq(notes, table[_i].warnings);
     mapping_free(m);
 }

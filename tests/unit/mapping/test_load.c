@@ -91,8 +91,10 @@ START_TEST(test_load_refuses_bad_names)
         {"mappings:\n- {match: .a, name: aa}\n", 2, 11, "empty segment"},
         {"mappings:\n- {match: a., name: aa}\n", 2, 11, "empty segment"},
         {"mappings:\n- {match: a..b, name: aa}\n", 2, 11, "empty segment"},
-        {"mappings:\n- {match: a.b*, name: aa}\n", 2, 11, "stands alone between dots"},
-        {"mappings:\n- {match: '**', name: aa}\n", 2, 11, "stands alone between dots"},
+        {"mappings:\n- {match: '**', name: aa}\n", 2, 11, "has ** in a segment; write one *"},
+        {"mappings:\n- {match: 'a.b**c', name: aa}\n", 2, 11, "has ** in a segment; write one *"},
+        {"mappings:\n- {match: 'a.-*', name: aa}\n", 2, 11, "holds '-'"},
+        {"mappings:\n- {match: '1*.a', name: aa}\n", 2, 11, "begins with a digit"},
         {"mappings:\n- {match: a b, name: aa}\n", 2, 11, "holds ' '"},
         {"mappings:\n- {match: 'a:b', name: aa}\n", 2, 11, "holds ':'"},
         {"mappings:\n- {match: -a, name: aa}\n", 2, 11, "holds '-'"},
@@ -260,6 +262,7 @@ START_TEST(test_load_accepts_in_silence)
         RULE "  help: one\n- {match: b, name: aa, help: two, action: drop}\n",
         "mappings:\n- {match: a-b.c--d.0x.9.*, name: '${1}_$1'}\n",
         "mappings:\n- {match: '*', name: '$1'}\n",
+        "mappings:\n- {match: 'pre_*.*-x.a*1*c.*_', name: '${1}_${2}_${3}_${4}_$5'}\n",
         "mappings:\n- {match: '(?P<q>.)$', match_type: regex, name: x_$1, labels: {yy: $q}}\n",
     };
 

@@ -109,7 +109,7 @@ START_TEST(test_mapping_matches)
 
     memset(&result, 0x5a, sizeof result);
     ck_assert_int_eq(mapping_scratch_new(&s), 0);
-    ck_assert_int_eq(mapping_match(m, t->kind, slice_of(name, len), s, &result), 0);
+    ck_assert_int_eq(rules_match(m, t->kind, slice_of(name, len), s, &result), 0);
     guard_free(name, len); /* nothing points there any more */
     ck_assert(!result.limit_hit);
     ck_assert_ptr_eq(result.rule, t->rule < 0 ? NULL : mapping_rule(m, (size_t)t->rule));
@@ -135,9 +135,9 @@ START_TEST(test_mapping_can_prefer_literals)
     struct mapping_scratch *s;
 
     ck_assert_int_eq(mapping_scratch_new(&s), 0);
-    ck_assert_int_eq(mapping_match(m, MAPPING_COUNTER, SLICE_LIT("a.b.c"), s, &result), 0);
+    ck_assert_int_eq(rules_match(m, MAPPING_COUNTER, SLICE_LIT("a.b.c"), s, &result), 0);
     ck_assert(slice_eq_str(result.name, "narrow"));
-    ck_assert_int_eq(mapping_match(m, MAPPING_COUNTER, SLICE_LIT("a.b.x"), s, &result), 0);
+    ck_assert_int_eq(rules_match(m, MAPPING_COUNTER, SLICE_LIT("a.b.x"), s, &result), 0);
     ck_assert(slice_eq_str(result.name, "wide"));
     mapping_scratch_free(s);
     mapping_free(m);
@@ -154,13 +154,13 @@ START_TEST(test_mapping_goes_on_after_a_limit)
     struct mapping_scratch *s;
 
     ck_assert_int_eq(mapping_scratch_new(&s), 0);
-    ck_assert_int_eq(mapping_match(m, MAPPING_COUNTER,
-                                   SLICE_LIT("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"), s,
-                                   &result),
+    ck_assert_int_eq(rules_match(m, MAPPING_COUNTER,
+                                 SLICE_LIT("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"), s,
+                                 &result),
                      0);
     ck_assert(slice_eq_str(result.name, "cheap"));
     ck_assert(result.limit_hit);
-    ck_assert_int_eq(mapping_match(m, MAPPING_COUNTER, SLICE_LIT("aaa"), s, &result), 0);
+    ck_assert_int_eq(rules_match(m, MAPPING_COUNTER, SLICE_LIT("aaa"), s, &result), 0);
     ck_assert(slice_eq_str(result.name, "costly"));
     ck_assert(!result.limit_hit);
     mapping_scratch_free(s);
@@ -184,11 +184,11 @@ START_TEST(test_mapping_scratch_grows)
         memset(name + i * 5000, 'a' + i, i == 3 ? 5000 : 4999);
     ck_assert_int_eq(mapping_scratch_new(&s), 0);
     for (int i = 0; i < 3; i++) {
-        ck_assert_int_eq(mapping_match(one, MAPPING_COUNTER, SLICE_LIT("a.b"), s, &result), 0);
+        ck_assert_int_eq(rules_match(one, MAPPING_COUNTER, SLICE_LIT("a.b"), s, &result), 0);
         ck_assert(slice_eq_str(result.name, "m"));
         ck_assert(slice_eq_str(result.label_values[0], "b"));
-        ck_assert_int_eq(
-            mapping_match(two, MAPPING_COUNTER, slice_of(name, sizeof name), s, &result), 0);
+        ck_assert_int_eq(rules_match(two, MAPPING_COUNTER, slice_of(name, sizeof name), s, &result),
+                         0);
         ck_assert_uint_eq(result.name.len, 4999);
         ck_assert_uint_eq(result.label_values[0].len, 0);
         ck_assert_uint_eq(result.label_values[1].len, 2 * 4999);
@@ -245,7 +245,7 @@ START_TEST(test_mapping_can_be_empty)
     ck_assert_uint_eq(mapping_n_rules(m), 0);
     ck_assert_int_eq(mapping_defaults(m)->observer.type, MAPPING_SUMMARY);
     ck_assert_uint_gt(mapping_defaults(m)->observer.n_buckets, 0);
-    ck_assert_int_eq(mapping_match(m, MAPPING_GAUGE, SLICE_LIT("a.b"), s, &result), 0);
+    ck_assert_int_eq(rules_match(m, MAPPING_GAUGE, SLICE_LIT("a.b"), s, &result), 0);
     ck_assert_ptr_null(result.rule);
     ck_assert(!result.limit_hit);
     mapping_scratch_free(s);
@@ -288,7 +288,7 @@ START_TEST(test_mapping_match_does_not_allocate)
     for (int i = 0; i < 300; i++) {
         if (i == 3)
             before = mallinfo2().uordblks;
-        ck_assert_int_eq(mapping_match(m, MAPPING_COUNTER, slice_str(names[i % 3]), s, &result), 0);
+        ck_assert_int_eq(rules_match(m, MAPPING_COUNTER, slice_str(names[i % 3]), s, &result), 0);
     }
     ck_assert_uint_eq(mallinfo2().uordblks, before);
     mapping_scratch_free(s);

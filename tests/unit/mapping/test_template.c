@@ -29,7 +29,7 @@ static void check_filled(const struct filled *f, const struct template *t,
     buf_release(&out);
 }
 
-/* The pattern is m.*.*: two captures, segments 1 and 2 of "m.X.Y". */
+/* The pattern is m.*.*: two captures of "m.X.Y". */
 static const struct filled globs[] = {
     {"", "", NULL},
     {"plain", "plain", NULL},
@@ -77,15 +77,14 @@ static const struct filled globs[] = {
 /* Globs: the longest run is the reference, and only the number of a star gives anything. */
 START_TEST(test_template_fills_glob_references)
 {
-    static const uint32_t stars[] = {1, 2};
-    const struct slice segments[] = {SLICE_LIT("m"), SLICE_LIT("X"), SLICE_LIT("Y")};
+    const struct slice captures[] = {SLICE_LIT("X"), SLICE_LIT("Y")};
     size_t len = strlen(globs[_i].text);
     const char *text = guard_copy(globs[_i].text, len);
     struct template t;
 
     memset(&t, 0x5a, sizeof t);
-    ck_assert_int_eq(template_compile_glob(&t, slice_of(text, len), stars, 2), 0);
-    check_filled(&globs[_i], &t, segments);
+    ck_assert_int_eq(template_compile_glob(&t, slice_of(text, len), 2), 0);
+    check_filled(&globs[_i], &t, captures);
     template_release(&t);
     guard_free(text, len);
 }
@@ -99,18 +98,15 @@ START_TEST(test_template_tells_one_from_ten)
         {"${10}${1}", "ja", NULL},
         {"$11}$12", "k", "$12"},
     };
-    uint32_t stars[11];
-    struct slice segments[12] = {SLICE_LIT("m")};
+    struct slice captures[11];
 
-    for (uint32_t i = 0; i < 11; i++) {
-        stars[i] = i + 1;
-        segments[i + 1] = slice_of(&"abcdefghijk"[i], 1);
-    }
+    for (uint32_t i = 0; i < 11; i++)
+        captures[i] = slice_of(&"abcdefghijk"[i], 1);
     for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
         struct template t;
 
-        ck_assert_int_eq(template_compile_glob(&t, slice_str(many[i].text), stars, 11), 0);
-        check_filled(&many[i], &t, segments);
+        ck_assert_int_eq(template_compile_glob(&t, slice_str(many[i].text), 11), 0);
+        check_filled(&many[i], &t, captures);
         template_release(&t);
     }
 }
@@ -177,13 +173,12 @@ END_TEST
 /* What was captured is copied, not read: it may look like a reference or a format. */
 START_TEST(test_template_does_not_read_captures)
 {
-    static const uint32_t stars[] = {0, 1};
-    const struct slice segments[] = {SLICE_LIT("$2%s"), SLICE_LIT("${1}%n")};
+    const struct slice captures[] = {SLICE_LIT("$2%s"), SLICE_LIT("${1}%n")};
     struct filled f = {"$1|$2", "$2%s|${1}%n", NULL};
     struct template t;
 
-    ck_assert_int_eq(template_compile_glob(&t, slice_str(f.text), stars, 2), 0);
-    check_filled(&f, &t, segments);
+    ck_assert_int_eq(template_compile_glob(&t, slice_str(f.text), 2), 0);
+    check_filled(&f, &t, captures);
     template_release(&t);
     template_release(&(struct template){0});
 }
