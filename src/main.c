@@ -55,6 +55,8 @@ static int new_engine(struct bacowr **out, const struct options *o)
     struct bacowr_config config = {
         .n_workers = 1,
         .statsd = o->statsd,
+        .service_checks = o->service_checks,
+        .gauge_mode = o->gauge_mode,
         .max_series = o->max_series,
     };
     int r = bacowr_new(out, &config);

@@ -29,7 +29,9 @@ struct err; /* base/err.h */
 struct bacowr_config {
     unsigned n_workers; /* 1..BACOWR_MAX_WORKERS */
     uint64_t hash_seed; /* random: senders must not be able to guess it */
-    struct statsd_options statsd;
+    struct statsd_options statsd; /* what it borrows outlives the engine */
+    enum statsd_checks service_checks;
+    enum statsd_gauge_mode gauge_mode; /* where no rule says it */
     uint64_t max_series; /* births past it are refused and counted; 0: 1 000 000 */
     uint64_t max_routes; /* remembered identities of each worker; 0: 2 097 152 */
 

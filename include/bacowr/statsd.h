@@ -22,8 +22,9 @@
  * a table and statsd_identify() is needed for a pair that was not met before.
  *
  * The grammar, the refusals and their order are statsd_exporter's, with these differences: sets
- * are accepted, `|c:ID` needs no tags, `e:` and `card:` sections (DogStatsD 1.5, 1.6) are ignored,
- * a CR before LF is stripped. See docs/statsd-exporter.md.
+ * are accepted, `|c:ID` needs no tags, `e:` and `card:` sections (DogStatsD 1.5, 1.6) and fields of
+ * versions to come (`word:...`) are ignored, a CR before LF is stripped. See
+ * docs/statsd-exporter.md.
  */
 #ifndef BACOWR_STATSD_H
 #define BACOWR_STATSD_H
@@ -58,8 +59,9 @@ enum statsd_reason {
     STATSD_E_NAME,        /* empty_metric_name: nothing but tags before the colon */
     STATSD_E_EVENT,       /* dogstatsd_event: _e{...}, recognised and counted apart */
     STATSD_E_CHECK,       /* dogstatsd_service_check: _sc|... */
+    STATSD_E_BAD_CHECK,   /* malformed_service_check: see statsd_check_to_gauge() */
 };
-#define STATSD_N_REASONS 13
+#define STATSD_N_REASONS 14
 
 /* The reason's label value, as in the comments above; "" for STATSD_OK. */
 const char *statsd_reason_name(enum statsd_reason reason);
@@ -67,16 +69,47 @@ const char *statsd_reason_name(enum statsd_reason reason);
 /* The type as it is written on the wire: "c", "g", "ms", "h", "d", "s". */
 const char *statsd_type_name(enum statsd_type type);
 
-/* Which tag dialects are read; one that is off leaves its delimiters ordinary text. */
+/* What becomes of a tag that has a key and no value: `#key`, `,key`, `key=`. */
+enum statsd_valueless {
+    STATSD_VALUELESS_ERROR,  /* a tag error, and no label */
+    STATSD_VALUELESS_TRUE,   /* a label with the value "true" */
+    STATSD_VALUELESS_EMPTY,  /* a label with an empty value */
+    STATSD_VALUELESS_IGNORE, /* no label, and not a word */
+};
+
+/* What becomes of a DogStatsD service check. */
+enum statsd_checks {
+    STATSD_CHECKS_COUNT, /* recognised, counted, left out */
+    STATSD_CHECKS_GAUGE, /* a gauge: see statsd_check_to_gauge() */
+};
+
+/* What a sign before a gauge's value means. */
+enum statsd_gauge_mode {
+    STATSD_GAUGE_DELTA,    /* +n and -n change the value */
+    STATSD_GAUGE_ABSOLUTE, /* the sign belongs to the number */
+    STATSD_GAUGE_ETSY,     /* as delta, but where there is no number to change, it is set */
+};
+
+/* Tags of a `|#` section that go to exemplars: how many keys there may be, and how many bytes all
+ * of a sample's keys and values may have (OpenMetrics' limit). */
+#define STATSD_MAX_EXEMPLAR_TAGS  4
+#define STATSD_MAX_EXEMPLAR_BYTES 128
+
+/* How lines are read. A tag dialect that is off leaves its delimiters ordinary text. */
 struct statsd_options {
     bool dogstatsd_tags; /* |#k:v,...      off: the section is accepted and ignored */
     bool influxdb_tags;  /* name,k=v,...   */
     bool librato_tags;   /* name#k=v,...   */
     bool signalfx_tags;  /* name[k=v,...]  */
     bool graphite_tags;  /* name;k=v;...   */
+
+    bool container_id_label; /* |c:ID is a label; off: read, and no part of what is measured */
+    enum statsd_valueless valueless_tags;
+    /* Label names, borrowed; NULL ends them. Tags that become these are no labels. */
+    const char *exemplar_tags[STATSD_MAX_EXEMPLAR_TAGS];
 };
 
-/* All on but Graphite's. */
+/* All on but Graphite's; tags without a value are errors; no exemplars. */
 struct statsd_options statsd_default_options(void);
 
 /* ---- lines ---- */
@@ -127,7 +160,7 @@ struct statsd_scan {
     struct slice values; /* one number, or several with colons between (packed) */
     struct slice suffix;
     bool packed;
-    bool extras; /* the suffix has T, e: or card: sections: see statsd_strip_extras() */
+    bool extras; /* the suffix holds what statsd_strip_extras() would take out */
 };
 
 /*
@@ -138,21 +171,52 @@ struct statsd_scan {
  */
 bool statsd_scan(struct slice line, const struct statsd_options *options, struct statsd_scan *out);
 
-/*
- * Copy @suffix without its T, e: and card: sections: they are no part of what is measured. A suffix
- * with too many sections is copied whole, so that it is still refused for that. @out has room for
- * suffix.len bytes. The number of bytes.
- */
-size_t statsd_strip_extras(struct slice suffix, char *out);
-
-/* ---- what a (name, suffix) measures ---- */
-
-#define STATSD_MAX_LABELS 128
-
 struct statsd_label {
     struct slice key; /* escaped to a label name, never empty */
     struct slice value;
 };
+
+/* Tags that a sample brings for an exemplar. */
+struct statsd_exemplar {
+    unsigned n;
+    struct statsd_label tags[STATSD_MAX_EXEMPLAR_TAGS]; /* keys: the options'; values: the line's */
+};
+
+struct statsd_stripped {
+    size_t len;         /* bytes of what is left */
+    unsigned n_unknown; /* fields left out that no version of the protocol has so far */
+    struct statsd_exemplar exemplar;
+};
+
+/*
+ * Copy @suffix without what is no part of what is measured: T sections, fields (e:, card:, and any
+ * other word and colon), c:ID when it makes no label, and tags for exemplars. A suffix with too
+ * many sections is copied whole, so that it is still refused for that. @out has room for suffix.len
+ * bytes.
+ */
+void statsd_strip_extras(struct slice suffix, const struct statsd_options *options, char *out,
+                         struct statsd_stripped *stripped);
+
+/* ---- service checks ---- */
+
+/* Room for the gauge's line of a service check of so many bytes. */
+#define STATSD_CHECK_SIZE(len) ((len) + 32)
+
+/*
+ * Write the service check @line (statsd_split() says STATSD_E_CHECK) as the line of a gauge:
+ *
+ *      _sc|NAME|STATUS|d:time|h:HOST|#tags|c:ID|m:text
+ *      NAME.status:STATUS|g|#host:HOST|#tags|c:ID
+ *
+ * Bytes of the name that have a meaning in a line become '_'. @out has STATSD_CHECK_SIZE bytes,
+ * @len is how many were written. STATSD_OK, or STATSD_E_BAD_CHECK: there is no name, or the status
+ * is not one digit from 0 to 3.
+ */
+enum statsd_reason statsd_check_to_gauge(struct slice line, char *out, size_t *len);
+
+/* ---- what a (name, suffix) measures ---- */
+
+#define STATSD_MAX_LABELS 128
 
 struct statsd_identity {
     /* STATSD_OK, or why every sample of this identity is refused. */
@@ -174,8 +238,8 @@ struct statsd_identity {
 
 /*
  * Read what (@name, @suffix) says. @scratch has STATSD_SCRATCH_SIZE bytes; the views in @out point
- * into name, suffix and scratch. Everything in @out is written; after a refusal the counts hold
- * what was met before it.
+ * into name, suffix and scratch, or to a constant. Everything in @out is written; after a refusal
+ * the counts hold what was met before it.
  */
 void statsd_identify(struct slice name, struct slice suffix, const struct statsd_options *options,
                      char *scratch, struct statsd_identity *out);

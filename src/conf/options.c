@@ -377,6 +377,8 @@ static int finish(struct options *o, struct err *e)
 {
     const char *missing = NULL;
 
+    for (size_t i = 0; i < o->exemplar_tags.n; i++)
+        o->statsd.exemplar_tags[i] = o->exemplar_tags.items[i];
     if (o->command == OPTIONS_SERVE && o->check_config) {
         o->command = OPTIONS_CHECK;
         if (!o->mapping_config)
@@ -445,6 +447,7 @@ void options_release(struct options *o)
     options_list_release(&o->listen_tcp);
     options_list_release(&o->web_listen);
     options_list_release(&o->relay_targets);
+    options_list_release(&o->exemplar_tags);
     options_list_release(&o->ignored);
     free(o->listen_unixgram);
     free(o->listen_unix);

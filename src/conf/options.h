@@ -60,7 +60,10 @@ struct options {
     bool check_config;
     char *dump_fsm; /* NULL: none */
 
-    struct statsd_options statsd;
+    struct statsd_options statsd; /* borrows exemplar_tags */
+    struct options_list exemplar_tags;
+    enum statsd_checks service_checks;
+    enum statsd_gauge_mode gauge_mode;
     uint64_t read_buffer;    /* bytes of SO_RCVBUF; 0: as much as the system grants */
     uint64_t ingest_threads; /* 1.. */
     uint64_t relay_packet_length;

@@ -16,6 +16,7 @@
 #include "conf/settings.h"
 
 #include "base/hostport.h"
+#include "base/name.h"
 #include "base/num.h"
 
 #include <errno.h>
@@ -144,14 +145,38 @@ static int set_level(const struct setting *s, const char *value, void *field, st
     return find_choice(s, value, e);
 }
 
-static int set_format(const struct setting *s, const char *value, void *field, struct err *e)
+/* The field is an enum whose values are the positions of the row's choices. */
+static int set_word(const struct setting *s, const char *value, void *field, struct err *e)
 {
     int i = find_choice(s, value, e);
+    unsigned word = (unsigned)i;
 
     if (i < 0)
         return i;
-    *(enum log_format *)field = (enum log_format)i;
+    memcpy(field, &word, sizeof word);
     return 0;
+}
+
+#define MAX_TAG_KEY 64
+
+static int set_exemplar_tag(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    struct options_list *list = field;
+    size_t len = strlen(value);
+
+    if (len == 0)
+        return 0;
+    if (!name_is_plain(slice_str(value)) || len > MAX_TAG_KEY)
+        return refuse(
+            s, value, e,
+            "is no label name of at most 64 bytes, write it with letters, digits and '_', "
+            "as in trace_id");
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->items[i], value) == 0)
+            return refuse(s, value, e, "is named twice, name it once");
+    if (list->n == STATSD_MAX_EXEMPLAR_TAGS)
+        return refuse(s, value, e, "is one too many, there may be four");
+    return options_list_add(list, value, len);
 }
 
 static int set_address(const struct setting *s, const char *value, void *field, struct err *e)
@@ -172,6 +197,9 @@ static int set_address(const struct setting *s, const char *value, void *field, 
 
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const formats[] = {"logfmt", "json", NULL};
+static const char *const valueless[] = {"error", "true", "empty", "ignore", NULL};
+static const char *const checks[] = {"count", "gauge", NULL};
+static const char *const gauge_modes[] = {"delta", "absolute", "etsy", NULL};
 static const char *const cache_types[] = {"lru", "random", NULL};
 
 /* Where a value goes: into a field, or nowhere, with or without a word about it at start. */
@@ -248,6 +276,25 @@ const struct setting settings[] = {
     {"statsd.parse-graphite-tags", SETTING_SWITCH, set_switch, FIELD(statsd.graphite_tags),
      {"false"},
      .help = "Read Graphite tags: name;key=value;...:1|c"},
+    {"statsd.valueless-tags", SETTING_VALUE, set_word, FIELD(statsd.valueless_tags),
+     {"error"}, "WORD", .choices = valueless,
+     .help = "A tag that has a key and no value: an error that is counted, a label with the value "
+             "true or with an empty one, or nothing at all."},
+    {"statsd.container-id-label", SETTING_SWITCH, set_switch, FIELD(statsd.container_id_label),
+     {"true"},
+     .help = "Make a label container_id of DogStatsD's |c:ID. Off, samples of all containers are "
+             "one series."},
+    {"statsd.exemplar-tag", SETTING_LIST, set_exemplar_tag, FIELD(exemplar_tags),
+     {""}, "KEY",
+     .help = "Tag of a |# section that goes to exemplars and is no label; at most four keys."},
+    {"statsd.service-checks", SETTING_VALUE, set_word, FIELD(service_checks),
+     {"count"}, "WORD", .choices = checks,
+     .help = "DogStatsD service checks: count them and leave them out, or make each a gauge "
+             "NAME.status with the value 0 to 3."},
+    {"statsd.gauge-mode", SETTING_VALUE, set_word, FIELD(gauge_mode),
+     {"delta"}, "WORD", .choices = gauge_modes,
+     .help = "A sign before a gauge's value: the value changes by so much; it is the number's; or "
+             "the value changes where there is a number to change and is set where there is none."},
 
     {"statsd.cache-size", SETTING_VALUE, set_number, IGNORED,
      {"1000"}, "N", .max = NO_LIMIT,
@@ -288,7 +335,7 @@ const struct setting settings[] = {
     {"log.level", SETTING_VALUE, set_level, FIELD(log_level),
      {"info"}, "LEVEL", .choices = levels,
      .help = "Log lines of this level and above."},
-    {"log.format", SETTING_VALUE, set_format, FIELD(log_format),
+    {"log.format", SETTING_VALUE, set_word, FIELD(log_format),
      {"logfmt"}, "FORMAT", .choices = formats,
      .help = "Form of the log lines on the standard error output."},
     {.name = NULL},

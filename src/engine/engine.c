@@ -66,6 +66,7 @@ static void worker_free(struct bacowr_worker *w)
     routes_free(w->routes);
     resolver_release(&w->resolver);
     buf_release(&w->suffix);
+    buf_release(&w->check);
     free(w);
 }
 

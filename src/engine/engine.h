@@ -36,6 +36,9 @@ enum stat {
     STAT_TRUNCATED_LINES,
     STAT_DOGSTATSD_EVENTS,
     STAT_DOGSTATSD_CHECKS,
+    STAT_UNKNOWN_FIELDS,
+    STAT_EXEMPLARS,
+    STAT_EXEMPLARS_DROPPED,
     STAT_UNAPPLIED_MAPPED,   /* events of a rule that did not reach a series */
     STAT_UNAPPLIED_UNMAPPED, /* the same without a rule */
     STAT_DROPPED,            /* events of a rule with action: drop */
@@ -64,6 +67,8 @@ enum stat {
 enum op {
     OP_COUNT,
     OP_GAUGE,
+    OP_GAUGE_SET,  /* also when it has a sign */
+    OP_GAUGE_ETSY, /* where there is no number to change, it is set */
     OP_BUCKETS,
     OP_SKETCH,
     OP_SET,
@@ -74,7 +79,7 @@ enum op {
     OP_LIMIT,      /* too many series */
     OP_TOO_LONG,   /* name and labels are more than a page should carry */
 };
-#define N_OPS 11
+#define N_OPS 13
 
 enum route_flag {
     ROUTE_TAGGED = 1, /* has labels of its own: counts in tags_total */
@@ -130,6 +135,7 @@ struct bacowr_worker {
     struct routes *routes;
     struct resolver resolver;
     struct buf suffix; /* a suffix without its extras */
+    struct buf check;  /* a service check as the line of a gauge */
 
     /* Of the batch under way. */
     struct rules *rules;
@@ -206,7 +212,7 @@ void resolver_release(struct resolver *r);
  * What do samples of (@name, @suffix) become under @mapping? Fills @r->identity and @out, whose
  * views borrow @r, @name, @suffix and the mapping. 0 or -ENOMEM.
  */
-int resolve(struct resolver *r, const struct mapping *mapping, const struct statsd_options *options,
+int resolve(struct resolver *r, const struct mapping *mapping, const struct bacowr_config *config,
             struct slice name, struct slice suffix, struct resolution *out);
 
 /* An identity that a worker met, with the value it came with. */

@@ -25,6 +25,7 @@ struct explainer {
     const struct mapping *mapping;
     const struct explain_form *form;
     struct explain_teller teller;
+    struct buf check; /* a service check as the line of a gauge */
 
     /* Of the identity last looked up. The scratch is apart from the resolver's, whose texts the
      * labels point into. */
@@ -51,7 +52,7 @@ static void refuse_event(struct explain_sample *sample, const char *reason)
 
 /* ---- a sample ---- */
 
-static enum explain_op op_of(enum statsd_type type, struct slice value)
+static enum explain_op op_of(enum statsd_type type, enum op op, struct slice value)
 {
     static const enum explain_op ops[STATSD_N_TYPES] = {
         [STATSD_TYPE_COUNTER] = EXPLAIN_ADD,          [STATSD_TYPE_GAUGE] = EXPLAIN_SET,
@@ -60,7 +61,7 @@ static enum explain_op op_of(enum statsd_type type, struct slice value)
     };
     bool has_sign = value.len > 0 && (value.p[0] == '+' || value.p[0] == '-');
 
-    return ops[type] == EXPLAIN_SET && has_sign ? EXPLAIN_CHANGE : ops[type];
+    return ops[type] == EXPLAIN_SET && op != OP_GAUGE_SET && has_sign ? EXPLAIN_CHANGE : ops[type];
 }
 
 /* What the sample does to its series, if it gets there. */
@@ -68,7 +69,7 @@ static void find_effect(const struct explainer *x, struct explain_sample *sample
 {
     bool is_gauge = x->res.kind == MAPPING_GAUGE;
 
-    sample->op = op_of(x->b->resolver.identity.type, sample->value);
+    sample->op = op_of(x->b->resolver.identity.type, x->res.op, sample->value);
     sample->effect = (is_gauge ? v : v / x->divisor) * x->scale;
     sample->times = x->times;
 }
@@ -125,7 +126,7 @@ static int find_identity(struct explainer *x, struct slice name, struct slice su
         return 0;
     x->has_identity = false;
     x->has_candidates = false;
-    if (resolve(&x->b->resolver, x->mapping, &x->b->config.statsd, name, suffix, &x->res) != 0)
+    if (resolve(&x->b->resolver, x->mapping, &x->b->config, name, suffix, &x->res) != 0)
         return -ENOMEM;
     find_route(x);
     x->suffix = suffix;
@@ -160,7 +161,24 @@ static int find_sample(struct explainer *x, struct slice name, struct explain_sa
 
 /* ---- a line ---- */
 
-static struct explain_line find_line(const struct explainer *x, struct slice text,
+/* Cut @text; a service check that is to be a gauge is cut as the line of that. */
+static enum statsd_reason split(struct explainer *x, struct slice text, struct statsd_parts *parts)
+{
+    enum statsd_reason reason = statsd_split(text, &x->b->config.statsd, parts);
+    size_t len;
+
+    if (reason != STATSD_E_CHECK || x->b->config.service_checks == STATSD_CHECKS_COUNT)
+        return reason;
+    buf_clear(&x->check);
+    if (buf_reserve(&x->check, STATSD_CHECK_SIZE(text.len)) != 0)
+        return reason; /* told as one that is only counted; the caller sees the failure */
+    reason = statsd_check_to_gauge(text, x->check.p, &len);
+    if (reason != STATSD_OK)
+        return reason;
+    return statsd_split(slice_of(x->check.p, len), &x->b->config.statsd, parts);
+}
+
+static struct explain_line find_line(struct explainer *x, struct slice text,
                                      struct statsd_parts *parts)
 {
     struct explain_line line = {.text = text, .outcome = EXPLAIN_EMPTY};
@@ -168,7 +186,7 @@ static struct explain_line find_line(const struct explainer *x, struct slice tex
 
     if (text.len == 0)
         return line;
-    reason = statsd_split(text, &x->b->config.statsd, parts);
+    reason = split(x, text, parts);
     line.n_tag_errors = parts->n_tag_errors;
     line.outcome = reason == STATSD_OK        ? EXPLAIN_SAMPLES
                    : reason == STATSD_E_EVENT ? EXPLAIN_EVENT
@@ -208,7 +226,7 @@ static int explain_line(struct explainer *x, struct slice text, struct buf *out)
         rc = explain_samples(x, &parts);
     if (rc == 0)
         x->form->end(&x->teller, out);
-    return rc != 0 || x->teller.told.failed ? -ENOMEM : 0;
+    return rc != 0 || x->teller.told.failed || x->check.failed ? -ENOMEM : 0;
 }
 
 int bacowr_explain(struct bacowr *b, struct slice text, enum bacowr_explain_form form,
@@ -232,5 +250,6 @@ int bacowr_explain(struct bacowr *b, struct slice text, enum bacowr_explain_form
     mapping_scratch_free(x.scratch);
     mapping_candidates_release(&x.candidates);
     buf_release(&x.teller.told);
+    buf_release(&x.check);
     return rc != 0 || out->failed ? -ENOMEM : 0;
 }

@@ -93,6 +93,23 @@ static void apply_gauge(struct bacowr_worker *w, const struct route *r, struct s
     count_applied(w, r, 1);
 }
 
+static void apply_gauge_set(struct bacowr_worker *w, const struct route *r, struct slice text,
+                            double v)
+{
+    cell_gauge_set(r->cell, v * r->scale, w->time);
+    count_applied(w, r, 1);
+}
+
+static void apply_gauge_etsy(struct bacowr_worker *w, const struct route *r, struct slice text,
+                             double v)
+{
+    if (is_signed(text))
+        cell_gauge_add_or_set(r->cell, v * r->scale, w->time);
+    else
+        cell_gauge_set(r->cell, v * r->scale, w->time);
+    count_applied(w, r, 1);
+}
+
 static void apply_buckets(struct bacowr_worker *w, const struct route *r, struct slice text,
                           double v)
 {
@@ -178,11 +195,18 @@ static void apply_too_long(struct bacowr_worker *w, const struct route *r, struc
 
 static void (*const apply_ops[N_OPS])(struct bacowr_worker *w, const struct route *r,
                                       struct slice text, double v) = {
-    [OP_COUNT] = apply_count,       [OP_GAUGE] = apply_gauge,
-    [OP_BUCKETS] = apply_buckets,   [OP_SKETCH] = apply_sketch,
-    [OP_SET] = apply_set,           [OP_DROP] = apply_drop,
-    [OP_REFUSE] = apply_refuse,     [OP_EMPTY_NAME] = apply_empty_name,
-    [OP_TOO_LONG] = apply_too_long, [OP_CONFLICT] = apply_conflict,
+    [OP_COUNT] = apply_count,
+    [OP_GAUGE] = apply_gauge,
+    [OP_GAUGE_SET] = apply_gauge_set,
+    [OP_GAUGE_ETSY] = apply_gauge_etsy,
+    [OP_BUCKETS] = apply_buckets,
+    [OP_SKETCH] = apply_sketch,
+    [OP_SET] = apply_set,
+    [OP_DROP] = apply_drop,
+    [OP_REFUSE] = apply_refuse,
+    [OP_EMPTY_NAME] = apply_empty_name,
+    [OP_TOO_LONG] = apply_too_long,
+    [OP_CONFLICT] = apply_conflict,
     [OP_LIMIT] = apply_limit,
 };
 

@@ -3,6 +3,7 @@
  * Long: a line that is not plain, sample by sample
  *
  *      statsd_split --> each sample: value, extras left out, route found or made --> feed_apply()
+ *           ^ a service check comes again as the line of a gauge
  *
  * Laws: what a line costs is bounded by its own length and by what a batch may read besides; a line
  * that would cost more is counted. A malformed value makes no series. Here ends what the short way
@@ -20,10 +21,11 @@ bool feed_is_set(struct slice suffix)
 /* One line on the long way. */
 struct long_line {
     struct statsd_parts parts;
-    struct slice suffix;       /* of the route below: packed samples share it */
-    const struct route *route; /* NULL: none yet, or none to be had */
-    struct route *room;        /* for a route that the table cannot take */
-    size_t work_own;           /* bytes that it may still read at nobody's cost */
+    struct slice suffix;             /* of the route below: packed samples share it */
+    struct statsd_stripped stripped; /* of that suffix; its tags are the exemplar of each sample */
+    const struct route *route;       /* NULL: none yet, or none to be had */
+    struct route *room;              /* for a route that the table cannot take */
+    size_t work_own;                 /* bytes that it may still read at nobody's cost */
 };
 
 /*
@@ -76,8 +78,6 @@ static const struct route *route_of(struct bacowr_worker *w, struct long_line *l
 static const struct route *sample_route(struct bacowr_worker *w, struct long_line *l,
                                         struct slice suffix, double v)
 {
-    struct slice stripped;
-
     l->route = NULL;
     l->suffix = suffix;
     if (!work_allowed(w, l, (l->parts.name.len + suffix.len) / LOOKUP_SHARE))
@@ -87,8 +87,9 @@ static const struct route *sample_route(struct bacowr_worker *w, struct long_lin
         stat_add(w, STAT_NO_MEMORY, 1);
         return NULL;
     }
-    stripped = slice_of(w->suffix.p, statsd_strip_extras(suffix, w->suffix.p));
-    l->route = route_of(w, l, stripped, v);
+    statsd_strip_extras(suffix, &w->b->config.statsd, w->suffix.p, &l->stripped);
+    stat_add(w, STAT_UNKNOWN_FIELDS, l->stripped.n_unknown);
+    l->route = route_of(w, l, slice_of(w->suffix.p, l->stripped.len), v);
     return l->route;
 }
 
@@ -104,6 +105,18 @@ static void refuse_value(struct bacowr_worker *w, struct long_line *l, struct sl
     if (!work_allowed(w, l, l->parts.name.len + suffix.len))
         return;
     stat_add(w, STAT_REASONS + resolve_refusal(w, l->parts.name, suffix), 1);
+}
+
+static void count_exemplar(struct bacowr_worker *w, const struct statsd_exemplar *e)
+{
+    size_t len = 0;
+
+    if (e->n == 0)
+        return;
+    for (unsigned i = 0; i < e->n; i++)
+        len += e->tags[i].key.len + e->tags[i].value.len;
+    stat_add(w, STAT_EXEMPLARS, 1);
+    stat_add(w, STAT_EXEMPLARS_DROPPED, len > STATSD_MAX_EXEMPLAR_BYTES);
 }
 
 static void feed_sample(struct bacowr_worker *w, struct long_line *l,
@@ -124,7 +137,29 @@ static void feed_sample(struct bacowr_worker *w, struct long_line *l,
         return;
     if (r->flags & ROUTE_TAGGED)
         stat_add(w, STAT_TAGGED, 1);
+    count_exemplar(w, &l->stripped.exemplar);
     feed_apply(w, r, sample->value, v);
+}
+
+/* A service check: only counted, or fed as the line of a gauge, which is no check again. */
+static void feed_check(struct bacowr_worker *w, struct slice line)
+{
+    enum statsd_reason reason;
+    size_t len;
+
+    stat_add(w, STAT_DOGSTATSD_CHECKS, 1);
+    if (w->b->config.service_checks == STATSD_CHECKS_COUNT)
+        return;
+    buf_renew(&w->check);
+    if (buf_reserve(&w->check, STATSD_CHECK_SIZE(line.len)) != 0) {
+        stat_add(w, STAT_NO_MEMORY, 1);
+        return;
+    }
+    reason = statsd_check_to_gauge(line, w->check.p, &len);
+    if (reason != STATSD_OK)
+        stat_add(w, STAT_REASONS + reason, 1);
+    else
+        feed_line(w, slice_of(w->check.p, len));
 }
 
 void feed_line(struct bacowr_worker *w, struct slice line)
@@ -138,7 +173,7 @@ void feed_line(struct bacowr_worker *w, struct slice line)
     if (reason == STATSD_E_EVENT) {
         stat_add(w, STAT_DOGSTATSD_EVENTS, 1);
     } else if (reason == STATSD_E_CHECK) {
-        stat_add(w, STAT_DOGSTATSD_CHECKS, 1);
+        feed_check(w, line);
     } else if (reason != STATSD_OK) {
         stat_add(w, STAT_REASONS + reason, 1);
     } else {

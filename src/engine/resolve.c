@@ -105,8 +105,26 @@ static const struct {
     [MAPPING_SET] = {METRIC_SET, OP_SET},
 };
 
+/* What a gauge's sign means: as the mapping says, else as the flag does. */
+static enum op gauge_op(enum mapping_gauge_mode mode, enum statsd_gauge_mode otherwise)
+{
+    static const enum op by_mode[] = {
+        [MAPPING_GAUGE_DELTA] = OP_GAUGE,
+        [MAPPING_GAUGE_ABSOLUTE] = OP_GAUGE_SET,
+        [MAPPING_GAUGE_ETSY] = OP_GAUGE_ETSY,
+    };
+    static const enum mapping_gauge_mode by_flag[] = {
+        [STATSD_GAUGE_DELTA] = MAPPING_GAUGE_DELTA,
+        [STATSD_GAUGE_ABSOLUTE] = MAPPING_GAUGE_ABSOLUTE,
+        [STATSD_GAUGE_ETSY] = MAPPING_GAUGE_ETSY,
+    };
+
+    return by_mode[mode != MAPPING_GAUGE_UNSET ? mode : by_flag[otherwise]];
+}
+
 /* The settings of what was matched, the defaults' where no rule took it. */
-static void take_settings(const struct mapping *mapping, struct resolution *res)
+static void take_settings(const struct mapping *mapping, const struct bacowr_config *config,
+                          struct resolution *res)
 {
     const struct mapping_defaults *defaults = mapping_defaults(mapping);
     const struct mapping_rule *rule = res->match.rule;
@@ -118,20 +136,23 @@ static void take_settings(const struct mapping *mapping, struct resolution *res)
         rule != NULL && rule->help != NULL ? slice_str(rule->help) : SLICE_LIT(DEFAULT_HELP);
     res->type = by_kind[res->kind].type;
     res->op = by_kind[res->kind].op;
+    if (res->kind == MAPPING_GAUGE)
+        res->op =
+            gauge_op(rule != NULL ? rule->gauge_mode : defaults->gauge_mode, config->gauge_mode);
     if (res->kind == MAPPING_OBSERVER && res->observer->type == MAPPING_HISTOGRAM) {
         res->type = METRIC_HISTOGRAM;
         res->op = OP_BUCKETS;
     }
 }
 
-int resolve(struct resolver *r, const struct mapping *mapping, const struct statsd_options *options,
+int resolve(struct resolver *r, const struct mapping *mapping, const struct bacowr_config *config,
             struct slice name, struct slice suffix, struct resolution *out)
 {
     const struct statsd_identity *id = &r->identity;
 
     *out = (struct resolution){.op = OP_REFUSE};
     r->n_renamed = 0;
-    if (identify(r, options, name, suffix) != 0)
+    if (identify(r, &config->statsd, name, suffix) != 0)
         return -ENOMEM;
     if (id->reason != STATSD_OK && id->reason != STATSD_E_NAME)
         return 0;
@@ -139,7 +160,7 @@ int resolve(struct resolver *r, const struct mapping *mapping, const struct stat
     if (mapping_match(mapping, &(struct mapping_query){out->kind, id->name, identity_tag, id},
                       r->mapping_scratch, &out->match) != 0)
         return -ENOMEM;
-    take_settings(mapping, out);
+    take_settings(mapping, config, out);
     if (out->match.rule != NULL && out->match.rule->action == MAPPING_DROP) {
         out->op = OP_DROP;
         return 0;
@@ -287,7 +308,7 @@ static uint16_t clamp16(unsigned n)
 }
 
 void route_from_identity(struct route *r, const struct statsd_identity *id,
-                                const struct resolution *res, unsigned n_name_tag_errors)
+                         const struct resolution *res, unsigned n_name_tag_errors)
 {
     bool is_timer = id->type == STATSD_TYPE_TIMER;
     const struct mapping_rule *rule = res->match.rule;
@@ -360,6 +381,8 @@ static bool wants_series(const struct route *r, double v)
     case OP_SKETCH:
         return r->weight > 0;
     case OP_GAUGE:
+    case OP_GAUGE_SET:
+    case OP_GAUGE_ETSY:
     case OP_SET:
         return true;
     default:
@@ -379,7 +402,7 @@ struct route *resolve_route(struct bacowr_worker *w, const struct route_request 
     struct resolution res;
     struct route *kept;
 
-    if (resolve(r, w->rules->mapping, &w->b->config.statsd, q->name, q->suffix, &res) != 0) {
+    if (resolve(r, w->rules->mapping, &w->b->config, q->name, q->suffix, &res) != 0) {
         stat_add(w, STAT_NO_MEMORY, 1);
         return NULL;
     }
@@ -407,7 +430,7 @@ void resolve_again(struct bacowr_worker *w, struct route *r)
     struct series_ref ref;
     struct route now;
 
-    if (resolve(&w->resolver, w->rules->mapping, &w->b->config.statsd, name, suffix, &res) != 0)
+    if (resolve(&w->resolver, w->rules->mapping, &w->b->config, name, suffix, &res) != 0)
         return;
     route_from_identity(&now, &w->resolver.identity, &res, r->n_name_tag_errors);
     if (!has_series_op(&now) || series_of(w, &res, series_follow, &ref) != 0)

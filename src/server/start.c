@@ -137,6 +137,8 @@ static int start_engine(struct server *s)
     struct bacowr_config config = {
         .n_workers = s->n_workers,
         .statsd = s->o->statsd,
+        .service_checks = s->o->service_checks,
+        .gauge_mode = s->o->gauge_mode,
         .max_series = s->o->max_series,
         .unix_ms_at_zero = unix_ms_at_zero(),
         .openmetrics = s->o->enable_openmetrics,

@@ -7,7 +7,7 @@
  * counts before or after a malformed value does. The order is statsd_exporter's:
  *
  *      1. value, type and sections are 2 to 6 pieces         malformed_component, before the value
- *         (a timestamp counts, e: and card: do not)
+ *         (a timestamp counts, e:, card: and other fields do not)
  *      -  the value, elsewhere
  *      2. no section is empty                                malformed_component
  *      3. the sections, one after the other                  invalid_sample_factor,
@@ -60,7 +60,7 @@ static unsigned count_pieces(struct slice suffix, bool *has_empty_section)
     while (section_next(&suffix, &piece)) {
         bool is_type = n == 1;
 
-        if (is_type || !section_is_origin(piece))
+        if (is_type || !section_is_field(piece))
             n++;
         if (!is_type && piece.len == 0)
             *has_empty_section = true;
@@ -118,6 +118,8 @@ static enum statsd_reason read_container(struct reading *r, struct slice section
 
     if (id.len == 0)
         return STATSD_E_CONTAINER;
+    if (!r->options->container_id_label)
+        return STATSD_OK;
     memcpy(r->sink->scratch, key.p, key.len);
     r->sink->scratch += key.len;
     tags_add(r->sink, copy, id);
@@ -131,21 +133,15 @@ static enum statsd_reason ignore_section(struct reading *r, struct slice section
     return STATSD_OK;
 }
 
-static enum statsd_reason refuse_container(struct reading *r, struct slice section)
-{
-    (void)r;
-    (void)section;
-    return STATSD_E_CONTAINER;
-}
-
-/* The first row whose prefix fits reads the section; so `c` is behind those that begin with it. */
+/* Sections that are known by how they begin. */
 static const struct {
     struct slice prefix;
     enum statsd_reason (*read)(struct reading *r, struct slice section);
 } readers[] = {
-    {{"@", 1}, read_factor},      {{"#", 1}, read_tags},       {{"c:", 2}, read_container},
-    {{"T", 1}, ignore_section},   {{"e:", 2}, ignore_section}, {{"card:", 5}, ignore_section},
-    {{"c", 1}, refuse_container},
+    {{"@", 1}, read_factor},
+    {{"#", 1}, read_tags},
+    {{"c:", 2}, read_container},
+    {{"T", 1}, ignore_section},
 };
 
 static enum statsd_reason read_section(struct reading *r, struct slice section)
@@ -153,7 +149,9 @@ static enum statsd_reason read_section(struct reading *r, struct slice section)
     for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++)
         if (slice_starts(section, readers[i].prefix))
             return readers[i].read(r, section);
-    return STATSD_E_RATE;
+    if (section_is_field(section))
+        return STATSD_OK;
+    return slice_starts(section, SLICE_LIT("c")) ? STATSD_E_CONTAINER : STATSD_E_RATE;
 }
 
 /* ---- the whole ---- */
@@ -202,7 +200,7 @@ static enum statsd_reason read_suffix(struct reading *r, struct slice suffix)
 void statsd_identify(struct slice name, struct slice suffix, const struct statsd_options *options,
                      char *scratch, struct statsd_identity *out)
 {
-    struct tags_sink sink = {.labels = out->labels, .scratch = scratch};
+    struct tags_sink sink = {.labels = out->labels, .options = options, .scratch = scratch};
     struct reading r = {.options = options, .sink = &sink, .out = out, .repeat = 1};
 
     out->type = STATSD_TYPE_COUNTER;

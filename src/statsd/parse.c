@@ -20,8 +20,9 @@
  *      n:1|c|#k:a:b       with |#      the rest of the line is one sample: tags hold colons
  *      n:a:b|s            a set        likewise: members hold colons (an IPv6 address)
  *      n:1|c:2|ms         else         at each colon,
- *      n:1|c|c:ci-ab      but          in a section that begins with c:, e: or card: a colon ends
- *                                      the sample only when "number|type" follows it
+ *      n:1|c|c:ci-ab      but          in a section that begins with c:, e:, card: or another
+ *                                      word that is no type a colon ends the sample only when
+ *                                      "number|type" follows it
  *
  * The last row is ours (statsd_exporter tears these sections apart): n:1|c|c:2|ms are two samples
  * as ever, n:1|c|c:sha256:ab is one, n:1|c|c:ab:2|c are two. The type is not a section, so n:1|c:x
@@ -50,6 +51,7 @@ static const char *const reason_names[STATSD_N_REASONS] = {
     [STATSD_E_NAME] = "empty_metric_name",
     [STATSD_E_EVENT] = "dogstatsd_event",
     [STATSD_E_CHECK] = "dogstatsd_service_check",
+    [STATSD_E_BAD_CHECK] = "malformed_service_check",
 };
 
 const char *statsd_reason_name(enum statsd_reason reason)
@@ -65,6 +67,7 @@ struct statsd_options statsd_default_options(void)
         .librato_tags = true,
         .signalfx_tags = true,
         .graphite_tags = false,
+        .container_id_label = true,
     };
 }
 
@@ -112,7 +115,7 @@ static bool has_dogstatsd_tags(struct slice rest)
 
     rest = slice_from(rest, slice_find(rest, '|'));
     while (section_next(&rest, &piece))
-        if (slice_starts(piece, SLICE_LIT("#")))
+        if (section_is_tags(piece))
             return true;
     return false;
 }
@@ -121,7 +124,7 @@ static bool has_dogstatsd_tags(struct slice rest)
 static bool count_name_tags(struct slice name, const struct statsd_options *options,
                             unsigned *n_errors)
 {
-    struct tags_sink sink = {.labels = NULL};
+    struct tags_sink sink = {.labels = NULL, .options = options};
 
     tags_cut_name(name, options, &sink);
     *n_errors = sink.n_errors;
@@ -188,7 +191,7 @@ enum statsd_reason statsd_split(struct slice line, const struct statsd_options *
 /* Sections whose text may hold colons though the line has no |#. */
 static bool keeps_colons(struct slice section)
 {
-    return slice_starts(section, SLICE_LIT("c:")) || section_is_origin(section);
+    return slice_starts(section, SLICE_LIT("c:")) || section_is_field(section);
 }
 
 /* Does @text begin a sample: a number, '|', a type, and then '|', ':' or the end? */
@@ -214,18 +217,15 @@ static bool begins_sample(struct slice text)
 static size_t sample_len(struct slice rest)
 {
     size_t n_bars = 0;
-    struct slice piece = rest;
+    bool kept = false;
 
     for (size_t i = 0; i < rest.len; i++) {
         if (rest.p[i] == '|') {
-            n_bars++;
-            piece = slice_from(rest, i + 1);
+            /*  1|c|c:ab:2|c    is the piece that colons stand in a section that keeps them? Asked
+             *      `-^  ^      once, where it begins: it may be long, and have many            */
+            kept = ++n_bars >= 2 && keeps_colons(slice_from(rest, i + 1));
         } else if (rest.p[i] == ':') {
-            /*  1|c|c:ab:2|c    is the piece that this colon stands in a section that keeps it?
-             *      `-^  ^                                                                     */
-            bool in_section = n_bars >= 2 && keeps_colons(piece);
-
-            if (!in_section || begins_sample(slice_from(rest, i + 1)))
+            if (!kept || begins_sample(slice_from(rest, i + 1)))
                 return i;
         }
     }
@@ -332,15 +332,21 @@ struct scan_sections {
     unsigned n_pieces; /* of the sample, as statsd_identify() counts them */
 };
 
-static struct scan_sections look_at_sections(struct slice type, struct slice rest)
+static struct scan_sections look_at_sections(struct slice type, struct slice rest,
+                                             const struct statsd_options *options)
 {
-    struct scan_sections seen = {.dogstatsd = slice_starts(type, SLICE_LIT("#")), .n_pieces = 2};
+    struct scan_sections seen = {.dogstatsd = section_is_tags(type), .n_pieces = 2};
     struct slice section;
 
     while (section_next(&rest, &section)) {
-        seen.dogstatsd |= slice_starts(section, SLICE_LIT("#"));
-        seen.extras |= section_is_extra(section);
-        seen.n_pieces += !section_is_origin(section);
+        if (section_is_tags(section)) {
+            seen.dogstatsd = true;
+            seen.extras |= extras_in_tags(section, options);
+            seen.n_pieces++;
+        } else {
+            seen.extras |= section_is_extra(section, options);
+            seen.n_pieces += !section_is_field(section);
+        }
     }
     return seen;
 }
@@ -357,7 +363,7 @@ static bool scan_suffix(struct statsd_scan *scan, const struct statsd_options *o
     if (scan->packed && (!section_read_type(text, &type) || type < STATSD_TYPE_TIMER ||
                          type > STATSD_TYPE_DISTRIBUTION))
         return false;
-    seen = look_at_sections(text, rest);
+    seen = look_at_sections(text, rest, options);
     if (seen.dogstatsd && tags_in_name(scan->name, options))
         return false;
     /* With a colon there, another sample may follow: not when it is packed or has |#. */
@@ -393,33 +399,4 @@ bool statsd_scan(struct slice line, const struct statsd_options *options, struct
         return false;
     *out = scan;
     return true;
-}
-
-/* Are there more pieces than a sample may have? Then that is what is wrong with it. */
-static bool has_too_many_pieces(struct slice suffix)
-{
-    struct slice piece;
-    unsigned n = 1; /* the value */
-
-    while (section_next(&suffix, &piece))
-        n += !section_is_origin(piece);
-    return n > SECTION_MAX_PIECES;
-}
-
-size_t statsd_strip_extras(struct slice suffix, char *out)
-{
-    bool keep_all = has_too_many_pieces(suffix);
-    struct slice rest = suffix;
-    struct slice piece;
-    size_t len = 0;
-    bool is_type = true;
-
-    while (section_next(&rest, &piece)) {
-        if (is_type || keep_all || !section_is_extra(piece)) {
-            memcpy(out + len, piece.p - 1, piece.len + 1);
-            len += piece.len + 1;
-        }
-        is_type = false;
-    }
-    return len;
 }

@@ -2,7 +2,7 @@
 /*
  * Sections: the pieces of a suffix
  *
- *      |ms|@0.1|#code:200|T1700000000|e:it-false|card:low
+ *      |ms|@0.1|#code:200|T1700000000|e:it-false|card:low|new:x
  *       `-type  `------------- sections ---------------'
  *
  * Contract: the walk yields views. The type is the first piece and no section, whatever it says.
@@ -26,17 +26,40 @@ static inline bool section_next(struct slice *rest, struct slice *piece)
     return true;
 }
 
-/* Later protocol versions' sections: ignored, and no part of the six pieces that a sample may
- * have. */
-static inline bool section_is_origin(struct slice section)
+static inline bool section_is_tags(struct slice section)
 {
-    return slice_starts(section, SLICE_LIT("e:")) || slice_starts(section, SLICE_LIT("card:"));
+    return slice_starts(section, SLICE_LIT("#"));
 }
 
-/* Sections that are no part of what is measured: the above and the timestamp. */
-static inline bool section_is_extra(struct slice section)
+/* Begins @section with a word that is no type, [A-Za-z0-9_-]*, and a colon? */
+bool section_has_field_word(struct slice section);
+
+/*
+ * A field of a later protocol version, known (e:, card:) or to come: a word that is no type, a
+ * colon, anything. Ignored, and no part of the six pieces that a sample may have. What begins with
+ * T is a timestamp whatever follows.
+ */
+static inline bool section_is_field(struct slice section)
 {
-    return slice_starts(section, SLICE_LIT("T")) || section_is_origin(section);
+    unsigned char first = section.len > 0 ? (unsigned char)section.p[0] : 0;
+
+    return (first | 0x20) >= 'a' && (first | 0x20) <= 'z' && first != 'T' &&
+           section_has_field_word(section);
+}
+
+/* A field that no version so far has. */
+static inline bool section_is_unknown(struct slice section)
+{
+    return section_is_field(section) && !slice_starts(section, SLICE_LIT("e:")) &&
+           !slice_starts(section, SLICE_LIT("card:"));
+}
+
+/* Sections that are no part of what is measured. An empty container id is refused, so it stays. */
+static inline bool section_is_extra(struct slice section, const struct statsd_options *options)
+{
+    if (slice_starts(section, SLICE_LIT("c:")))
+        return !options->container_id_label && section.len > 2;
+    return slice_starts(section, SLICE_LIT("T")) || section_is_field(section);
 }
 
 /* A sample is value, type and at most four sections. */

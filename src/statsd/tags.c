@@ -14,8 +14,9 @@
  * So there is one loop over elements and one row of bytes for each dialect. A new dialect is a row,
  * a case in syntax_of(), its first byte in is_delimiter, and its option with a default in statsd.h.
  *
- * Laws: an element that is empty, or lacks its assign byte, its key or its value is one error and
- *       no label; one separator at the end of the list is no error.
+ * Laws: an element that is empty or lacks its key is one error and no label; one that lacks its
+ *       assign byte or its value is what the options say; one separator at the end of the list is
+ *       no error.
  *       A bracket decides for SignalFX and no other dialect is looked at. Brackets that are no pair
  *       (one alone, or the closing one first) are one error and leave the name as it was.
  *       Of two tags whose keys escape to the same label name, the last one's value stays, in the
@@ -30,10 +31,10 @@
 struct syntax {
     char separator;
     char assign;
-    bool hash_before_key; /* one '#' before a key is dropped */
+    bool is_dogstatsd; /* one '#' before a key is dropped; tags may go to exemplars */
 };
 
-static const struct syntax dogstatsd = {.separator = ',', .assign = ':', .hash_before_key = true};
+static const struct syntax dogstatsd = {.separator = ',', .assign = ':', .is_dogstatsd = true};
 static const struct syntax influxdb = {.separator = ',', .assign = '='};
 static const struct syntax librato = {.separator = ',', .assign = '='};
 static const struct syntax graphite = {.separator = ';', .assign = '='};
@@ -77,34 +78,75 @@ void tags_add(struct tags_sink *sink, struct slice key, struct slice value)
 
 /* ---- lists ---- */
 
-static void read_element(struct slice element, const struct syntax *syntax, struct tags_sink *sink)
-{
-    size_t assign;
-
-    if (syntax->hash_before_key && slice_starts(element, SLICE_LIT("#")))
-        element = slice_from(element, 1);
-    assign = slice_find(element, syntax->assign);
-    if (assign == 0 || assign + 1 >= element.len) {
-        sink->n_errors++;
-        return;
-    }
-    tags_add(sink, slice_of(element.p, assign), slice_from(element, assign + 1));
-}
-
 /*
  *      a=1,,b=2,      three elements: the second is empty, after the last separator comes none
  *          ^    ^
  */
+bool tags_next(struct slice *list, char separator, struct slice *element)
+{
+    if (list->len == 0)
+        return false;
+    *element = slice_of(list->p, slice_find(*list, separator));
+    *list = slice_from(*list, element->len);
+    if (list->len > 0)
+        *list = slice_from(*list, 1);
+    return true;
+}
+
+/* False: there is no key. */
+static bool cut_element(struct slice element, const struct syntax *syntax, struct slice *key,
+                        struct slice *value)
+{
+    size_t assign;
+
+    if (syntax->is_dogstatsd && slice_starts(element, SLICE_LIT("#")))
+        element = slice_from(element, 1);
+    assign = slice_find(element, syntax->assign);
+    *key = slice_of(element.p, assign);
+    *value = slice_from(element, assign < element.len ? assign + 1 : assign);
+    return key->len > 0;
+}
+
+bool tags_cut_dogstatsd(struct slice element, struct slice *key, struct slice *value)
+{
+    return cut_element(element, &dogstatsd, key, value);
+}
+
+static void read_valueless(struct slice key, struct tags_sink *sink)
+{
+    switch (sink->options->valueless_tags) {
+    case STATSD_VALUELESS_ERROR:
+        sink->n_errors++;
+        return;
+    case STATSD_VALUELESS_TRUE:
+        tags_add(sink, key, SLICE_LIT("true"));
+        return;
+    case STATSD_VALUELESS_EMPTY:
+        tags_add(sink, key, SLICE_LIT(""));
+        return;
+    case STATSD_VALUELESS_IGNORE:
+        return;
+    }
+}
+
+static void read_element(struct slice element, const struct syntax *syntax, struct tags_sink *sink)
+{
+    struct statsd_label tag;
+
+    if (!cut_element(element, syntax, &tag.key, &tag.value))
+        sink->n_errors++;
+    else if (tag.value.len == 0)
+        read_valueless(tag.key, sink);
+    else if (!syntax->is_dogstatsd || !extras_is_exemplar_tag(element, sink->options, &tag))
+        tags_add(sink, tag.key, tag.value);
+}
+
 static void read_list(struct slice list, const struct syntax *syntax, struct tags_sink *sink)
 {
-    while (list.len > 0) {
-        struct slice element = slice_of(list.p, slice_find(list, syntax->separator));
+    struct slice element;
 
-        list = slice_from(list, element.len);
-        if (list.len > 0)
-            list = slice_from(list, 1);
+    while (tags_next(&list, syntax->separator, &element))
         read_element(element, syntax, sink);
-    }
 }
 
 void tags_read_dogstatsd(struct slice list, struct tags_sink *sink)

@@ -16,11 +16,21 @@
 
 struct tags_sink {
     struct statsd_label *labels; /* borrowed, STATSD_MAX_LABELS of them; NULL: only count */
-    char *scratch;               /* borrowed, the next free byte; not used when labels is NULL */
-    unsigned n_labels;           /* distinct keys; when only counting: well-formed tags */
-    unsigned n_errors;           /* malformed tags */
-    unsigned n_surplus;          /* well-formed tags that found no room */
+    const struct statsd_options *options; /* borrowed */
+    char *scratch;      /* borrowed, the next free byte; not used when labels is NULL */
+    unsigned n_labels;  /* distinct keys; when only counting: well-formed tags */
+    unsigned n_errors;  /* malformed tags */
+    unsigned n_surplus; /* well-formed tags that found no room */
 };
+
+/*
+ * The next element of @list; false when there is none left. An empty one between separators is one,
+ * behind the last separator comes none.
+ */
+bool tags_next(struct slice *list, char separator, struct slice *element);
+
+/* Cut an element of a `|#` section; @value is empty when it has none. False: there is no key. */
+bool tags_cut_dogstatsd(struct slice element, struct slice *key, struct slice *value);
 
 /* Does @name hold a delimiter of a dialect that is on? */
 bool tags_in_name(struct slice name, const struct statsd_options *options);
@@ -34,6 +44,13 @@ struct slice tags_cut_name(struct slice name, const struct statsd_options *optio
 
 /* The text of a `|#` section, its '#' removed: k:v,k:v */
 void tags_read_dogstatsd(struct slice list, struct tags_sink *sink);
+
+/* Does @element of a `|#` section go to an exemplar? Then @out is key and value. */
+bool extras_is_exemplar_tag(struct slice element, const struct statsd_options *options,
+                            struct statsd_label *out);
+
+/* Has the `|#` section @section such an element? */
+bool extras_in_tags(struct slice section, const struct statsd_options *options);
 
 /* Add one label; borrows both. A key that is there keeps its place and gets the new value. */
 void tags_add(struct tags_sink *sink, struct slice key, struct slice value);

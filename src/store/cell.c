@@ -235,7 +235,8 @@ void cell_gauge_set(struct cell *cell, double v, struct cell_time t)
     relaxed_store_double(&((struct gauge_cell *)cell)->bits, v);
 }
 
-void cell_gauge_add(struct cell *cell, double v, struct cell_time t)
+/* @instead_of_nan: what is not a number counts as 0. */
+static void gauge_add(struct cell *cell, double v, bool instead_of_nan, struct cell_time t)
 {
     struct gauge_cell *c = (struct gauge_cell *)cell;
     uint64_t was = relaxed_load(&c->bits);
@@ -245,9 +246,19 @@ void cell_gauge_add(struct cell *cell, double v, struct cell_time t)
     cell_touch(cell, t);
     do {
         memcpy(&value, &was, sizeof value);
-        value += v;
+        value = instead_of_nan && value != value ? v : value + v;
         memcpy(&will, &value, sizeof will);
         /* Relaxed: the word carries nothing but itself. */
     } while (!atomic_compare_exchange_weak_explicit(&c->bits, &was, will, memory_order_relaxed,
                                                     memory_order_relaxed));
+}
+
+void cell_gauge_add(struct cell *cell, double v, struct cell_time t)
+{
+    gauge_add(cell, v, false, t);
+}
+
+void cell_gauge_add_or_set(struct cell *cell, double v, struct cell_time t)
+{
+    gauge_add(cell, v, true, t);
 }

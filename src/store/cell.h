@@ -51,6 +51,9 @@ void cell_add(struct cell *c, double v, struct cell_time t);
 void cell_gauge_set(struct cell *c, double v, struct cell_time t);
 void cell_gauge_add(struct cell *c, double v, struct cell_time t);
 
+/* As cell_gauge_add(), but a gauge that is not a number is set. */
+void cell_gauge_add_or_set(struct cell *c, double v, struct cell_time t);
+
 /* Histogram, summary: @v counted @weight times. */
 void cell_observe_buckets(struct cell *c, const struct shape *shape, double v, uint64_t weight,
                           struct cell_time t);

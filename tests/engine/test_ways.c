@@ -38,12 +38,13 @@ static const char *const names[] = {"a",       "b.c", "m.x.lat", "m.y.lat", "m.x
 static const char *const types[] = {"c", "g", "ms", "h", "d", "s", "c", "g", "ms"};
 static const char *const good_values[] = {"1", "+2", "-3", "0.5", "17", "1e3", "250", "0x1p4"};
 static const char *const bad_values[] = {"", "x", "nan", "inf", "1e999", "1 ", "--1", "é"};
-static const char *const sections[] = {"|@0.5", "|@0.1", "|@2",        "|@x",
-                                       "|#a:b", "|#a",   "|#a:b,,c:d", "|#__q:1,b:2",
-                                       "|c:id", "|T99",  "|e:in",      "|card:low"};
+static const char *const sections[] = {
+    "|@0.5",       "|@0.1", "|@2",  "|@x",   "|#a:b",     "|#a",    "|#a:b,,c:d",
+    "|#__q:1,b:2", "|c:id", "|T99", "|e:in", "|card:low", "|new:x", "|#trace_id:9,a:b",
+    "|#trace_id:9"};
 static const char *const bad_sections[] = {"|", "|q", "|c:", "|cx", "|@1|@1|@1|@1|@1", "|#a:\xff"};
-static const char *const bad_lines[] = {"",        "x",      ":1|c", "x:1", "_e{1,1}:t|x",
-                                        "_sc|n|0", "x:1:2|c"};
+static const char *const bad_lines[] = {"",        "x",           ":1|c",   "x:1", "_e{1,1}:t|x",
+                                        "_sc|n|0", "_sc|n|9|h:x", "x:1:2|c"};
 
 /* A sample; @wild: perhaps not a good one. */
 static void add_sample(struct buf *out, bool wild)
@@ -171,13 +172,29 @@ static void feed_by(struct engine *e, enum way way, struct slice text)
     }
 }
 
-/* What a fresh engine shows after @times of the corpus: series, then counts. */
-static struct buf outcome(enum way way, struct slice text, unsigned times)
+/* The settings as they are, or all that say how lines are read turned round. */
+static struct bacowr_config settings(bool turned)
 {
+    struct bacowr_config config = engine_config();
+
+    if (!turned)
+        return config;
+    config.statsd.container_id_label = false;
+    config.statsd.valueless_tags = STATSD_VALUELESS_TRUE;
+    config.statsd.exemplar_tags[0] = "trace_id";
+    config.service_checks = STATSD_CHECKS_GAUGE;
+    config.gauge_mode = STATSD_GAUGE_ETSY;
+    return config;
+}
+
+/* What a fresh engine shows after @times of the corpus: series, then counts. */
+static struct buf outcome(bool turned, enum way way, struct slice text, unsigned times)
+{
+    struct bacowr_config config = settings(turned);
     struct buf out = {0};
     struct engine e;
 
-    engine_init(&e, NULL, MAPPING);
+    engine_init(&e, &config, MAPPING);
     for (unsigned i = 0; i < times; i++)
         feed_by(&e, way, text);
     buf_add_str(&out, engine_series(&e));
@@ -187,9 +204,9 @@ static struct buf outcome(enum way way, struct slice text, unsigned times)
     return out;
 }
 
-static void check_agree(enum way a, enum way b, struct slice text, unsigned times)
+static void check_agree_with(bool turned, enum way a, enum way b, struct slice text, unsigned times)
 {
-    struct buf one = outcome(a, text, times), other = outcome(b, text, times);
+    struct buf one = outcome(turned, a, text, times), other = outcome(turned, b, text, times);
     size_t same = 0;
 
     ck_assert_uint_gt(one.len, 500);
@@ -201,6 +218,12 @@ static void check_agree(enum way a, enum way b, struct slice text, unsigned time
                   other.p + same);
     buf_release(&one);
     buf_release(&other);
+}
+
+static void check_agree(enum way a, enum way b, struct slice text, unsigned times)
+{
+    check_agree_with(false, a, b, text, times);
+    check_agree_with(true, a, b, text, times);
 }
 
 /*

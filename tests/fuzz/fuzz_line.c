@@ -3,7 +3,8 @@
  * Fuzz target: a datagram's way through the parser
  *
  * The input is one datagram. It is cut into lines in both modes, and each line is asked for the
- * laws of line_laws.h with every dialect on, with the default, and with none. A broken law aborts
+ * laws of line_laws.h with every dialect on, with the default, with none, and with
+ * tags without values, containers and exemplars treated in other ways. A broken law aborts
  * with its sentence.
  */
 #include <stdint.h>
@@ -25,9 +26,16 @@ static void insist(const char *broken)
 static void try_line(struct slice line)
 {
     const struct statsd_options options[] = {
-        {true, true, true, true, true},
+        {.dogstatsd_tags = true,
+         .influxdb_tags = true,
+         .librato_tags = true,
+         .signalfx_tags = true,
+         .graphite_tags = true,
+         .valueless_tags = STATSD_VALUELESS_TRUE,
+         .exemplar_tags = {"trace_id", "k"}},
         statsd_default_options(),
-        {false, false, false, false, false},
+        {.valueless_tags = STATSD_VALUELESS_IGNORE},
+        {.dogstatsd_tags = true, .valueless_tags = STATSD_VALUELESS_EMPTY},
     };
 
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)

@@ -51,8 +51,15 @@ static inline void law_identity_release(struct law_identity *i)
     free((void *)i->scratch.p);
 }
 
+/* Is @value what a tag without one gets? */
+static inline bool law_stands_for_none(struct slice value, const struct statsd_options *options)
+{
+    return (options->valueless_tags == STATSD_VALUELESS_EMPTY && value.len == 0) ||
+           (options->valueless_tags == STATSD_VALUELESS_TRUE && slice_eq_str(value, "true"));
+}
+
 static inline const char *law_labels(const struct law_identity *i, struct slice name,
-                                     struct slice suffix)
+                                     struct slice suffix, const struct statsd_options *options)
 {
     if (i->id.n_labels > STATSD_MAX_LABELS)
         return "labels have room";
@@ -61,12 +68,13 @@ static inline const char *law_labels(const struct law_identity *i, struct slice 
 
         if (label.key.len == 0 || !name_is_plain(label.key))
             return "a label's key is a label name";
-        if (label.value.len == 0)
+        if (label.value.len == 0 && !law_stands_for_none(label.value, options))
             return "a label's value is not empty";
         if (!law_inside(label.key, name) && !law_inside(label.key, suffix) &&
             !law_inside(label.key, i->scratch))
             return "a label's key is a view of the input or the scratch";
-        if (!law_inside(label.value, name) && !law_inside(label.value, suffix))
+        if (!law_inside(label.value, name) && !law_inside(label.value, suffix) &&
+            !law_stands_for_none(label.value, options))
             return "a label's value is a view of the input";
         for (unsigned b = 0; b < a; b++)
             if (slice_eq(label.key, i->id.labels[b].key))
@@ -110,6 +118,35 @@ static inline bool law_same_identity(const struct statsd_identity *a,
     return true;
 }
 
+static inline const char *law_exemplar(const struct statsd_exemplar *e, struct slice suffix)
+{
+    if (e->n > STATSD_MAX_EXEMPLAR_TAGS)
+        return "an exemplar's tags have room";
+    for (unsigned i = 0; i < e->n; i++)
+        if (e->tags[i].value.len == 0 || !law_inside(e->tags[i].value, suffix))
+            return "an exemplar's value is a view of the input";
+    for (unsigned i = 1; i < e->n; i++)
+        if (slice_eq(e->tags[i].key, e->tags[i - 1].key))
+            return "an exemplar's keys are unique";
+    return NULL;
+}
+
+/* What is left once holds nothing more to take out. */
+static inline const char *law_strip_again(struct slice bare, const struct statsd_options *options)
+{
+    char *again = malloc(bare.len + 1);
+    struct statsd_stripped stripped;
+    bool same;
+
+    if (!again)
+        abort();
+    statsd_strip_extras(bare, options, again, &stripped);
+    same = slice_eq(slice_of(again, stripped.len), bare) && stripped.exemplar.n == 0 &&
+           stripped.n_unknown == 0;
+    free(again);
+    return same ? NULL : "stripping again changes nothing";
+}
+
 /* Extras are no part of an identity, unless they are what makes it too long (@strict: never). */
 static inline const char *law_extras(const struct law_identity *whole, struct slice name,
                                      struct slice suffix, const struct statsd_options *options,
@@ -117,17 +154,23 @@ static inline const char *law_extras(const struct law_identity *whole, struct sl
 {
     char *stripped = malloc(suffix.len + 1);
     struct law_identity bare;
-    const char *broken = NULL;
+    struct statsd_stripped seen;
+    const char *broken;
     size_t len;
 
     if (!stripped)
         abort();
-    len = statsd_strip_extras(suffix, stripped);
-    law_identify(&bare, name, slice_of(stripped, len), options);
+    memset(&seen, 0xa5, sizeof seen);
+    statsd_strip_extras(suffix, options, stripped, &seen);
+    len = seen.len;
     if (len > suffix.len)
-        broken = "stripping does not grow";
-    else if ((strict || !whole->id.reason_precedes_value) &&
-             !law_same_identity(&whole->id, &bare.id))
+        return "stripping does not grow";
+    law_identify(&bare, name, slice_of(stripped, len), options);
+    broken = law_exemplar(&seen.exemplar, suffix);
+    if (!broken)
+        broken = law_strip_again(slice_of(stripped, len), options);
+    if (!broken && (strict || !whole->id.reason_precedes_value) &&
+        !law_same_identity(&whole->id, &bare.id))
         broken = "extras are no part of an identity";
     law_identity_release(&bare);
     free(stripped);
@@ -143,10 +186,40 @@ static inline const char *law_identity(struct slice name, struct slice suffix,
     law_identify(&i, name, suffix, options);
     broken = law_fields(&i, name);
     if (!broken)
-        broken = law_labels(&i, name, suffix);
+        broken = law_labels(&i, name, suffix, options);
     if (!broken)
         broken = law_extras(&i, name, suffix, options, strict);
     law_identity_release(&i);
+    return broken;
+}
+
+/* ---- service checks ---- */
+
+/* The line of a gauge that a service check becomes is one sample, whatever its text. */
+static inline const char *law_check(struct slice line, const struct statsd_options *options)
+{
+    size_t size = STATSD_CHECK_SIZE(line.len), len = 0;
+    char *text = malloc(size);
+    struct statsd_parts parts;
+    struct statsd_sample sample;
+    const char *broken = NULL;
+
+    if (!text)
+        abort();
+    if (statsd_check_to_gauge(line, text, &len) != STATSD_OK) {
+        free(text);
+        return NULL;
+    }
+    if (len > size)
+        broken = "a check's line has room";
+    else if (statsd_split(slice_of(text, len), options, &parts) != STATSD_OK ||
+             !statsd_next_sample(&parts, &sample) || !parts.done)
+        broken = "a check is one sample";
+    else if (sample.value.len != 1 || !slice_starts(sample.suffix, SLICE_LIT("|g|#")))
+        broken = "a check is a gauge of one digit";
+    else
+        broken = law_identity(parts.name, sample.suffix, options, false);
+    free(text);
     return broken;
 }
 
@@ -211,6 +284,8 @@ static inline const char *law_split(struct slice line, const struct statsd_optio
          (slice_find(line, ':') == line.len && !slice_starts(line, SLICE_LIT("_e{")) &&
           !slice_starts(line, SLICE_LIT("_sc|")))))
         return "malformed_line: no UTF-8, no colon, or nothing before it";
+    if (reason == STATSD_E_CHECK)
+        return law_check(line, options);
     if (reason != STATSD_OK)
         return NULL;
     if (parts.name.p != line.p || parts.name.len != slice_find(line, ':'))
@@ -272,6 +347,10 @@ static inline const char *law_scan(struct slice line, const struct statsd_option
         return "the long way refuses no scanned line";
     if (!slice_eq(scan.name, parts.name))
         return "both ways find the same name";
+    if (law_strip_again(scan.suffix, options) == NULL && scan.extras)
+        return "extras are there to be taken out";
+    if (law_strip_again(scan.suffix, options) != NULL && !scan.extras)
+        return "both ways find the same extras";
     broken = law_same_samples(&scan, parts);
     if (!broken)
         broken = law_identity(scan.name, scan.suffix, options, true);

@@ -48,6 +48,12 @@ class FlagsTest(unittest.TestCase):
             ("--statsd.read-buffer=-1",): "-1",
             ("--statsd.listen-udp=", "--statsd.listen-tcp="): "listen",
             ("--statsd.mapping-config=/nonexistent/file.yml",): "/nonexistent/file.yml",
+            ("--statsd.valueless-tags=maybe",): "choose one of error, true, empty, ignore",
+            ("--statsd.service-checks=",): "choose one of count, gauge",
+            ("--statsd.gauge-mode=Delta",): "choose one of delta, absolute, etsy",
+            ("--statsd.exemplar-tag=trace.id",): "trace.id",
+            ("--statsd.exemplar-tag=a", "--statsd.exemplar-tag=a"): "twice",
+            tuple(f"--statsd.exemplar-tag=k{i}" for i in range(5)): "k4",
             ("frobnicate",): "frobnicate",
         }
         for flags, word in cases.items():
@@ -142,6 +148,20 @@ class ExplainTest(unittest.TestCase):
                    "api_requests_total:1|c|#endpoint:/jobs,method:GET,status:200")
         self.assertEqual(done.returncode, 0)
         self.assertIn('api_requests_total{endpoint="/jobs",method="GET",status="200"}', done.stdout)
+
+    def test_a_service_check(self) -> None:
+        """Told as what it becomes."""
+        done = run("explain", "_sc|db.up|2|h:web1")
+        self.assertIn("left out", done.stdout)
+        done = run("--statsd.service-checks=gauge", "explain", "_sc|db.up|2|h:web1\n_sc|db|7")
+        for part in ('"_sc|db.up|2|h:web1"', 'db_up_status{host="web1"}', "sets 2",
+                     "malformed_service_check"):
+            self.assertIn(part, done.stdout)
+
+    def test_signs_are_told_as_they_are_meant(self) -> None:
+        self.assertIn("changes by -3", run("explain", "g:-3|g").stdout)
+        done = run("--statsd.gauge-mode=absolute", "explain", "g:-3|g")
+        self.assertIn("sets -3", done.stdout)
 
     def test_a_line_that_is_refused(self) -> None:
         done = run("explain", "some.thing:x|c")

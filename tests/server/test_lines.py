@@ -121,6 +121,65 @@ class LinesTest(ServerTest):
         self.assertEqual(page.value("box", container_id="ci-abc"), 1)
         self.assertEqual(page.value("box", container_id="sha256:ab", k="v"), 1)
 
+    def test_containers_can_be_left_out(self) -> None:
+        """A thousand containers are one series then, and nothing is refused for them."""
+        server = self.start("--no-statsd.container-id-label")
+        server.send(*("\n".join(f"box:1|c|#k:v|c:ci-{i}" for i in range(start, start + 100))
+                      for start in range(0, 1000, 100)))
+        page = server.settle()
+        self.assertEqual(page.value("box", k="v"), 1000)
+        self.assertEqual(page.value("bacowr_statsd_series", type="counter"), 1)
+        self.assertEqual(page.refused(), {})
+
+    def test_fields_of_later_versions(self) -> None:
+        server = self.start()
+        server.send("a:1|c|#k:v|new:x", "a:1|c|card:low|#k:v|also-new:a:b", "a:1|c|#k:v")
+        page = server.settle()
+        self.assertEqual(page.value("a", k="v"), 3)
+        self.assertEqual(page.value("bacowr_statsd_unknown_fields_total"), 2)
+        self.assertEqual(page.refused(), {})
+
+    def test_tags_without_values(self) -> None:
+        lines = ("a:1|c|#canary,k:v", "a,canary,k=v:1|c")
+        for word, labels, errors in (("error", {"k": "v"}, 2), ("ignore", {"k": "v"}, 0),
+                                     ("true", {"k": "v", "canary": "true"}, 0),
+                                     ("empty", {"k": "v", "canary": ""}, 0)):
+            with self.subTest(word):
+                server = self.start(f"--statsd.valueless-tags={word}")
+                server.send(*lines)
+                page = server.settle()
+                self.assertEqual(page.value("a", **labels), 2)
+                self.assertEqual(page.value("statsd_exporter_tag_errors_total"), errors)
+
+    def test_service_checks_as_gauges(self) -> None:
+        check = "_sc|db.up|2|d:1700000000|h:web1|#env:prod|m:no answer: 1|c"
+        server = self.start()
+        server.send(check)
+        page = server.settle()
+        self.assertEqual(page.value("bacowr_statsd_dogstatsd_service_checks_total"), 1)
+        self.assertNotIn("db_up_status", page.families)
+        server = self.start("--statsd.service-checks=gauge")
+        server.send(check, "_sc|db.up|9")
+        page = server.settle()
+        self.assertEqual(page.value("db_up_status", env="prod", host="web1"), 2)
+        self.assertEqual(page.value("bacowr_statsd_dogstatsd_service_checks_total"), 2)
+        self.assertEqual(page.refused()["malformed_service_check"], 1)
+
+    def test_gauge_modes(self) -> None:
+        for mode, value in (("delta", 7), ("absolute", -3), ("etsy", 7)):
+            with self.subTest(mode):
+                server = self.start(f"--statsd.gauge-mode={mode}")
+                server.send("g:10|g", "g:-3|g")
+                self.assertEqual(server.settle().value("g"), value)
+
+    def test_tags_for_exemplars_make_no_series(self) -> None:
+        server = self.start("--statsd.exemplar-tag=trace_id", "--statsd.exemplar-tag=span_id")
+        server.send(*(f"lat:{i}|h|#trace.id:{i},k:v,span_id:{i}" for i in range(50)), "lat:1|h|#k:v")
+        page = server.settle()
+        self.assertEqual(page.value("lat_count", k="v"), 51)
+        self.assertEqual(page.value("bacowr_statsd_exemplars_total"), 50)
+        self.assertEqual(page.value("bacowr_statsd_exemplars_dropped_total"), 0)
+
     def test_tag_dialects_can_be_switched(self) -> None:
         """Off is ordinary text in the name; Graphite's must be asked for."""
         lines = ("a:1|c|#k:v", "b,k=v:1|c", "c#k=v:1|c", "d[k=v]:1|c", "e;k=v:1|c")

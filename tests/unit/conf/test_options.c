@@ -304,6 +304,31 @@ START_TEST(test_options_remembers_ignored_flags)
 }
 END_TEST
 
+/* A word is stored as its place among the choices; keys of exemplars are lent to the parser. */
+START_TEST(test_options_words_of_lines)
+{
+    ck_assert_int_eq(PARSE(NULL), 0);
+    ck_assert(o.statsd.container_id_label);
+    ck_assert_int_eq(o.statsd.valueless_tags, STATSD_VALUELESS_ERROR);
+    ck_assert_int_eq(o.service_checks, STATSD_CHECKS_COUNT);
+    ck_assert_int_eq(o.gauge_mode, STATSD_GAUGE_DELTA);
+    ck_assert_ptr_null(o.statsd.exemplar_tags[0]);
+    options_release(&o);
+    ck_assert_int_eq(PARSE("--statsd.valueless-tags=empty", "--statsd.service-checks", "gauge",
+                           "--statsd.gauge-mode=etsy", "--no-statsd.container-id-label",
+                           "--statsd.exemplar-tag=trace_id", "--statsd.exemplar-tag=s"),
+                     0);
+    ck_assert(!o.statsd.container_id_label);
+    ck_assert_int_eq(o.statsd.valueless_tags, STATSD_VALUELESS_EMPTY);
+    ck_assert_int_eq(o.service_checks, STATSD_CHECKS_GAUGE);
+    ck_assert_int_eq(o.gauge_mode, STATSD_GAUGE_ETSY);
+    ck_assert_str_eq(o.statsd.exemplar_tags[0], "trace_id");
+    ck_assert_str_eq(o.statsd.exemplar_tags[1], "s");
+    ck_assert_ptr_null(o.statsd.exemplar_tags[2]);
+    options_release(&o);
+}
+END_TEST
+
 /* Levels are read in either case, as there. */
 START_TEST(test_options_log_words)
 {
@@ -520,6 +545,7 @@ static Suite *suite(void)
     tcase_add_test(parse_case, test_options_addresses);
     tcase_add_test(parse_case, test_options_refuses);
     tcase_add_test(parse_case, test_options_remembers_ignored_flags);
+    tcase_add_test(parse_case, test_options_words_of_lines);
     tcase_add_test(parse_case, test_options_log_words);
     tcase_add_test(parse_case, test_options_commands);
     tcase_add_test(parse_case, test_options_check_config);

@@ -15,7 +15,13 @@
 
 #define N(cases) (sizeof(cases) / sizeof(cases)[0])
 
-static const struct statsd_options usual = {true, true, true, true, false};
+static const struct statsd_options usual = {
+    .dogstatsd_tags = true,
+    .influxdb_tags = true,
+    .librato_tags = true,
+    .signalfx_tags = true,
+    .container_id_label = true,
+};
 
 /* An identity with what its views point into: all poisoned, all of the least size. */
 struct fixture {
@@ -133,7 +139,11 @@ START_TEST(test_identify_refuses_in_order)
         {"x", "|c|c:", STATSD_E_CONTAINER, false},
         {"x", "|c|c", STATSD_E_CONTAINER, false},
         {"x", "|c|cx", STATSD_E_CONTAINER, false},
-        {"x", "|c|car:low", STATSD_E_CONTAINER, false},
+        {"x", "|c|car:low", STATSD_OK, false},
+        {"x", "|c|a:|@1|@1|b:c|@1|new:x|@1|new:y", STATSD_OK, false},
+        {"x", "|c|ms:2", STATSD_E_RATE, false},
+        {"x", "|c|9a:x", STATSD_E_RATE, false},
+        {"x", "|c|c x:y", STATSD_E_CONTAINER, false},
         {"x", "|c|card", STATSD_E_CONTAINER, false},
         {"x", "|c:2|c|#a:b", STATSD_E_CONTAINER, false},
         {"x", "|ms:2|ms|#a:b", STATSD_E_RATE, false},
@@ -325,8 +335,14 @@ START_TEST(test_identify_container_is_a_label)
     static const struct label_case off[] = {
         {"f,a=b[c=d]", "|c|#k:v,,|c:x", "f,a=b[c=d]", "container_id=x", 0},
     };
-    static const struct statsd_options none;
+    static const struct statsd_options none = {.container_id_label = true};
+    static const struct label_case unlabelled[] = {
+        {"foo", "|c|c:ci-1|#k:v", "foo", "k=v", 0},
+    };
+    struct statsd_options no_label = usual;
 
+    no_label.container_id_label = false;
+    check_labels(unlabelled, N(unlabelled), &no_label);
     check_labels(cases, N(cases), &usual);
     check_labels(off, N(off), &none);
 }
@@ -364,11 +380,58 @@ START_TEST(test_identify_follows_the_switches)
         {"b", "|c|#k:v,,x", "b", "", 0},
         {"b,x=1", "|c", "b", "x=1", 0},
     };
-    const struct statsd_options graphite = {true, false, true, true, true};
-    const struct statsd_options no_dogstatsd = {false, true, true, true, false};
+    struct statsd_options graphite = usual;
+    struct statsd_options no_dogstatsd = usual;
+
+    graphite.influxdb_tags = false;
+    graphite.graphite_tags = true;
+    no_dogstatsd.dogstatsd_tags = false;
 
     check_labels(cases, N(cases), &graphite);
     check_labels(no_dog, N(no_dog), &no_dogstatsd);
+}
+END_TEST
+
+/* A tag without a value is what the options say; one without a key is an error in any case. */
+START_TEST(test_identify_tags_without_values)
+{
+    static const char *const labels[] = {
+        [STATSD_VALUELESS_ERROR] = "k=v",
+        [STATSD_VALUELESS_TRUE] = "a=true b_1=true k=v",
+        [STATSD_VALUELESS_EMPTY] = "a= b_1= k=v",
+        [STATSD_VALUELESS_IGNORE] = "k=v",
+    };
+    struct statsd_options options = usual;
+
+    options.graphite_tags = true;
+    for (int i = STATSD_VALUELESS_ERROR; i <= STATSD_VALUELESS_IGNORE; i++) {
+        unsigned n = i == STATSD_VALUELESS_ERROR ? 2 : 0;
+        const struct label_case cases[] = {
+            {"f", "|c|#a,b.1:,k:v,:x,,", "f", labels[i], n + 2},
+            {"f,a,b-1=,k=v,=x", "|c", "f", labels[i], 0},
+            {"f#a,b-1=,k=v", "|c", "f", labels[i], 0},
+            {"f;a;b-1=;k=v", "|c", "f", labels[i], 0},
+            {"[a,b-1=,k=v]f", "|c", "f", labels[i], 0},
+        };
+
+        options.valueless_tags = (enum statsd_valueless)i;
+        check_labels(cases, N(cases), &options);
+    }
+}
+END_TEST
+
+/* A tag for an exemplar is no label; in the name, or without a value, it is a tag like others. */
+START_TEST(test_identify_exemplar_tags_are_no_labels)
+{
+    static const struct label_case cases[] = {
+        {"f", "|c|#trace.id:1,k:v", "f", "k=v", 0},
+        {"f,trace.id=1", "|c", "f", "trace_id=1", 0},
+        {"f", "|c|#trace_id,k:v", "f", "k=v", 1},
+    };
+    struct statsd_options options = usual;
+
+    options.exemplar_tags[0] = "trace_id";
+    check_labels(cases, N(cases), &options);
 }
 END_TEST
 
@@ -437,6 +500,8 @@ static Suite *suite(void)
     tcase_add_test(identify, test_identify_container_is_a_label);
     tcase_add_test(identify, test_identify_ignores_origin_and_time);
     tcase_add_test(identify, test_identify_follows_the_switches);
+    tcase_add_test(identify, test_identify_tags_without_values);
+    tcase_add_test(identify, test_identify_exemplar_tags_are_no_labels);
     tcase_add_test(identify, test_identify_bounds_labels);
     tcase_add_test(identify, test_identify_fits_its_scratch);
     suite_add_tcase(s, identify);

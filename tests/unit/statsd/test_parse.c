@@ -152,7 +152,6 @@ START_TEST(test_parse_samples_end_at_colons)
         {"gg:1|c|T5:2|c", "1 |c|T5 / 2 |c"},
         {"a:1|g:c", "1 |g / c "},
         {"a:1|c|@0.5:2|ms|@0.1", "1 |c|@0.5 / 2 |ms|@0.1"},
-        {"a:1|c|x:y|g", "1 |c|x / y |g"},
         {"foo:100|c|@0.1|#tag1:foo:bar", "100 |c|@0.1|#tag1:foo:bar"},
         {"foo:1|c:2|c|#a:b", "1 |c:2|c|#a:b"},
         {"foo:1|#a:b", "1 |#a:b"},
@@ -196,7 +195,8 @@ START_TEST(test_parse_set_members_keep_colons)
 }
 END_TEST
 
-/* In a section that begins with c:, e: or card: only "number|type" behind a colon is a sample. */
+/* In a section that begins with c: or a word that is no type, only "number|type" behind a colon is
+ * a sample. */
 START_TEST(test_parse_origin_sections_need_no_tags)
 {
     static const struct split_case cases[] = {
@@ -220,8 +220,16 @@ START_TEST(test_parse_origin_sections_need_no_tags)
         {"a:1|c|card:low", "1 |c|card:low"},
         {"a:1|c|c:ab|e:x|card:none", "1 |c|c:ab|e:x|card:none"},
         {"a:1|g|T5|card:low:2|g", "1 |g|T5|card:low / 2 |g"},
-        {"a:1|c|cx:2", "1 |c|cx / 2 "},
-        {"a:1|c|car:low", "1 |c|car / low "},
+        {"a:1|c|cx:2", "1 |c|cx:2"},
+        {"a:1|c|car:low", "1 |c|car:low"},
+        {"a:1|c|new:a:b:c|x:", "1 |c|new:a:b:c|x:"},
+        {"a:1|c|new:2|g", "1 |c|new / 2 |g"},
+        {"a:1|c|new:a:2|g", "1 |c|new:a / 2 |g"},
+        {"a:1|c|x:y|g", "1 |c|x:y|g"},
+        {"a:1|c|ms:2", "1 |c|ms / 2 "},
+        {"a:1|c|9a:2", "1 |c|9a / 2 "},
+        {"a:1|c|Ta:2", "1 |c|Ta / 2 "},
+        {"a:1|new:x", "1 |new / x "},
         {"a:1|c:ci-abc", "1 |c / ci-abc "},
         {"a:1|c:2|ms", "1 |c / 2 |ms"},
         {"ee:1|c:", "1 |c /  "},
@@ -357,6 +365,7 @@ START_TEST(test_parse_reasons_have_names)
         "empty_metric_name",
         "dogstatsd_event",
         "dogstatsd_service_check",
+        "malformed_service_check",
     };
 
     for (int i = 0; i < STATSD_N_REASONS; i++)

@@ -160,38 +160,118 @@ START_TEST(test_scan_follows_the_switches)
 }
 END_TEST
 
-/* T, e: and card: sections go; the type stays whatever it is, and so does the rest, in order. */
+struct strip_case {
+    const char *suffix;
+    const char *bare;
+    unsigned n_unknown;
+    const char *exemplar;
+};
+
+static void check_strip(const struct strip_case *c, const struct statsd_options *options)
+{
+    size_t len = strlen(c->suffix), n = 0;
+    const char *suffix = guard_copy(c->suffix, len);
+    struct statsd_stripped got;
+    char out[96], exemplar[96] = "";
+
+    memset(out, 0xa5, sizeof out);
+    memset(&got, 0xa5, sizeof got);
+    statsd_strip_extras(slice_of(suffix, len), options, out, &got);
+    ck_assert_msg(slice_eq_str(slice_of(out, got.len), c->bare), "%s: %.*s", c->suffix,
+                  (int)got.len, out);
+    ck_assert_int_eq((unsigned char)out[len], 0xa5);
+    ck_assert_msg(got.n_unknown == c->n_unknown, "%s: %u", c->suffix, got.n_unknown);
+    for (unsigned i = 0; i < got.exemplar.n; i++) {
+        struct statsd_label tag = got.exemplar.tags[i];
+
+        n += (size_t)sprintf(exemplar + n, "%s%.*s=%.*s", i ? " " : "", (int)tag.key.len, tag.key.p,
+                             (int)tag.value.len, tag.value.p);
+    }
+    ck_assert_str_eq(exemplar, c->exemplar);
+    guard_free(suffix, len);
+}
+
+/* T sections and fields go; the type stays whatever it is, and so does the rest, in order. */
 START_TEST(test_scan_strip_takes_the_extras)
 {
-    static const struct {
-        const char *suffix;
-        const char *bare;
-    } cases[] = {
-        {"", ""},
-        {"|", "|"},
-        {"|c", "|c"},
-        {"|T5", "|T5"},
-        {"|e:x|e:y", "|e:x"},
-        {"|card:low", "|card:low"},
-        {"|c|T5", "|c"},
-        {"|c|T", "|c"},
-        {"|c|T5|@0.1|e:a:b|#k:v|card:|c:ci", "|c|@0.1|#k:v|c:ci"},
-        {"|c|card|e|t5", "|c|card|e|t5"},
-        {"|c||T5|", "|c||"},
+    struct statsd_options options = statsd_default_options();
+    static const struct strip_case cases[] = {
+        {"", "", 0, ""},
+        {"|", "|", 0, ""},
+        {"|c", "|c", 0, ""},
+        {"|T5", "|T5", 0, ""},
+        {"|e:x|e:y", "|e:x", 0, ""},
+        {"|card:low", "|card:low", 0, ""},
+        {"|c|T5", "|c", 0, ""},
+        {"|c|T", "|c", 0, ""},
+        {"|c|T5|@0.1|e:a:b|#k:v|card:|c:ci", "|c|@0.1|#k:v|c:ci", 0, ""},
+        {"|c|card|e|t5", "|c|card|e|t5", 0, ""},
+        {"|c||T5|", "|c||", 0, ""},
+        {"|c|new:x|#k:v|a-B_9:|card:x", "|c|#k:v", 2, ""},
+        {"|new:x", "|new:x", 0, ""},
+        {"|c|new|9a:x|_a:x|-a:x|a b:c|:x", "|c|new|9a:x|_a:x|-a:x|a b:c|:x", 0, ""},
+        {"|c|g:1|ms:1|h:|d:1|s:1", "|c|g:1|ms:1|h:|d:1|s:1", 0, ""},
+        {"|c|G:1|mss:1|cx:1|T:1|Tenant:1", "|c", 3, ""},
+        {"|c|@1|@1|@1|@1|@1|new:x", "|c|@1|@1|@1|@1|@1|new:x", 0, ""},
     };
 
-    for (size_t i = 0; i < N(cases); i++) {
-        size_t len = strlen(cases[i].suffix);
-        const char *suffix = guard_copy(cases[i].suffix, len);
-        char out[64];
-        size_t n;
+    for (size_t i = 0; i < N(cases); i++)
+        check_strip(&cases[i], &options);
+}
+END_TEST
 
-        memset(out, 0xa5, sizeof out);
-        n = statsd_strip_extras(slice_of(suffix, len), out);
-        ck_assert_msg(slice_eq_str(slice_of(out, n), cases[i].bare), "%s", cases[i].suffix);
-        ck_assert_int_eq((unsigned char)out[len], 0xa5);
-        guard_free(suffix, len);
-    }
+/* A container that makes no label goes; an empty one stays, to be refused. */
+START_TEST(test_scan_strip_takes_containers)
+{
+    struct statsd_options options = statsd_default_options();
+    static const struct strip_case off[] = {
+        {"|c|c:ci-1|#k:v", "|c|#k:v", 0, ""},
+        {"|c|c:a|c:|c|c:b", "|c|c:|c", 0, ""},
+        {"|c:a", "|c:a", 0, ""},
+    };
+    struct statsd_scan scan;
+
+    ck_assert(statsd_scan(SLICE_LIT("a:1|c|#k:v|c:x"), &options, &scan));
+    ck_assert(!scan.extras);
+    options.container_id_label = false;
+    ck_assert(statsd_scan(SLICE_LIT("a:1|c|#k:v|c:x"), &options, &scan));
+    ck_assert(scan.extras);
+    for (size_t i = 0; i < N(off); i++)
+        check_strip(&off[i], &options);
+}
+END_TEST
+
+/* Tags for exemplars go, the others stay as they were, errors included; an empty section goes. */
+START_TEST(test_scan_strip_takes_tags_for_exemplars)
+{
+    struct statsd_options options = statsd_default_options();
+    static const struct strip_case cases[] = {
+        {"|ms|#trace_id:ab", "|ms", 0, "trace_id=ab"},
+        {"|ms|#trace_id:ab,", "|ms", 0, "trace_id=ab"},
+        {"|ms|#a:b,trace_id:a:b,c:d|T5", "|ms|#a:b,c:d", 0, "trace_id=a:b"},
+        {"|ms|#a:b,trace_id:1|@0.1|#trace_id:2,span:3", "|ms|#a:b|@0.1", 0, "trace_id=2 span=3"},
+        {"|ms|#dd.trace_id:1,trace.id:2,#trace-id:3", "|ms|#dd.trace_id:1", 0, "trace_id=3"},
+        {"|ms|#,trace_id:1", "|ms|#,", 0, "trace_id=1"},
+        {"|ms|#trace_id:1,,", "|ms|#,", 0, "trace_id=1"},
+        {"|ms|#a:b,,trace_id:1", "|ms|#a:b,,", 0, "trace_id=1"},
+        {"|ms|#a,trace_id:1,,b:c", "|ms|#a,,b:c", 0, "trace_id=1"},
+        {"|ms|#trace_id,trace_id:,a:b", "|ms|#trace_id,trace_id:,a:b", 0, ""},
+        {"|ms|#|#a:b,", "|ms|#|#a:b,", 0, ""},
+        {"|#trace_id:1", "|#trace_id:1", 0, ""},
+        {"|ms|#trace_id:1|@1|@1|@1|@1|@1", "|ms|#trace_id:1|@1|@1|@1|@1|@1", 0, ""},
+    };
+    struct statsd_scan scan;
+
+    options.exemplar_tags[0] = "trace_id";
+    options.exemplar_tags[1] = "span";
+    for (size_t i = 0; i < N(cases); i++)
+        check_strip(&cases[i], &options);
+    ck_assert(statsd_scan(SLICE_LIT("a:1|ms|#k:v,span:1"), &options, &scan));
+    ck_assert(scan.extras);
+    ck_assert(statsd_scan(SLICE_LIT("a:1|ms|#k:v,spa:1"), &options, &scan));
+    ck_assert(!scan.extras);
+    options.dogstatsd_tags = false;
+    check_strip(&(struct strip_case){"|ms|#span:1", "|ms|#span:1", 0, ""}, &options);
 }
 END_TEST
 
@@ -207,12 +287,13 @@ static uint64_t next_random(uint64_t *state)
 
 /* Words of which nasty lines are made. The first few alone make good ones. */
 static const char *const words[] = {
-    "1",     "2.5",  ":1",  "|c",  "|ms",  "|h",   "|s",    "|@0.1", "|#k:v",   "|T17",
-    "|c:ci", "|e:x", ":",   "|",   "#",    ",",    "=",     "[",     "]",       ";",
-    "@",     "c",    "ms",  "g",   "s",    "T",    "e:",    "card",  "c:",      "-",
-    "+",     ".",    "0",   "1e4", "nan",  " ",    "a.b",   ",k=v",  "[k=",     "#k=v",
-    ";k=v",  ":2|c", ":3|", "|#",  "\xc3", "\xa9", "\xff",  "\r",    "|zz",     "_e{",
-    "|@",    "|d",   "||",  "é",   "|g",   "a,b",  "-k-.k", "|@-1",  "|@1e-99",
+    "1",     "2.5",  ":1",  "|c",  "|ms",  "|h",    "|s",    "|@0.1",  "|#k:v",   "|T17",
+    "|c:ci", "|e:x", ":",   "|",   "#",    ",",     "=",     "[",      "]",       ";",
+    "@",     "c",    "ms",  "g",   "s",    "T",     "e:",    "card",   "c:",      "-",
+    "+",     ".",    "0",   "1e4", "nan",  " ",     "a.b",   ",k=v",   "[k=",     "#k=v",
+    ";k=v",  ":2|c", ":3|", "|#",  "\xc3", "\xa9",  "\xff",  "\r",     "|zz",     "_e{",
+    "|@",    "|d",   "||",  "é",   "|g",   "a,b",   "-k-.k", "|@-1",   "|@1e-99", "|new:",
+    "_sc|",  "|h:",  "|m:", "|0",  ",k:v", "k-1:v", "#k",    "|card:",
 };
 
 static size_t make_line(uint64_t *state, char *out)
@@ -236,9 +317,19 @@ START_TEST(test_scan_laws_hold_for_any_line)
 {
     const struct statsd_options options[] = {
         statsd_default_options(),
-        {true, true, true, true, true},
-        {false, false, false, false, false},
-        {true, false, true, false, true},
+        {.dogstatsd_tags = true,
+         .influxdb_tags = true,
+         .librato_tags = true,
+         .signalfx_tags = true,
+         .graphite_tags = true,
+         .valueless_tags = STATSD_VALUELESS_TRUE},
+        {.valueless_tags = STATSD_VALUELESS_IGNORE},
+        {.dogstatsd_tags = true,
+         .librato_tags = true,
+         .graphite_tags = true,
+         .container_id_label = true,
+         .valueless_tags = STATSD_VALUELESS_EMPTY,
+         .exemplar_tags = {"k", "k_1"}},
     };
     const unsigned n_lines = 200000;
     uint64_t state = 0x9e3779b97f4a7c15;
@@ -273,6 +364,8 @@ static Suite *suite(void)
     tcase_add_test(scan, test_scan_follows_the_switches);
     suite_add_tcase(s, scan);
     tcase_add_test(strip, test_scan_strip_takes_the_extras);
+    tcase_add_test(strip, test_scan_strip_takes_containers);
+    tcase_add_test(strip, test_scan_strip_takes_tags_for_exemplars);
     suite_add_tcase(s, strip);
     tcase_add_test(laws, test_scan_laws_hold_for_any_line);
     suite_add_tcase(s, laws);

@@ -32,12 +32,14 @@ struct fixture {
     char *scratch;
 };
 
+static const struct statsd_options plain;
+
 static void fixture_init(struct fixture *f, size_t text_len)
 {
     memset(f, 0xa5, sizeof *f);
     f->scratch = malloc(2 * text_len + 1);
     ck_assert_ptr_nonnull(f->scratch);
-    f->sink = (struct tags_sink){.labels = f->labels, .scratch = f->scratch};
+    f->sink = (struct tags_sink){.labels = f->labels, .options = &plain, .scratch = f->scratch};
 }
 
 static void fixture_release(struct fixture *f)
@@ -74,7 +76,7 @@ static void check_name(const struct name_case *c)
     struct statsd_options options = options_of(c->dialects);
     size_t len = strlen(c->in);
     const char *in = guard_copy(c->in, len);
-    struct tags_sink counting = {.labels = NULL};
+    struct tags_sink counting = {.labels = NULL, .options = &options};
     struct fixture f;
     struct slice name;
     char text[512];

@@ -203,6 +203,28 @@ START_TEST(test_cell_gauge_sets_and_adds)
 }
 END_TEST
 
+/* A gauge that is no number is set by what would be added; any other is added to. */
+START_TEST(test_cell_gauge_adds_or_sets)
+{
+    struct world w;
+
+    world_init(&w, &(struct shape_spec){.type = METRIC_GAUGE});
+    cell_gauge_add_or_set(w.cells[0], -10, at(0));
+    ck_assert_double_eq(look(&w, 0)->value, -10);
+    cell_gauge_add_or_set(w.cells[0], 4, at(0));
+    ck_assert_double_eq(look(&w, 0)->value, -6);
+    cell_gauge_set(w.cells[0], NAN, at(0));
+    cell_gauge_add(w.cells[0], 1, at(0));
+    ck_assert_double_nan(look(&w, 0)->value);
+    cell_gauge_add_or_set(w.cells[0], 7, at(0));
+    ck_assert_double_eq(look(&w, 0)->value, 7);
+    cell_gauge_add_or_set(w.cells[0], NAN, at(CELL_TICK_MS));
+    ck_assert_double_nan(look(&w, 0)->value);
+    ck_assert_uint_eq(relaxed_load(&w.cells[0]->tick), 1);
+    world_release(&w);
+}
+END_TEST
+
 /* ---- histogram ---- */
 
 /* A bound is inclusive; NaN and what lies above all bounds is in +Inf only; the count is of all. */
@@ -534,6 +556,7 @@ static void add_values(Suite *s)
     tcase_add_test(counter, test_cell_add_is_monotone);
     suite_add_tcase(s, counter);
     tcase_add_test(gauge, test_cell_gauge_sets_and_adds);
+    tcase_add_test(gauge, test_cell_gauge_adds_or_sets);
     suite_add_tcase(s, gauge);
     tcase_add_test(histogram, test_cell_observe_buckets_bounds_are_inclusive);
     tcase_add_loop_test(histogram, test_cell_observe_buckets_agrees_with_comparing, 0, 40);
