@@ -5,7 +5,7 @@
 #
 # It names each missing Debian package and what it is for, shows the command that installs it, and
 # runs it; sudo only when not root. When nothing is missing it says nothing and asks no network.
-# Programs that are services on a Debian system (Prometheus) are never installed: their packages
+# Programs that are services on a Debian system (Prometheus and its kin) are never installed: their packages
 # are unpacked under build/programs.
 set -eu
 
@@ -109,6 +109,8 @@ fi
 
 if [ "${1:-build}" = test ]; then
     unpack prometheus usr/bin/prometheus
+    unpack prometheus-alertmanager usr/bin/prometheus-alertmanager
+    unpack prometheus-node-exporter usr/bin/prometheus-node-exporter
     if [ ! -e build/npm/node_modules/hot-shots ]; then
         echo '  missing: hot-shots 17.1.1 (npm), under build/npm'
         mkdir -p build/npm

@@ -19,8 +19,12 @@ from typing import Any, Callable, Mapping, Sequence
 from lib.harness import HOST, ROOT, end_process, log_folder, wait_until
 
 PYTHON = "/usr/bin/python3"  # Debian's: it has the packages
-PROMETHEUS = ROOT / "build" / "programs" / "usr" / "bin" / "prometheus"
-PROMTOOL = ROOT / "build" / "programs" / "usr" / "bin" / "promtool"
+UNPACKED = ROOT / "build" / "programs" / "usr" / "bin"
+PROMETHEUS = UNPACKED / "prometheus"
+PROMTOOL = UNPACKED / "promtool"
+ALERTMANAGER = UNPACKED / "prometheus-alertmanager"
+AMTOOL = UNPACKED / "amtool"
+NODE_EXPORTER = UNPACKED / "prometheus-node-exporter"
 NODE_MODULES = ROOT / "build" / "npm" / "node_modules"
 
 
