@@ -53,7 +53,6 @@ struct mapping_scratch {
     struct glob_scratch glob;
     struct regex_scratch *regex;
     struct compiled_room captures;
-    struct compiled_room aside;  /* captures that nobody wants: of exceptions */
     struct compiled_room values; /* of labels */
     struct buf text;             /* what name and values are views into */
 };
@@ -66,9 +65,9 @@ static inline unsigned compiled_kinds(const struct mapping_rule *rule)
 
 /* ---- match.c ---- */
 
-/* Search @name with @captures from @room, which is made to fit. As regex_match(). */
-int compiled_search(const struct regex *re, struct slice name, struct mapping_scratch *s,
-                    struct compiled_room *room);
+/* Search @name, its captures in the scratch, which hold what they held unless it is found. As
+ * regex_match(). */
+int compiled_search(const struct regex *re, struct slice name, struct mapping_scratch *s);
 
 /* ---- conditions (condition.c) ---- */
 

@@ -26,7 +26,7 @@ static int except_regexes(const struct mapping *m, uint32_t index, struct slice 
     size_t i = 0;
 
     for (; i < n; i++) {
-        int r = compiled_search(m->compiled[index].except[i], name, s, &s->aside);
+        int r = compiled_search(m->compiled[index].except[i], name, s);
 
         if (r < 0)
             return r;

@@ -91,7 +91,7 @@ static int judge_regex(const struct explain *x, const struct regex *re, enum map
     struct slice name = x->q->name;
     struct slice literal;
     bool begins, fits;
-    int r = compiled_search(re, name, x->s, &x->s->captures);
+    int r = compiled_search(re, name, x->s);
 
     if (r < 0)
         return r;

@@ -12,7 +12,8 @@
  *                 miss --> regex, regex, ... ------'
  *
  * A rule's conditions on labels are looked at before its expression, because they are cheap; its
- * exceptions behind it, because they are asked only of names that it would take.
+ * exceptions behind it, because they are asked only of names that it would take. An exception that
+ * is found writes its captures over those of the match, and then nobody needs them.
  *
  * Laws: a match allocates only while its scratch has not seen so much before. Views into the
  *       scratch are made when all text is there, because the text moves while it grows.
@@ -47,7 +48,6 @@ void mapping_scratch_free(struct mapping_scratch *s)
     glob_scratch_release(&s->glob);
     regex_scratch_free(s->regex);
     free(s->captures.v);
-    free(s->aside.v);
     free(s->values.v);
     buf_release(&s->text);
     free(s);
@@ -69,12 +69,11 @@ static int fit(struct compiled_room *room, size_t n)
 
 /* ---- which rule ---- */
 
-int compiled_search(const struct regex *re, struct slice name, struct mapping_scratch *s,
-                    struct compiled_room *room)
+int compiled_search(const struct regex *re, struct slice name, struct mapping_scratch *s)
 {
-    int r = fit(room, (size_t)regex_n_groups(re) + 1);
+    int r = fit(&s->captures, (size_t)regex_n_groups(re) + 1);
 
-    return r == 0 ? regex_match(re, name, s->regex, room->v) : r;
+    return r == 0 ? regex_match(re, name, s->regex, s->captures.v) : r;
 }
 
 /* What is looked for, where, and what was met on the way. */
@@ -122,7 +121,7 @@ static int try_regex(struct search *search, uint32_t index)
     if ((compiled_kinds(rule) >> q->kind & 1) == 0 ||
         condition_labels(rule, q) < rule->n_match_labels)
         return 0;
-    r = compiled_search(search->m->compiled[index].regex, q->name, search->s, &search->s->captures);
+    r = compiled_search(search->m->compiled[index].regex, q->name, search->s);
     search->limit_hit |= r == REGEX_LIMIT;
     if (r != 0)
         return r < 0 ? r : 0;

@@ -29,6 +29,25 @@ mappings:
   labels: {job: "$1"}
 """
 
+MIXED = """
+mappings:
+- match: db.pre_*.*_total
+  name: "db_${1}_$2"
+- match: db.*.*
+  name: db
+  labels: {host: "$1", what: "$2"}
+"""
+
+
+class MixedTest(ServerTest):
+    def test_text_and_star_in_one_segment(self) -> None:
+        server = self.start(mapping=MIXED)
+        server.send("db.pre_a.b_total:1|c", "db.pre_.x_total_total:2|c", "db.pre.b_total:4|c")
+        page = server.settle()
+        self.assertEqual(page.value("db_a_b"), 1)
+        self.assertEqual(page.value("db__x_total"), 2)
+        self.assertEqual(page.value("db", host="pre", what="b_total"), 4)
+
 
 class TtlTest(ServerTest):
     def test_a_dead_sender_does_not_show_its_last_value_for_ever(self) -> None:

@@ -193,6 +193,8 @@ static const struct take most_literal[] = {
     {{{"*d", ALL}, {"b*", ALL}}, MAPPING_COUNTER, "bcd", 0},
     {{{"*d.x", ALL}, {"b*.y", ALL}, {"*d.y", ALL}}, MAPPING_COUNTER, "bcd.y", 2},
     {{{"a.*.c", ALL}, {"*x.bb.c", ALL}, {"*.b*.c", ALL}}, MAPPING_COUNTER, "zx.bb.c", 1},
+    /* a segment that looks like a mixture is none */
+    {{{"*a*b*", ALL}, {"a*b", ALL}, {"xyz", ALL}}, MAPPING_COUNTER, "a*b", 0},
 };
 
 /* Without order literal text is preferred, from the left. */
@@ -524,6 +526,48 @@ START_TEST(test_glob_work_is_bounded_by_the_rules)
 }
 END_TEST
 
+struct asked {
+    unsigned n;
+};
+
+static bool refuse(const void *ctx, uint32_t position)
+{
+    ((struct asked *)(uintptr_t)ctx)->n++;
+    return false;
+}
+
+/* Two thousand mixtures in one segment, and a chain of two thousand rules that all refuse: each is
+ * tried once for a name, whatever the order. */
+START_TEST(test_glob_tries_each_mixture_once)
+{
+    enum { N = 2000 };
+    static struct glob_rule rules[2 * N];
+    static char patterns[N][24];
+    struct glob_scratch s = {0};
+    struct asked asked = {0};
+    struct glob_query q = {MAPPING_COUNTER, SLICE_LIT("a.b.c"), refuse, &asked};
+    struct glob *g;
+    uint32_t out;
+    double begin;
+
+    for (unsigned i = 0; i < N; i++) {
+        sprintf(patterns[i], "*.*%u*x.c", i);
+        rules[i] = (struct glob_rule){slice_str(patterns[i]), ALL, false};
+        rules[N + i] = (struct glob_rule){SLICE_LIT("*.b*.c"), ALL, true};
+    }
+    ck_assert_int_eq(glob_new(&g, rules, 2 * N, _i == 0), 0);
+    begin = seconds();
+    for (unsigned i = 1; i <= 100; i++) {
+        ck_assert_int_eq(glob_match(g, &q, &s, &out), 0);
+        ck_assert_uint_eq(out, GLOB_NONE);
+        ck_assert_uint_eq(asked.n, i * N);
+    }
+    ck_assert(seconds() - begin < 20);
+    glob_scratch_release(&s);
+    glob_free(g);
+}
+END_TEST
+
 /* A name of 64 KB and as many dots is refused in passing, one of the rules' depth is matched. */
 START_TEST(test_glob_endures_long_names)
 {
@@ -574,6 +618,7 @@ static Suite *suite(void)
     tcase_add_loop_test(hides, test_glob_knows_who_hides_whom, 0, N_OF(hidden));
     suite_add_tcase(s, hides);
     tcase_add_loop_test(bounds, test_glob_work_is_bounded_by_the_rules, 0, 2);
+    tcase_add_loop_test(bounds, test_glob_tries_each_mixture_once, 0, 2);
     tcase_add_test(bounds, test_glob_endures_long_names);
     suite_add_tcase(s, bounds);
     return s;
