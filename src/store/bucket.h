@@ -14,12 +14,19 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 #define BUCKET_SCHEMA_MAX 8    /* 256 buckets to each doubling */
 #define BUCKET_SCHEMA_MIN (-7) /* all positive doubles in BUCKET_MIN_SPAN buckets */
 #define BUCKET_MIN_SPAN   17
 
 #define BUCKET_PER_OCTAVE (1 << BUCKET_SCHEMA_MAX)
+
+/* Private, see bucket.c: the mantissa at which each of a doubling's finest buckets ends; the bucket
+ * of the first value of each of its slices. */
+#define BUCKET_N_SLICES   512
+extern const uint64_t bucket_cuts[BUCKET_PER_OCTAVE + 1];
+extern const uint16_t bucket_starts[BUCKET_N_SLICES];
 
 /* Bucket @i seen @steps schemas coarser: i / 2^steps rounded up (right shifts keep the sign). */
 static inline int32_t bucket_coarser(int32_t i, unsigned steps)
@@ -31,32 +38,29 @@ static inline int32_t bucket_coarser(int32_t i, unsigned steps)
 static inline double bucket_bound(int32_t i, int schema)
 {
     int32_t finest = i * (1 << (BUCKET_SCHEMA_MAX - schema));
-    int32_t part = finest & (BUCKET_PER_OCTAVE - 1);
+    uint64_t cut = bucket_cuts[finest & (BUCKET_PER_OCTAVE - 1)];
 
-    return ldexp(exp2((double)part / BUCKET_PER_OCTAVE), finest >> BUCKET_SCHEMA_MAX);
-}
-
-/* bucket_bound() of the finest bucket @i in -BUCKET_PER_OCTAVE..0: from 0.5 to 1. */
-static inline double bucket_cut(int32_t i)
-{
-    return exp2((double)(i + BUCKET_PER_OCTAVE) / BUCKET_PER_OCTAVE) / 2;
+    return ldexp(1 + (double)cut * 0x1p-52, finest >> BUCKET_SCHEMA_MAX);
 }
 
 static inline int32_t bucket_index(double v, int schema)
 {
-    /* Far wider than log2()'s error, far narrower than a bucket. */
-    const double doubt = 1e-9;
-    int exponent;
-    double m = frexp(v, &exponent);
-    double x = log2(m) * BUCKET_PER_OCTAVE; /* in -BUCKET_PER_OCTAVE..0 */
-    int32_t i = (int32_t)x;                 /* toward zero, so up */
-    double above = i - x;
+    const uint64_t mantissa_mask = (UINT64_C(1) << 52) - 1;
+    uint64_t bits, mantissa;
+    int32_t exponent, finest;
 
-    if (above < doubt)
-        i = m <= bucket_cut(i) ? i : i + 1;
-    else if (above > 1 - doubt)
-        i = m <= bucket_cut(i - 1) ? i - 1 : i;
-    return bucket_coarser(exponent * BUCKET_PER_OCTAVE + i, (unsigned)(BUCKET_SCHEMA_MAX - schema));
+    memcpy(&bits, &v, sizeof bits);
+    exponent = (int32_t)(bits >> 52) - 1023;
+    if (exponent == -1023) { /* its mantissa does not begin with the hidden one */
+        v *= 0x1p52;
+        memcpy(&bits, &v, sizeof bits);
+        exponent = (int32_t)(bits >> 52) - 1023 - 52;
+    }
+    mantissa = bits & mantissa_mask;
+    finest = bucket_starts[mantissa >> (52 - 9)];
+    finest += mantissa > bucket_cuts[finest];
+    return bucket_coarser(exponent * BUCKET_PER_OCTAVE + finest,
+                          (unsigned)(BUCKET_SCHEMA_MAX - schema));
 }
 
 #endif
