@@ -56,6 +56,7 @@ enum stat {
     STAT_ROUTES, /* the worker's routes now */
     STAT_ROUTE_BYTES,
     STAT_ROUTE_EVICTED,
+    STAT_NATIVE_LOST,                              /* cells that gave up their native buckets */
     STAT_SWEPT,                                    /* the generation of the last whole sweep */
     STAT_REASONS,                                  /* + enum statsd_reason */
     STAT_EVENTS = STAT_REASONS + STATSD_N_REASONS, /* + STAT_EVENT(kind, mapped) */

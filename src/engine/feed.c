@@ -110,13 +110,27 @@ static void apply_gauge_etsy(struct bacowr_worker *w, const struct route *r, str
     count_applied(w, r, 1);
 }
 
+/* Release: control reads the link after it took the stack. */
+static void leave_outgrown(struct bacowr_worker *w, struct cell_outgrown *memory)
+{
+    memory->next = atomic_load_explicit(&w->outgrown, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&w->outgrown, &memory->next, memory,
+                                                  memory_order_release, memory_order_relaxed))
+        continue;
+}
+
 static void apply_buckets(struct bacowr_worker *w, const struct route *r, struct slice text,
                           double v)
 {
+    struct cell_outgrown *outgrown;
+
     if (r->weight <= 0)
         return;
     v = v / r->divisor * r->scale;
-    cell_observe_buckets(r->cell, r->shape, v, (uint64_t)r->weight, w->time);
+    if (cell_observe_buckets(r->cell, r->shape, v, (uint64_t)r->weight, w->time, &outgrown) != 0)
+        stat_add(w, STAT_NATIVE_LOST, 1);
+    if (outgrown != NULL)
+        leave_outgrown(w, outgrown);
     count_applied(w, r, (uint64_t)r->weight);
 }
 
@@ -128,15 +142,6 @@ static void apply_sketch(struct bacowr_worker *w, const struct route *r, struct 
     v = v / r->divisor * r->scale;
     cell_observe_sketch(r->cell, r->shape, v, (uint64_t)r->weight, w->time);
     count_applied(w, r, (uint64_t)r->weight);
-}
-
-/* Release: control reads the link after it took the stack. */
-static void leave_outgrown(struct bacowr_worker *w, struct cell_outgrown *memory)
-{
-    memory->next = atomic_load_explicit(&w->outgrown, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&w->outgrown, &memory->next, memory,
-                                                  memory_order_release, memory_order_relaxed))
-        continue;
 }
 
 static void apply_set(struct bacowr_worker *w, const struct route *r, struct slice text, double v)

@@ -128,6 +128,9 @@ static const struct own_row rows[] = {
      "Ingest threads that have not yet been through all identities that they remember since the "
      "last reload.",
      G, "", FROM_SWEEPS, 0, 0},
+    {"bacowr_statsd_native_histograms_lost_total",
+     "Times that a histogram's native buckets were given up because there was no memory.", C, "",
+     FROM_STATS, STAT_NATIVE_LOST, 1},
     {"bacowr_statsd_route_bytes", "Memory of the remembered identities.", G, "", FROM_STATS,
      STAT_ROUTE_BYTES, 1},
     {"bacowr_statsd_series", "Series alive, by type.", G, "type=\"counter\"", FROM_ALIVE,

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include "base/name.h"
+#include "store/native.h"
 
 #define NS_PER_TICK     (INT64_C(1000000) * CELL_TICK_MS)
 
@@ -200,6 +201,8 @@ static int shape_settings(struct resolver *r, const struct resolution *res, stru
     if (res->type == METRIC_HISTOGRAM) {
         spec->n_bounds = (unsigned)o->n_buckets;
         spec->bounds = o->buckets;
+        spec->native_max = o->native_factor > 1 ? o->native_max_buckets : 0;
+        spec->native_schema = o->native_factor > 1 ? native_schema(o->native_factor) : 0;
     } else if (res->type == METRIC_SUMMARY) {
         buf_renew(&r->points);
         for (size_t i = 0; i < o->n_quantiles; i++)

@@ -24,8 +24,8 @@
  *         zero values are written too, since readers of proto2 tell them from absent ones.
  *       - Buckets are the finite ones, as from statsd_exporter: +Inf is sample_count.
  *       - put_...() write to room that was made for the whole metric: see metric_room().
- *       - What belongs to native histograms stands in put_histogram(), between the buckets and the
- *         creation time (fields 5 to 13).
+ *       - Native buckets stand beside the others. That a histogram keeps them is told by its zero
+ *         threshold, and by a span of no buckets where there are none yet.
  */
 #include "expo/encoder.h"
 
@@ -65,7 +65,17 @@ enum field {
     HISTOGRAM_COUNT = 1,
     HISTOGRAM_SUM = 2,
     HISTOGRAM_BUCKET = 3,
+    HISTOGRAM_SCHEMA = 5,
+    HISTOGRAM_ZERO_THRESHOLD = 6,
+    HISTOGRAM_ZERO_COUNT = 7,
+    HISTOGRAM_NEGATIVE_SPAN = 9,
+    HISTOGRAM_NEGATIVE_DELTA = 10,
+    HISTOGRAM_POSITIVE_SPAN = 12,
+    HISTOGRAM_POSITIVE_DELTA = 13,
     HISTOGRAM_CREATED = 15,
+
+    SPAN_OFFSET = 1,
+    SPAN_LENGTH = 2,
 
     BUCKET_COUNT = 1,
     BUCKET_BOUND = 2,
@@ -112,6 +122,12 @@ static char *put_tag(char *p, enum field field, enum wire wire)
 static char *put_u64(char *p, enum field field, uint64_t v)
 {
     return put_varint(put_tag(p, field, WIRE_VARINT), v);
+}
+
+/* Zigzag, as for sint32 and sint64; @v as the bits of an int64_t. */
+static char *put_s64(char *p, enum field field, uint64_t v)
+{
+    return put_u64(p, field, v << 1 ^ (v >> 63 ? UINT64_MAX : 0));
 }
 
 static char *put_double(char *p, enum field field, double v)
@@ -221,6 +237,86 @@ static char *put_gauge(char *p, const struct snapshot_series *s)
     return message_end(gauge, put_double(gauge, GAUGE_VALUE, s->value));
 }
 
+/* ---- native buckets ---- */
+
+/* A span goes on over so many empty buckets: two zeros are shorter than a new span. */
+#define SPAN_MAX_GAP 2
+
+static char *put_span(char *p, enum field field, int32_t offset, uint32_t length)
+{
+    char *span = message_begin(p, field);
+
+    p = put_s64(span, SPAN_OFFSET, (uint64_t)(int64_t)offset);
+    p = put_u64(p, SPAN_LENGTH, length);
+    return message_end(span, p);
+}
+
+/* Does bucket @i begin a span? */
+static bool begins_span(const struct snapshot_bucket *buckets, unsigned i)
+{
+    return i == 0 || buckets[i].index - buckets[i - 1].index - 1 > SPAN_MAX_GAP;
+}
+
+/* The first span's offset is from index 0, the others' from the end of the span before. */
+static char *put_spans(char *p, enum field field, const struct snapshot_bucket *buckets, unsigned n)
+{
+    int32_t end = 0; /* of the span before */
+
+    for (unsigned i = 0; i < n;) {
+        int32_t first = buckets[i].index, offset = first - end;
+
+        do
+            end = buckets[i].index + 1;
+        while (++i < n && !begins_span(buckets, i));
+        p = put_span(p, field, offset, (uint32_t)(end - first));
+    }
+    return p;
+}
+
+/* Each bucket's count less the one before it; empty ones within a span are there too. */
+static char *put_deltas(char *p, enum field field, const struct snapshot_bucket *buckets,
+                        unsigned n)
+{
+    uint64_t before = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        int32_t gap = begins_span(buckets, i) ? 0 : buckets[i].index - buckets[i - 1].index - 1;
+
+        for (; gap > 0; gap--) {
+            p = put_s64(p, field, 0 - before);
+            before = 0;
+        }
+        p = put_s64(p, field, buckets[i].count - before);
+        before = buckets[i].count;
+    }
+    return p;
+}
+
+static char *put_native(char *p, const struct snapshot_native *h)
+{
+    p = put_s64(p, HISTOGRAM_SCHEMA, (uint64_t)(int64_t)h->schema);
+    p = put_double(p, HISTOGRAM_ZERO_THRESHOLD, h->zero_threshold);
+    p = put_u64(p, HISTOGRAM_ZERO_COUNT, h->zero_count);
+    p = put_spans(p, HISTOGRAM_NEGATIVE_SPAN, h->negative, h->n_negative);
+    p = put_deltas(p, HISTOGRAM_NEGATIVE_DELTA, h->negative, h->n_negative);
+    if (h->n_negative + h->n_positive == 0)
+        p = put_span(p, HISTOGRAM_POSITIVE_SPAN, 0, 0);
+    p = put_spans(p, HISTOGRAM_POSITIVE_SPAN, h->positive, h->n_positive);
+    return put_deltas(p, HISTOGRAM_POSITIVE_DELTA, h->positive, h->n_positive);
+}
+
+/* The most that native buckets take: a span each (or one for none), with as many empty buckets
+ * before it as a span goes on over. */
+static size_t native_room(const struct snapshot_native *h)
+{
+    size_t number = 1 + VARINT_MAX, span = HEAD_MAX + 2 * number;
+    size_t n = h != NULL ? (size_t)h->n_positive + h->n_negative : 0;
+
+    return h != NULL ? 3 * number + span + n * (span + (1 + SPAN_MAX_GAP) * number) : 0;
+}
+
+/* ---- metrics by type ---- */
+
 static char *put_histogram(char *p, const struct snapshot_series *s)
 {
     char *histogram = message_begin(p, METRIC_HISTOGRAM);
@@ -234,6 +330,8 @@ static char *put_histogram(char *p, const struct snapshot_series *s)
         p = put_double(p, BUCKET_BOUND, s->points[i]);
         p = message_end(bucket, p);
     }
+    if (s->native != NULL)
+        p = put_native(p, s->native);
     p = put_created(p, HISTOGRAM_CREATED, s->created_ms);
     return message_end(histogram, p);
 }
@@ -267,15 +365,16 @@ static char *(*const put_by_type[])(char *p, const struct snapshot_series *s) = 
  * tags and lengths take the place of. A point is a double and another double or a varint, in a
  * message.
  */
-static size_t metric_room(const struct snapshot_series *s)
+static size_t metric_room(enum snapshot_type type, const struct snapshot_series *s)
 {
     size_t n_labels = s->labels.len / SLICE_LIT("a=\"\"").len;
     size_t labels = s->labels.len + n_labels * 3 * HEAD_MAX;
     size_t points = (size_t)s->n_points * (HEAD_MAX + 2 * (1 + VARINT_MAX));
     size_t count_and_sum = 2 * (1 + VARINT_MAX);
     size_t created = HEAD_MAX + 2 * (1 + VARINT_MAX);
+    size_t native = type == SNAPSHOT_HISTOGRAM ? native_room(s->native) : 0;
 
-    return 2 * HEAD_MAX + labels + points + count_and_sum + created;
+    return 2 * HEAD_MAX + labels + points + count_and_sum + created + native;
 }
 
 static void protobuf_series(struct buf *out, const struct snapshot_family *f,
@@ -284,7 +383,7 @@ static void protobuf_series(struct buf *out, const struct snapshot_family *f,
     struct slice labels = s->labels;
     char *metric, *p;
 
-    if (buf_reserve(out, metric_room(s)) < 0)
+    if (buf_reserve(out, metric_room(f->type, s)) < 0)
         return;
     metric = message_begin(out->p + out->len, FAMILY_METRIC);
     p = metric;
@@ -335,6 +434,7 @@ static void protobuf_end(struct buf *out)
 const struct encoder encoder_protobuf = {
     .content_type = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
                     "encoding=delimited; escaping=underscores",
+    .needs_native = true,
     .family_begin = protobuf_family,
     .part_begin = protobuf_part_begin,
     .series = protobuf_series,

@@ -7,7 +7,7 @@
  *
  *      counter    | birth tick | whole  | rest  |            32 bytes
  *      gauge      | birth tick | bits   |                    32 bytes, one for all workers
- *      histogram  | birth tick | sum    | n + 1 counts |
+ *      histogram  | birth tick | sum    | native block | lost | n + 1 counts |
  *      summary    | birth tick | seq    | sum | count | sketch |
  *      set        | birth tick | seq    | n_slots pointers to blocks |
  *
@@ -36,6 +36,7 @@
 #include <stdlib.h>
 
 #include "store/cell_types.h"
+#include "store/native.h"
 #include "store/set.h"
 #include "store/sketch.h"
 
@@ -108,8 +109,8 @@ static int gauge_read(struct cell *const *cells, unsigned n, const struct shape 
 static const struct metric_row metric_rows[METRIC_N_TYPES] = {
     [METRIC_COUNTER] = {"counter", SNAPSHOT_COUNTER, counter_size, counter_read},
     [METRIC_GAUGE] = {"gauge", SNAPSHOT_GAUGE, gauge_size, gauge_read},
-    [METRIC_HISTOGRAM] = {"histogram", SNAPSHOT_HISTOGRAM, cell_histogram_size,
-                          cell_histogram_read},
+    [METRIC_HISTOGRAM] = {"histogram", SNAPSHOT_HISTOGRAM, cell_histogram_size, cell_histogram_read,
+                          .release = cell_histogram_release},
     [METRIC_SUMMARY] = {"summary", SNAPSHOT_SUMMARY, cell_summary_size, cell_summary_read,
                         .init = cell_summary_init},
     [METRIC_SET] = {"set", SNAPSHOT_GAUGE, cell_set_size, cell_set_read,
@@ -189,6 +190,7 @@ void cell_reader_release(struct cell_reader *r)
     free(r->quantiles);
     free(r->copy);
     free(r->merge);
+    native_merge_free(r->native_merge);
     *r = (struct cell_reader){0};
 }
 

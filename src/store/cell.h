@@ -39,7 +39,8 @@ size_t cell_size(const struct shape *shape);
 /* Make @c, cell_size() bytes, an empty cell with birth 0. */
 void cell_init(struct cell *c, const struct shape *shape);
 
-/* Free what the cell points to (set blocks). No worker can write it any more. */
+/* Free what the cell points to: blocks of sets and of native buckets. No worker can write it any
+ * more. */
 void cell_release(struct cell *c, const struct shape *shape);
 
 /* ---- the owner's side ---- */
@@ -54,9 +55,7 @@ void cell_gauge_add(struct cell *c, double v, struct cell_time t);
 /* As cell_gauge_add(), but a gauge that is not a number is set. */
 void cell_gauge_add_or_set(struct cell *c, double v, struct cell_time t);
 
-/* Histogram, summary: @v counted @weight times. */
-void cell_observe_buckets(struct cell *c, const struct shape *shape, double v, uint64_t weight,
-                          struct cell_time t);
+/* Summary: @v counted @weight times. */
 void cell_observe_sketch(struct cell *c, const struct shape *shape, double v, uint64_t weight,
                          struct cell_time t);
 
@@ -65,6 +64,13 @@ struct cell_outgrown {
     struct cell_outgrown *next;
     uint64_t pad; /* what follows is aligned to 16 */
 };
+
+/*
+ * Histogram: @v counted @weight times. @outgrown gets what is to be freed, or NULL. 0, or -ENOMEM:
+ * then it is counted, but the series has no native buckets from now on.
+ */
+int cell_observe_buckets(struct cell *c, const struct shape *shape, double v, uint64_t weight,
+                         struct cell_time t, struct cell_outgrown **outgrown);
 
 /* Set. @outgrown gets what is to be freed, or NULL. 0 or -ENOMEM. */
 int cell_set_add(struct cell *c, const struct shape *shape, struct slice member, struct cell_time t,
@@ -79,6 +85,10 @@ struct cell_reader {
     unsigned n_points; /* capacity of the two */
     uint64_t *copy;    /* private copy of a cell's block */
     void *merge;       /* struct sketch_merge or struct set_merge */
+
+    bool wants_native; /* histogram: show native buckets. Written by whoever reads. */
+    struct native_merge *native_merge;
+    struct snapshot_native native;
 };
 
 void cell_reader_release(struct cell_reader *r); /* accepts a zeroed one */

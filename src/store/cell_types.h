@@ -19,6 +19,7 @@
 size_t cell_histogram_size(const struct shape *shape);
 int cell_histogram_read(struct cell *const *cells, unsigned n, const struct shape *shape,
                         int64_t now_ms, struct cell_reader *r, struct snapshot_series *out);
+void cell_histogram_release(struct cell *c, const struct shape *shape);
 
 size_t cell_summary_size(const struct shape *shape);
 void cell_summary_init(struct cell *c, const struct shape *shape);

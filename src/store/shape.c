@@ -3,9 +3,9 @@
  * Shape: how the samples of a series are kept
  *
  * A few settings decide the layout of a cell: the number of buckets of a histogram, the number of
- * slots in a summary's window. They come from the mapping file, so there are few distinct ones, and
- * a hundred thousand series share them. What the page repeats for each series - the bounds as text
- * - is printed here, once.
+ * slots in a summary's window. Others decide what it points to: the resolution of native buckets.
+ * They come from the mapping file, so there are few distinct ones, and a hundred thousand series
+ * share them. What the page repeats for each series - the bounds as text - is printed here, once.
  *
  * Laws: a shape never changes. A cell's layout follows from its shape alone.
  */
@@ -17,6 +17,7 @@
 
 #include "base/num.h"
 #include "store/cell.h"
+#include "store/native.h"
 
 static unsigned spec_n_points(const struct shape_spec *spec)
 {
@@ -43,6 +44,19 @@ static int64_t spec_slot_ms(const struct shape_spec *spec)
     return slot_ms > 0 || !spec_has_window(spec) ? slot_ms : 1;
 }
 
+/* So many that a block holds them. */
+static uint32_t spec_native_max(const struct shape_spec *spec)
+{
+    if (spec->type != METRIC_HISTOGRAM)
+        return 0;
+    return spec->native_max < NATIVE_MAX_BUCKETS ? spec->native_max : NATIVE_MAX_BUCKETS;
+}
+
+static int spec_native_schema(const struct shape_spec *spec)
+{
+    return spec_native_max(spec) > 0 ? spec->native_schema : 0;
+}
+
 static int shape_print_points(struct shape *s)
 {
     char *text;
@@ -66,6 +80,8 @@ int shape_new(struct shape **out, const struct shape_spec *spec)
         return -ENOMEM;
     s->type = spec->type;
     s->n_points = spec_n_points(spec);
+    s->native_max = spec_native_max(spec);
+    s->native_schema = spec_native_schema(spec);
     s->n_slots = spec_has_window(spec) ? spec->n_slots : 0;
     s->slot_ms = spec_slot_ms(spec);
     s->cell_size = cell_size(s);
@@ -101,6 +117,8 @@ bool shape_is(const struct shape *s, const struct shape_spec *spec)
     if (s->type != spec->type || s->n_points != n || s->slot_ms != spec_slot_ms(spec))
         return false;
     if (spec_has_window(spec) && s->n_slots != spec->n_slots)
+        return false;
+    if (s->native_max != spec_native_max(spec) || s->native_schema != spec_native_schema(spec))
         return false;
     return n == 0 || memcmp(s->points, spec_points(spec), n * sizeof *s->points) == 0;
 }

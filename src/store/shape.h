@@ -33,6 +33,8 @@ struct shape_spec {
     enum metric_type type;
     unsigned n_bounds; /* histogram: finite upper bounds, ascending */
     const double *bounds;
+    uint32_t native_max;  /* histogram: most native buckets; 0: none are kept */
+    int native_schema;    /* at which they begin */
     unsigned n_quantiles; /* summary: ascending, 0..1 */
     const double *quantiles;
     int64_t window_ms; /* summary, set */
@@ -44,6 +46,8 @@ struct shape {
     unsigned n_points; /* bounds or quantiles */
     double *points;
     struct slice *texts; /* the points as `le` or `quantile` label values */
+    uint32_t native_max; /* native buckets; 0: none are kept */
+    int native_schema;
     unsigned n_slots;
     int64_t slot_ms;
     size_t cell_size;   /* bytes of one worker's cell, a multiple of CELL_ALIGN */

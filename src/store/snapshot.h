@@ -32,6 +32,22 @@ struct snapshot_family {
     bool stem_is_free;
 };
 
+struct snapshot_bucket {
+    int32_t index;
+    uint64_t count; /* its own */
+};
+
+/* Exponential buckets: bucket i holds base^(i-1) < |v| <= base^i, base = 2^(2^-schema). */
+struct snapshot_native {
+    int schema;
+    double zero_threshold;
+    uint64_t zero_count;
+
+    /* In order of their indices; those of negative values by their magnitudes. */
+    unsigned n_positive, n_negative;
+    const struct snapshot_bucket *positive, *negative;
+};
+
 struct snapshot_series {
     /* Rendered at the series' birth: a="b",c="d" - names in order, values escaped as in the text
      * format, no braces, no trailing comma; empty without labels. */
@@ -52,6 +68,10 @@ struct snapshot_series {
     const struct slice *point_texts;
     const uint64_t *cumulative; /* histogram: observations <= bound */
     const double *quantiles;    /* summary: NaN when the window is empty */
+
+    /* Histogram, told only to an encoder that asks: NULL when there are none. Then the count is
+     * their sum, zeros and NaNs included. */
+    const struct snapshot_native *native;
 };
 
 #endif

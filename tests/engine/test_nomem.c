@@ -11,6 +11,8 @@
  * memory again, everything works again.
  */
 #include <errno.h>
+#include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,23 +154,36 @@ static int try_load(struct engine *e)
     return r;
 }
 
-static int try_scrape(struct engine *e)
+#define PROTOBUF \
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+
+/* A page in the format of @accept goes to @page, in vain when it fails. */
+static int try_format(struct engine *e, const char *accept, struct buf *page)
 {
     struct bacowr_scrape *s;
-    struct buf page = {0};
-    int r = bacowr_scrape_new(&s, e->b, bacowr_format_for(e->b, SLICE_LIT("")), NULL, 0, e->now_ms);
+    int r =
+        bacowr_scrape_new(&s, e->b, bacowr_format_for(e->b, slice_str(accept)), NULL, 0, e->now_ms);
 
     if (r != 0) {
         must(r == -ENOMEM);
         return r;
     }
     do {
-        r = bacowr_scrape_next(s, &page, 500);
+        r = bacowr_scrape_next(s, page, 500);
     } while (r == 1);
     must(r == 0 || (r == -ENOMEM));
     bacowr_scrape_free(s);
-    buf_release(&page);
     return r;
+}
+
+static void try_scrape(struct engine *e)
+{
+    struct buf page = {0};
+
+    (void)try_format(e, "", &page);
+    buf_release(&page);
+    (void)try_format(e, PROTOBUF, &page);
+    buf_release(&page);
 }
 
 static int try_explain(struct engine *e)
@@ -217,7 +232,7 @@ static void live(struct engine *e, int n_many)
 {
     load(e);
     engine_feed(e, lines);
-    (void)try_scrape(e);
+    try_scrape(e);
     pass(e);
     engine_feed(e, lines);
     feed_many(e, n_many);
@@ -225,10 +240,10 @@ static void live(struct engine *e, int n_many)
     load(e);
     pass(e);
     engine_feed(e, lines);
-    (void)try_scrape(e);
+    try_scrape(e);
     engine_pass(e, 4000);
     engine_feed(e, lines);
-    (void)try_scrape(e);
+    try_scrape(e);
 }
 
 static double value(struct engine *e, const char *series)
@@ -351,11 +366,54 @@ START_TEST(test_nomem_growth)
 }
 END_TEST
 
+/* Does the page in protobuf have native buckets? 2^-128, the threshold of zero, tells. */
+static bool has_native(struct engine *e)
+{
+    struct buf page = {0};
+    bool has;
+
+    must(try_format(e, PROTOBUF, &page) == 0);
+    has = memmem(page.p, page.len, "\x31\0\0\0\0\0\0\xf0\x37", 9) != NULL;
+    buf_release(&page);
+    return has;
+}
+
+/* A histogram whose native buckets find no memory counts on, exactly, and shows the others. */
+START_TEST(test_nomem_for_native_buckets)
+{
+    struct engine e = {0};
+    struct bacowr_config config = engine_config();
+    unsigned n = 0;
+
+    must(bacowr_new(&e.b, &config) == 0);
+    must(try_load(&e) == 0);
+    engine_feed(&e, "h:1|h");
+    ck_assert(has_native(&e));
+    arm(1, ULONG_MAX);
+    while (n < 30) {
+        char line[40];
+
+        snprintf(line, sizeof line, "h:%g|h", pow(1.2, n++));
+        engine_feed(&e, line);
+    }
+    disarm();
+    ck_assert(!has_native(&e));
+    engine_feed(&e, "h:1|h");
+    ck_assert(!has_native(&e));
+    engine_scrape(&e);
+    ck_assert_double_eq(value(&e, "h_count"), n + 2);
+    ck_assert_double_eq(value(&e, "bacowr_statsd_native_histograms_lost_total"), 1);
+    check_accounts(&e, 0);
+    engine_release(&e);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("nomem");
     TCase *t = tcase_create("allocations");
 
+    tcase_add_test(t, test_nomem_for_native_buckets);
     tcase_add_test(t, test_nomem_each);
     tcase_add_loop_test(t, test_nomem_for_a_while, 0, 3);
     tcase_add_loop_test(t, test_nomem_growth, 0, 4);

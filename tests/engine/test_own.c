@@ -55,6 +55,7 @@ static const char *const from_the_start[] = {
     "bacowr_statsd_route_hits_total",
     "bacowr_statsd_route_misses_total",
     "bacowr_statsd_routes_evicted_total",
+    "bacowr_statsd_native_histograms_lost_total",
     "bacowr_statsd_series{type=\"counter\"}",
     "bacowr_statsd_series{type=\"gauge\"}",
     "bacowr_statsd_series{type=\"histogram\"}",

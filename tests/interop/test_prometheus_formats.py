@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Prometheus scrapes protobuf and OpenMetrics, families of many messages included, and then
-has what the text page shows.
+has what the text page shows; and native buckets, and answers from them what was sent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from lib import programs
 from lib.exposition import OWN_PREFIXES, Labels, Page
 from lib.harness import ServerTest, free_port, wait_until
 
+# Of a histogram with native buckets Prometheus keeps these and no others.
 MAPPING = """
+defaults: {histogram_options: {native_histogram_bucket_factor: 1}}
 mappings:
 - {match: "lat.*", observer_type: histogram, name: lat, labels: {id: "$1"},
    histogram_options: {buckets: [0.5, 1, 2, 2.5, 1000000]}}
@@ -24,6 +26,13 @@ mappings:
 - {match: "much.*", observer_type: histogram, name: much, labels: {id: "$1"},
    histogram_options: {buckets: [1, 2, 3]}}
 """
+NATIVE_MAPPING = """
+mappings:
+- {match: "lat.*", observer_type: histogram, name: lat, labels: {id: "$1"}}
+- {match: "few.*", observer_type: histogram, name: few, labels: {id: "$1"},
+   histogram_options: {native_histogram_max_buckets: 8}}
+"""
+NATIVE = ["--enable-feature=native-histograms"]
 N_MUCH = 3000  # some twenty slices of the page
 LINES = ["hits_total:3|c", 'hits_total:4|c|#a:q"u\\o{t}e', "cost_dollars:0.12|c|#model:ü",
          "big_total:123456789|c", "level:-2.5|g", "lat.a:1500|ms", "lat.a:2000|ms", "lat.b:5000|ms",
@@ -83,7 +92,7 @@ class FormatsTest(ServerTest):
     def test_protobuf(self) -> None:
         """Which is what Prometheus asks for with native histograms; the bounds' spelling tells that
         it got it."""
-        wanted, found = self.scrape([], ["--enable-feature=native-histograms"])
+        wanted, found = self.scrape([], NATIVE)
         self.same(found, wanted)
 
     def test_openmetrics(self) -> None:
@@ -93,6 +102,51 @@ class FormatsTest(ServerTest):
         self.assertEqual({name for name, _ in births},
                          {f"{name}_created" for name in ("hits", "big", "lat", "sum", "much")})
         self.same({key: value for key, value in found.items() if key not in births}, wanted)
+
+
+class NativeTest(FormatsTest):
+    def send(self, names: list[str], values: list[float]) -> None:
+        self.server.send(*(f"{name}:{value}|h" for name in names for value in values))
+
+    def wait(self, names: list[str], count: int) -> None:
+        for name in names:
+            family, _, key = name.partition(".")
+            wait_until(f"Prometheus has all of {name}", lambda: self.prometheus.value(
+                f'histogram_count({family}{{id="{key}"}})') == count, 60)
+
+    def test_counts_sums_and_quantiles(self) -> None:
+        """Two rounds, the second of them wider: resolution is halved, and rates go on over it."""
+        self.server = self.start("--statsd.ingest-threads=2", mapping=NATIVE_MAPPING)
+        self.prometheus = programs.Prometheus(self, self.folder, free_port(),
+                                              self.server.ports.web, NATIVE)
+        names = ["lat.a", "lat.b", "few.a"]
+        first = [1 + n / 50 for n in range(200)]
+        second = [10 ** (n / 100) for n in range(400)] + [-5, 0]
+        self.send(names, first)
+        self.send(["lat.edge"], [0, 2.0 ** -128, math.inf])
+        self.server.settle()
+        self.wait(names, len(first))
+        self.send(names, second)
+        self.server.settle()
+        self.wait(names, len(first) + len(second))
+        for selector in ('lat{id="a"}', 'lat{id="b"}', 'few{id="a"}'):
+            self.assertAlmostEqual(self.prometheus.value(f"histogram_sum({selector})"),
+                                   sum(first) + sum(second), places=6)
+            self.quantile(selector, first + second, 0.1 if selector[0] == "l" else 4)
+            self.quantile(f"rate({selector}[1m])", second, 0.1 if selector[0] == "l" else 4)
+        self.assertEqual(self.prometheus.value('histogram_count(lat{id="edge"})'), 3)
+        self.assertEqual(self.prometheus.value('histogram_fraction(-1, 1, lat{id="edge"})'), 2 / 3)
+        self.assertEqual(self.prometheus.query('{__name__=~"(lat|few)_.*"}'), [])
+        self.assertEqual(self.prometheus.value("min_over_time(up[1m])"), 1)
+        self.assertEqual(self.prometheus.value("count(count_over_time(lat[1m]) > 0)"), 3)
+
+    def quantile(self, series: str, values: list[float], tolerance: float) -> None:
+        for q in (0.3, 0.5, 0.9):
+            wanted = sorted(values)[math.ceil(q * len(values)) - 1]
+            found = self.prometheus.value(f"histogram_quantile({q}, {series})")
+            self.assertIsNotNone(found, series)
+            self.assertLess(abs(math.log(found / wanted)), math.log(1 + tolerance),
+                            f"{q} of {series}: {found}, wanted {wanted}")
 
 
 if __name__ == "__main__":

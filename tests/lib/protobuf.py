@@ -26,6 +26,20 @@ class WireError(Exception):
 
 
 @dataclass
+class Native:
+    """The native buckets of one histogram: absolute counts by index."""
+    schema: int
+    zero_threshold: float
+    zero_count: int
+    positive: dict[int, int]
+    negative: dict[int, int]
+    n_spans: int
+
+    def count(self) -> int:
+        return self.zero_count + sum(self.positive.values()) + sum(self.negative.values())
+
+
+@dataclass
 class Message:
     """One MetricFamily, its metrics as the samples that they stand for."""
     name: str
@@ -35,6 +49,7 @@ class Message:
     n_metrics: int = 0
     samples: list[tuple[str, Labels, float]] = field(default_factory=list)
     created: list[tuple[Labels, float]] = field(default_factory=list)
+    native: dict[Labels, Native] = field(default_factory=dict)
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
@@ -154,7 +169,9 @@ def _summary(family: Message, labels: Labels, data: Value) -> Fields:
 
 
 def _histogram(family: Message, labels: Labels, data: Value) -> Fields:
-    value = message(data, "1 2 3+ 15")
+    value = message(data, "1 2 3+ 5 6 7 9+ 10+ 12+ 13+ 15")
+    if 5 in value:
+        family.native[labels] = _native(value)
     for piece in value.get(3, []):
         bucket = message(piece, "1 2")
         if math.isinf(number(bucket[2][0])):
@@ -165,6 +182,52 @@ def _histogram(family: Message, labels: Labels, data: Value) -> Fields:
                            number(value[1][0])))
     _totals(family, labels, value)
     return value
+
+
+def _native(value: Fields) -> Native:
+    native = Native(_signed(value[5][0]), number(value[6][0]), _whole(value[7][0]),
+                    _buckets(value, 12, 13), _buckets(value, 9, 10),
+                    len(value.get(9, [])) + len(value.get(12, [])))
+    if native.n_spans == 0:
+        raise WireError("no span, not even an empty one")
+    if native.count() > _whole(value[1][0]):
+        raise WireError("more in native buckets than in all")
+    return native
+
+
+def _buckets(value: Fields, spans: int, deltas: int) -> dict[int, int]:
+    """As Prometheus reads them: spans say which buckets there are, deltas how full each is."""
+    found: dict[int, int] = {}
+    left = [_signed(delta) for delta in value.get(deltas, [])]
+    index, count = 0, 0
+    for nth, piece in enumerate(value.get(spans, [])):
+        span = message(piece, "1 2")
+        offset = _signed(span[1][0])
+        if nth > 0 and offset < 0:
+            raise WireError("spans that overlap")
+        index += offset
+        for _ in range(_whole(span[2][0])):
+            if not left:
+                raise WireError("more buckets than deltas")
+            count += left.pop(0)
+            if count < 0:
+                raise WireError("a bucket with less than nothing")
+            found[index] = count
+            index += 1
+    if left:
+        raise WireError("more deltas than buckets")
+    return {at: n for at, n in found.items() if n > 0}
+
+
+def _whole(value: Value) -> int:
+    if not isinstance(value, int):
+        raise WireError("no varint where it should be")
+    return value
+
+
+def _signed(value: Value) -> int:
+    """Zigzag."""
+    return _whole(value) >> 1 ^ -(_whole(value) & 1)
 
 
 def _float(value: Value) -> str:

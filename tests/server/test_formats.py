@@ -9,6 +9,7 @@ import gzip
 import math
 import time
 import unittest
+from collections import Counter
 from typing import Iterable
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -73,6 +74,7 @@ class Scraped:
         self.own_series: set[str] = set()
         self.users: dict[str, float] = {}
         self.created: dict[str, float] = {}
+        self.native: dict[str, protobuf.Native] = {}
 
     def add(self, name: str, labels: Iterable[tuple[str, str]], value: float) -> None:
         key = series_key(name, tuple(labels))
@@ -125,6 +127,8 @@ def read_protobuf(data: bytes) -> Scraped:
             scraped.add(name, labels, value)
         for labels, created in message.created:
             scraped.created[series_key(message.name, labels)] = created
+        for labels, native in message.native.items():
+            scraped.native[series_key(message.name, labels)] = native
     return scraped
 
 
@@ -368,6 +372,78 @@ class ProtobufTest(FormatTest):
         for part in parts:
             self.assertLess(part.size, 80 * 1024)
         self.same_users(read_protobuf(data), read_text(page))
+
+
+NATIVE_MAPPING = """
+mappings:
+- {match: "lat.*", observer_type: histogram, name: lat, labels: {id: "$1"}}
+- {match: "coarse.*", observer_type: histogram, name: coarse,
+   histogram_options: {native_histogram_bucket_factor: 1.1, native_histogram_max_buckets: 10}}
+- {match: "fine.*", observer_type: histogram, name: fine,
+   histogram_options: {native_histogram_bucket_factor: 1.0001}}
+- {match: "off.*", observer_type: histogram, name: off,
+   histogram_options: {native_histogram_bucket_factor: 1}}
+"""
+
+
+def native_index(value: float, schema: int) -> int:
+    """The bucket of a value that is no bound."""
+    return math.ceil(math.log2(abs(value)) * 2.0 ** schema)
+
+
+class NativeTest(FormatTest):
+    def native(self, server: Server) -> dict[str, protobuf.Native]:
+        return self.protobuf(server).native
+
+    def test_each_value_has_its_bucket(self) -> None:
+        server = self.start("--statsd.ingest-threads=2", mapping=NATIVE_MAPPING)
+        values = [0.0011, 0.0012, 3.5, 3.6, 17, 250.5, 1e-20, 1e20, -3.5, -1e9]
+        server.send(*(f"lat.a:{value}|h" for value in values), "lat.a:3.5|h|@0.5", "lat.a:0|h",
+                    "lat.a:1e-40|h", "lat.a:inf|h", "lat.a:-inf|h", "lat.a:nan|h")
+        text = read_text(server.settle())
+        found = self.protobuf(server)
+        self.same_users(found, text)
+        native = found.native['lat{id="a"}']
+        self.assertEqual((native.schema, native.zero_threshold, native.zero_count),
+                         (3, 2.0 ** -128, 2))
+        wanted = Counter(native_index(value, 3) for value in [*values, 3.5, 3.5] if value > 0)
+        self.assertEqual(native.positive, {**wanted, 1024 * 8 + 1: 1})
+        self.assertEqual(native.negative, {native_index(-3.5, 3): 1, native_index(-1e9, 3): 1,
+                                           1024 * 8 + 1: 1})
+        self.assertEqual(found.users['lat_count{id="a"}'], native.count() + 1)  # and NaN
+
+    def test_the_options(self) -> None:
+        server = self.start(mapping=NATIVE_MAPPING)
+        values = [1.5 ** n for n in range(40)]
+        server.send(*(f"{name}.a:{value}|h" for name in ("coarse", "fine", "off")
+                      for value in values))
+        server.settle()
+        native = self.native(server)
+        self.assertEqual(set(native), {"coarse", "fine"})
+        self.assertEqual(native["fine"].schema, 8)
+        self.assertEqual(native["coarse"].schema, -2)
+        for found in native.values():
+            self.assertEqual(found.positive,
+                             Counter(math.ceil(round(math.log2(value) * 2.0 ** found.schema, 9))
+                                     for value in values))
+        self.assertLessEqual(len(native["coarse"].positive), 10)
+
+    def test_a_histogram_of_nothing_but_nan(self) -> None:
+        server = self.start(mapping=NATIVE_MAPPING)
+        server.send("lat.a:nan|h")
+        server.settle()
+        native = self.native(server)['lat{id="a"}']
+        self.assertEqual((native.count(), native.n_spans), (0, 1))
+
+    def test_text_has_none_of_it(self) -> None:
+        server = self.start("--web.enable-openmetrics", mapping=NATIVE_MAPPING)
+        server.send("lat.a:1|h", "off.a:1|h")
+        text = read_text(server.settle())
+        for scraped in (text, self.openmetrics(server)):
+            names = {key.partition("{")[0].replace("off_", "lat_") for key in scraped.users}
+            self.assertEqual(names, {"lat_bucket", "lat_sum", "lat_count"})
+            self.assertEqual(len([key for key in scraped.users if key.startswith("lat_")]),
+                             len([key for key in scraped.users if key.startswith("off_")]))
 
 
 if __name__ == "__main__":

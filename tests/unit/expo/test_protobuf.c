@@ -115,6 +115,53 @@ START_TEST(test_protobuf_series_of_a_histogram)
 }
 END_TEST
 
+/* Native buckets: a new span past two empty buckets, zeros within one, differences in zigzag, none
+ * of either sign, and a span of nothing where there is nothing at all. */
+START_TEST(test_protobuf_series_of_a_native_histogram)
+{
+    static const struct snapshot_bucket positive[] = {{-3, 2}, {-2, 1}, {1, 300}, {5, 1}};
+    static const struct snapshot_bucket negative[] = {{1, 7}};
+    struct snapshot_family f = family(SNAPSHOT_HISTOGRAM);
+    struct snapshot_native h = {
+        .schema = 3,
+        .zero_threshold = 1,
+        .zero_count = 9,
+        .n_positive = 4,
+        .n_negative = 1,
+        .positive = positive,
+        .negative = negative,
+    };
+    struct snapshot_series s = {.created_ms = 1000, .count = 320, .native = &h};
+    struct buf out = {0};
+
+    encode(&out, &f, &s, 1);
+    expect(&out, "\x51" HEAD "\x18\x04"
+                 "\x22\x43\x3a\x41"
+                 "\x08\xc0\x02"
+                 "\x11\x00\x00\x00\x00\x00\x00\x00\x00"
+                 "\x28\x06"
+                 "\x31\x00\x00\x00\x00\x00\x00\xf0\x3f"
+                 "\x38\x09"
+                 "\x4a\x04\x08\x02\x10\x01"
+                 "\x50\x0e"
+                 "\x62\x04\x08\x05\x10\x05" /* -3 .. 1 */
+                 "\x62\x04\x08\x06\x10\x01" /* 3 beyond: 5 */
+                 "\x68\x04\x68\x01\x68\x01\x68\x00\x68\xd8\x04\x68\xd5\x04"
+                 "\x7a\x04\x08\x01\x10\x00");
+    h = (struct snapshot_native){.schema = -4, .zero_threshold = 1};
+    s = (struct snapshot_series){.native = &h};
+    encode(&out, &f, &s, 1);
+    expect(&out, "\x2e" HEAD "\x18\x04"
+                 "\x22\x20\x3a\x1e"
+                 "\x08\x00"
+                 "\x11\x00\x00\x00\x00\x00\x00\x00\x00"
+                 "\x28\x07"
+                 "\x31\x00\x00\x00\x00\x00\x00\xf0\x3f"
+                 "\x38\x00"
+                 "\x62\x04\x08\x00\x10\x00");
+}
+END_TEST
+
 /* A summary has its quantiles. */
 START_TEST(test_protobuf_series_of_a_summary)
 {
@@ -306,6 +353,9 @@ START_TEST(test_protobuf_series_reserves_enough)
     enum { N = 1000 };
     double points[N];
     uint64_t cumulative[N];
+    struct snapshot_bucket buckets[N];
+    struct snapshot_native native = {
+        .schema = -4, .zero_count = UINT64_MAX, .positive = buckets, .negative = buckets};
     struct buf labels = {0};
 
     for (unsigned i = 0; i < N; i++) {
@@ -331,6 +381,22 @@ START_TEST(test_protobuf_series_reserves_enough)
             expect_room(&f, &s);
         }
     }
+    for (unsigned i = 0; i < N; i++) /* as far apart and as different as can be */
+        buckets[i] = (struct snapshot_bucket){(int32_t)i * 100000 - 50000000,
+                                              i % 2 ? 0 : (uint64_t)INT64_MAX};
+    for (native.n_positive = 0; native.n_positive <= N; native.n_positive += 250) {
+        struct snapshot_family f = family(SNAPSHOT_HISTOGRAM);
+        struct snapshot_series s = {.created_ms = 1, .native = &native};
+
+        expect_room(&f, &s);
+        native.n_negative = native.n_positive;
+        expect_room(&f, &s);
+    }
+    for (unsigned i = 0; i < N; i++) /* the most that lie in one span */
+        buckets[i] = (struct snapshot_bucket){(int32_t)i * 3, i % 2 ? 1 : (uint64_t)INT64_MAX};
+    native.n_positive = N;
+    expect_room(&(struct snapshot_family){.type = SNAPSHOT_HISTOGRAM},
+                &(struct snapshot_series){.native = &native});
     buf_release(&labels);
 }
 END_TEST
@@ -391,6 +457,7 @@ static Suite *suite(void)
     tcase_add_test(bytes, test_protobuf_series_of_a_counter);
     tcase_add_test(bytes, test_protobuf_series_of_a_gauge);
     tcase_add_test(bytes, test_protobuf_series_of_a_histogram);
+    tcase_add_test(bytes, test_protobuf_series_of_a_native_histogram);
     tcase_add_test(bytes, test_protobuf_series_of_a_summary);
     tcase_add_test(bytes, test_protobuf_content_type_is_the_rivals);
     suite_add_tcase(s, bytes);

@@ -227,6 +227,15 @@ END_TEST
 
 /* ---- histogram ---- */
 
+static void observe(struct world *w, unsigned worker, double v, uint64_t weight)
+{
+    struct cell_outgrown *outgrown = (void *)0xa5;
+
+    ck_assert_int_eq(cell_observe_buckets(w->cells[worker], w->shape, v, weight, at(0), &outgrown),
+                     0);
+    free(outgrown);
+}
+
 /* A bound is inclusive; NaN and what lies above all bounds is in +Inf only; the count is of all. */
 START_TEST(test_cell_observe_buckets_bounds_are_inclusive)
 {
@@ -243,8 +252,8 @@ START_TEST(test_cell_observe_buckets_bounds_are_inclusive)
         struct world w;
 
         world_init(&w, &(struct shape_spec){METRIC_HISTOGRAM, .n_bounds = 4, .bounds = bounds});
-        cell_observe_buckets(w.cells[2], w.shape, cases[i].v, 3, at(0));
-        cell_observe_buckets(w.cells[0], w.shape, cases[i].v, 1, at(0));
+        observe(&w, 2, cases[i].v, 3);
+        observe(&w, 0, cases[i].v, 1);
         look(&w, 0);
         ck_assert_uint_eq(w.seen.n_points, 4);
         ck_assert_ptr_eq(w.seen.point_texts, w.shape->texts);
@@ -276,7 +285,7 @@ START_TEST(test_cell_observe_buckets_agrees_with_comparing)
         double v = random() % 3 == 0 ? (double)(random() % 42) : any_fraction() * 42 - 1;
         uint64_t weight = (uint64_t)random() % 5;
 
-        cell_observe_buckets(w.cells[i % N_CELLS], w.shape, v, weight, at(0));
+        observe(&w, i % N_CELLS, v, weight);
         count += weight;
         for (unsigned p = 0; p < n; p++)
             want[p] += v <= bounds[p] ? weight : 0;
@@ -285,6 +294,111 @@ START_TEST(test_cell_observe_buckets_agrees_with_comparing)
     ck_assert_uint_eq(w.seen.count, count);
     for (unsigned p = 0; p < n; p++)
         ck_assert_uint_eq(w.seen.cumulative[p], want[p]);
+    world_release(&w);
+}
+END_TEST
+
+/* ---- native buckets ---- */
+
+#define NATIVE_SPEC                                                                         \
+    {                                                                                       \
+        .type = METRIC_HISTOGRAM, .n_bounds = 2, .bounds = native_bounds, .native_max = 20, \
+        .native_schema = 3,                                                                 \
+    }
+static const double native_bounds[] = {1, 100};
+static const struct shape_spec native_spec = NATIVE_SPEC;
+
+/* All native buckets of what was seen, zeros not. */
+static uint64_t native_sum(const struct snapshot_native *h)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < h->n_positive; i++)
+        sum += h->positive[i].count;
+    for (unsigned i = 0; i < h->n_negative; i++)
+        sum += h->negative[i].count;
+    return sum;
+}
+
+/* Only who asks is shown native buckets, and only where some are kept; they are all workers', and
+ * add up to the count that the classic ones have too. */
+START_TEST(test_cell_observe_buckets_natively)
+{
+    struct shape_spec without = NATIVE_SPEC;
+    struct world w;
+
+    without.native_max = 0;
+    world_init(&w, &without);
+    w.reader.wants_native = true;
+    observe(&w, 0, 1, 1);
+    ck_assert_ptr_null(look(&w, 0)->native);
+    world_release(&w);
+
+    world_init(&w, &native_spec);
+    observe(&w, 0, 1, 1);
+    ck_assert_ptr_null(look(&w, 0)->native);
+    w.reader.wants_native = true;
+    observe(&w, 2, 1, 2);
+    observe(&w, 2, 8, 3);
+    observe(&w, 1, -8, 4);
+    observe(&w, 1, 0, 5);
+    observe(&w, 1, NAN, 6);
+    observe(&w, 1, 1, 0);
+    observe(&w, 1, 1000, 0);
+    look(&w, 0);
+    ck_assert_ptr_nonnull(w.seen.native);
+    ck_assert_int_eq(w.seen.native->schema, 3);
+    ck_assert_uint_eq(w.seen.native->zero_count, 5);
+    ck_assert_uint_eq(w.seen.native->n_positive, 2);
+    ck_assert_int_eq(w.seen.native->positive[0].index, 0);
+    ck_assert_uint_eq(w.seen.native->positive[0].count, 3);
+    ck_assert_int_eq(w.seen.native->positive[1].index, 24);
+    ck_assert_uint_eq(w.seen.native->positive[1].count, 3);
+    ck_assert_uint_eq(w.seen.native->n_negative, 1);
+    ck_assert_uint_eq(w.seen.count, 21);
+    ck_assert_uint_eq(w.seen.cumulative[0], 12);
+    ck_assert_uint_eq(w.seen.cumulative[1], 15);
+    world_release(&w);
+}
+END_TEST
+
+/* Before the first observation there are native buckets, all empty. */
+START_TEST(test_cell_read_of_native_buckets_that_are_empty)
+{
+    struct world w;
+
+    world_init(&w, &native_spec);
+    w.reader.wants_native = true;
+    look(&w, 0);
+    ck_assert_ptr_nonnull(w.seen.native);
+    ck_assert_uint_eq(w.seen.native->n_positive + w.seen.native->n_negative, 0);
+    ck_assert_int_eq(w.seen.native->schema, 3);
+    ck_assert_uint_eq(w.seen.count, 0);
+    world_release(&w);
+}
+END_TEST
+
+/* As values come, no count falls, the resolution never becomes finer, and the sum is the count. */
+START_TEST(test_cell_native_buckets_are_monotone)
+{
+    struct world w;
+    uint64_t count = 0;
+    int schema = 3;
+
+    srandom(10);
+    world_init(&w, &native_spec);
+    w.reader.wants_native = true;
+    for (unsigned n = 1; n <= 3000; n++) {
+        observe(&w, (unsigned)random() % N_CELLS,
+                ldexp(any_fraction(), (int)(random() % (n / 50 + 2))), 1);
+        look(&w, 0);
+        ck_assert_uint_eq(w.seen.count, ++count);
+        ck_assert_uint_eq(native_sum(w.seen.native) + w.seen.native->zero_count, count);
+        ck_assert_uint_le(w.seen.native->n_positive, 20);
+        ck_assert_int_le(w.seen.native->schema, schema);
+        schema = w.seen.native->schema;
+    }
+    ck_assert_int_lt(schema, 0);
     world_release(&w);
 }
 END_TEST
@@ -502,7 +616,7 @@ START_TEST(test_cell_init_makes_empty)
         else if (i == METRIC_GAUGE)
             cell_gauge_add(c, 1, at(12345));
         else if (i == METRIC_HISTOGRAM)
-            cell_observe_buckets(c, w.shape, 1, 1, at(12345));
+            ck_assert_int_eq(cell_observe_buckets(c, w.shape, 1, 1, at(12345), &outgrown), 0);
         else if (i == METRIC_SUMMARY)
             cell_observe_sketch(c, w.shape, 1, 1, at(12345));
         else
@@ -548,6 +662,7 @@ END_TEST
 
 static void add_values(Suite *s)
 {
+    TCase *native = tcase_create("native");
     TCase *counter = tcase_create("counter"), *gauge = tcase_create("gauge");
     TCase *histogram = tcase_create("histogram");
 
@@ -561,6 +676,10 @@ static void add_values(Suite *s)
     tcase_add_test(histogram, test_cell_observe_buckets_bounds_are_inclusive);
     tcase_add_loop_test(histogram, test_cell_observe_buckets_agrees_with_comparing, 0, 40);
     suite_add_tcase(s, histogram);
+    tcase_add_test(native, test_cell_observe_buckets_natively);
+    tcase_add_test(native, test_cell_read_of_native_buckets_that_are_empty);
+    tcase_add_test(native, test_cell_native_buckets_are_monotone);
+    suite_add_tcase(s, native);
 }
 
 static void add_windows(Suite *s)

@@ -9,6 +9,7 @@
 
 #include "lib/unit.h"
 #include "store/cell.h"
+#include "store/native.h"
 
 static const double few[] = {0.005, 1, 2.5}, others[] = {0.005, 1, 10}, one[] = {0.5};
 
@@ -20,6 +21,10 @@ static const struct shape_spec specs[] = {
     {.type = METRIC_HISTOGRAM, .n_bounds = 2, .bounds = few},
     {.type = METRIC_HISTOGRAM, .n_bounds = 3, .bounds = few},
     {.type = METRIC_HISTOGRAM, .n_bounds = 3, .bounds = others},
+    {.type = METRIC_HISTOGRAM, .native_max = 160, .native_schema = 3},
+    {.type = METRIC_HISTOGRAM, .native_max = 161, .native_schema = 3},
+    {.type = METRIC_HISTOGRAM, .native_max = 160, .native_schema = -1},
+    {.type = METRIC_HISTOGRAM, .native_max = NATIVE_MAX_BUCKETS, .native_schema = 3},
     {.type = METRIC_SUMMARY, .window_ms = 60000, .n_slots = 5},
     {.type = METRIC_SUMMARY, .n_quantiles = 1, .quantiles = one, .window_ms = 60000, .n_slots = 5},
     {.type = METRIC_SUMMARY, .n_quantiles = 1, .quantiles = few, .window_ms = 60000, .n_slots = 5},
@@ -54,10 +59,12 @@ END_TEST
 START_TEST(test_shape_is_blind_to_unused_parts)
 {
     struct shape_spec counter = {.type = METRIC_COUNTER, .n_bounds = 3, .bounds = few};
-    struct shape_spec histogram = specs[4];
+    struct shape_spec histogram = specs[4], most = specs[9];
     struct shape *s = shape_of(&specs[0]);
 
     counter.window_ms = 5;
+    counter.native_max = 5;
+    counter.native_schema = 5;
     ck_assert(shape_is(s, &counter));
     shape_free(s);
     histogram.n_quantiles = 1;
@@ -66,6 +73,12 @@ START_TEST(test_shape_is_blind_to_unused_parts)
     s = shape_of(&histogram);
     ck_assert(shape_is(s, &specs[4]));
     ck_assert_uint_eq(s->n_slots, 0);
+    histogram.native_schema = 5; /* with no buckets */
+    ck_assert(shape_is(s, &histogram));
+    shape_free(s);
+    most.native_max = NATIVE_MAX_BUCKETS + 1;
+    s = shape_of(&most);
+    ck_assert(shape_is(s, &specs[9]));
     shape_free(s);
 }
 END_TEST
