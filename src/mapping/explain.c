@@ -110,7 +110,7 @@ static int judge_regex(const struct explain *x, const struct regex *re, enum map
 static int judge_conditions(const struct explain *x, const struct mapping_rule *rule,
                             struct mapping_candidate *out)
 {
-    bool limit_hit;
+    bool limit_hit = false;
     size_t i;
     int r = condition_except(x->m, out->rule, x->q->name, x->s, &i, &limit_hit);
 

@@ -90,7 +90,7 @@ static bool accepts(const void *ctx, uint32_t position)
     const struct search *search = ctx;
     uint32_t index = search->m->globs[position];
     const struct mapping_rule *rule = &search->m->rules[index];
-    bool limit_hit;
+    bool limit_hit = false;
     size_t i;
 
     return condition_labels(rule, search->q) == rule->n_match_labels &&

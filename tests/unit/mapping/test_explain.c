@@ -92,6 +92,10 @@ static const struct told table[] = {
      "  rule 1 (line 10) glob a.* -> m  would take it, but leaves alone what \"a.b*\" takes\n"
      "  rule 2 (line 20) regex a -> n  would take it, but leaves alone what \"b$\" takes\n"
      "  rule 3 (line 30) glob a.b -> o  is for type gauge only\n"},
+    {{RULE("~a", "m", .except = {"^(a+)+$", "c"})},
+     RULES_ORDERED,
+     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaabc",
+     "  rule 1 (line 10) regex a -> m  would take it, but leaves alone what \"c\" takes\n"},
     {{RULE("a", "m", .match_labels = {{"r", "u*"}}), RULE("a", "n", .match_labels = {{"r", ""}}),
       RULE("a", "o", .match_labels = {{"r", "eu*"}, {"z", "1"}}), RULE("a", "p")},
      RULES_ORDERED,
