@@ -15,7 +15,8 @@
 #define N_WRITERS 2u
 #define N_VALUES  400000u
 
-static const double bounds[] = {0.5, 1000};
+/* All values are below the second one. */
+static const double bounds[] = {0.5, 1e300};
 
 struct writer {
     pthread_t thread;
@@ -85,12 +86,14 @@ static void turn(struct last *last, const struct snapshot_series *s)
         last->all[i] = all[i];
         last->cumulative[i] = s->cumulative[i];
     }
+    ck_assert_uint_eq(s->cumulative[1], s->count);
     last->schema = h->schema;
     last->count = s->count;
     last->below = below;
 }
 
-/* No page shows a native bucket below an earlier page's, nor a count that is not their sum. */
+/* No page shows a native bucket below an earlier page's, nor a count that is not their sum, nor an
+ * observation in the count that is not in its classic bucket. */
 START_TEST(test_native_race_reads_are_whole)
 {
     struct shape_spec spec = {METRIC_HISTOGRAM, .n_bounds = 2, .bounds = bounds, .native_max = 40,

@@ -303,7 +303,7 @@ START_TEST(test_native_halves_when_there_are_too_many)
         count += weight;
         if (n != 1 && n != 10 && n != 100 && n % 4000 != 0)
             continue;
-        seen = look(&s, 1, s.max);
+        seen = look(&s, 1, NO_MAX); /* the block by itself */
         check_whole(&seen, 0);
         expect_all(&seen, want, count);
         ck_assert_int_le(seen.h.schema, last);
@@ -332,11 +332,11 @@ START_TEST(test_native_add_halves_just_above_the_maximum)
     observe(&s, -2, 1);
     observe(&s, 0, 1);
     observe(&s, NAN, 1);
-    seen = look(&s, 1, 3);
+    seen = look(&s, 1, NO_MAX);
     ck_assert_int_eq(seen.h.schema, 0);
     native_merge_free(seen.merge);
     observe(&s, 1024, 1);
-    seen = look(&s, 1, 3);
+    seen = look(&s, 1, NO_MAX);
     /* At -3 there are still buckets 0, 1 and 2, and 1 below zero. */
     ck_assert_int_eq(seen.h.schema, -4);
     check_whole(&seen, 1);
