@@ -3,7 +3,7 @@
  * bacowr-statsd: the program
  *
  *      serve            receive StatsD lines, serve the metrics page (the default)
- *      check FILE...    load mapping files and say what is wrong with them
+ *      check FILE...    load mapping files, each by itself, and say what is wrong with them
  *      explain LINE...  say how lines are read and which series they become; without LINE, those
  *                       of the standard input
  *
@@ -67,11 +67,11 @@ static int new_engine(struct bacowr **out, const struct options *o)
 }
 
 /* 0, or a negative errno after the reason was printed. */
-static int load(struct bacowr *b, const char *file)
+static int load(struct bacowr *b, const struct options_list *paths)
 {
     struct bacowr_mapping *mapping;
     struct err e = {.file = ""};
-    int r = mapfile_load(&mapping, file, MAPFILE_ANY, print_warning, NULL, &e);
+    int r = mapfile_load(&mapping, paths, MAPFILE_ANY, print_warning, NULL, &e);
 
     if (r < 0)
         print_error(&e);
@@ -87,12 +87,13 @@ static int run_serve(const struct options *o)
     return server_run(o, &log);
 }
 
-static void print_good(const char *file, uint64_t n_rules)
+static void print_good(const struct options_list *paths, uint64_t n_rules)
 {
-    char text[sizeof(struct err)];
+    char label[sizeof((struct err *)0)->file], text[sizeof(struct err)];
     struct err e;
 
-    err_set(&e, file, 0, 0, "ok, %llu rules", (unsigned long long)n_rules);
+    mapfile_label(paths, label, sizeof label);
+    err_set(&e, label, 0, 0, "ok, %llu rules", (unsigned long long)n_rules);
     err_format(&e, text, sizeof text);
     printf("%s\n", text);
     fflush(stdout); /* before what the next file has to say */
@@ -103,7 +104,7 @@ static void dump_fsm(struct bacowr *b, const struct options *o)
 {
     struct err e;
 
-    if (o->check_config && o->dump_fsm && fsmfile_write(b, o->dump_fsm, &e) < 0)
+    if (o->dump_fsm && fsmfile_write(b, o->dump_fsm, &e) < 0)
         print_error(&e);
 }
 
@@ -114,17 +115,31 @@ static int run_check(const struct options *o)
     int status = new_engine(&b, o) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 
     for (size_t i = 0; b != NULL && i < o->arguments.n; i++) {
-        const char *file = o->arguments.items[i];
+        const struct options_list file = {1, &o->arguments.items[i]};
 
-        if (load(b, file) != 0) {
+        if (load(b, &file) == 0)
+            print_good(&file, bacowr_n_rules(b));
+        else
             status = EXIT_FAILURE;
-            continue;
-        }
-        dump_fsm(b, o);
-        print_good(file, bacowr_n_rules(b));
     }
     bacowr_free(b);
     return status;
+}
+
+static int run_check_config(const struct options *o)
+{
+    struct bacowr *b = NULL;
+    int r = new_engine(&b, o);
+
+    if (r == 0 && o->mapping_config.n > 0) {
+        r = load(b, &o->mapping_config);
+        if (r == 0) {
+            dump_fsm(b, o);
+            print_good(&o->mapping_config, bacowr_n_rules(b));
+        }
+    }
+    bacowr_free(b);
+    return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* ---- explain ---- */
@@ -209,8 +224,8 @@ static int run_explain(const struct options *o)
     struct explainer x = {.form = o->explain_json ? BACOWR_EXPLAIN_JSON : BACOWR_EXPLAIN_TEXT};
     int r = new_engine(&x.b, o);
 
-    if (r == 0 && o->mapping_config)
-        r = load(x.b, o->mapping_config);
+    if (r == 0 && o->mapping_config.n > 0)
+        r = load(x.b, &o->mapping_config);
     if (r == 0)
         r = explain_all(&x, &o->arguments);
     buf_release(&x.line);
@@ -222,6 +237,7 @@ static int run_explain(const struct options *o)
 static int (*const commands[])(const struct options *) = {
     [OPTIONS_SERVE] = run_serve,
     [OPTIONS_CHECK] = run_check,
+    [OPTIONS_CHECK_CONFIG] = run_check_config,
     [OPTIONS_EXPLAIN] = run_explain,
 };
 

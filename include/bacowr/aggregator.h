@@ -46,10 +46,12 @@ int bacowr_new(struct bacowr **out, const struct bacowr_config *config);
 void bacowr_free(struct bacowr *b); /* no worker is being fed; accepts NULL */
 
 /*
- * Load a mapping, aside from any engine; any thread may, and it may take a second. @file names the
- * text in messages. 0; -ENOMEM; -EINVAL with @e filled. Warnings go to @on_warning (may be NULL).
+ * Load a mapping, aside from any engine; any thread may, and it may take a second. It is made of @n
+ * texts, whose rules form one list in their order; one of them may have defaults, which hold for
+ * all. Borrows @texts during the call. 0; -ENOMEM; -EINVAL with @e filled. Warnings go to
+ * @on_warning (may be NULL).
  */
-int bacowr_mapping_new(struct bacowr_mapping **out, const char *file, struct slice text,
+int bacowr_mapping_new(struct bacowr_mapping **out, const struct bacowr_text *texts, size_t n,
                        void (*on_warning)(void *ctx, const struct err *e), void *ctx,
                        struct err *e);
 void bacowr_mapping_free(struct bacowr_mapping *m); /* one that was not published; accepts NULL */
@@ -60,7 +62,7 @@ void bacowr_mapping_free(struct bacowr_mapping *m); /* one that was not publishe
  */
 void bacowr_publish_mapping(struct bacowr *b, struct bacowr_mapping *m);
 
-/* Both in one: load, and publish when it is good. */
+/* Both in one, for a single text: load, and publish when it is good. */
 int bacowr_load_mapping(struct bacowr *b, const char *file, struct slice text,
                         void (*on_warning)(void *ctx, const struct err *e), void *ctx,
                         struct err *e);

@@ -15,4 +15,10 @@ struct slice {
     size_t len;
 };
 
+/* A file that somebody has read: its name, for messages, and what is in it. */
+struct bacowr_text {
+    const char *file; /* may be NULL */
+    struct slice text;
+};
+
 #endif

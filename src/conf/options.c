@@ -380,10 +380,8 @@ static int finish(struct options *o, struct err *e)
     for (size_t i = 0; i < o->exemplar_tags.n; i++)
         o->statsd.exemplar_tags[i] = o->exemplar_tags.items[i];
     if (o->command == OPTIONS_SERVE && o->check_config) {
-        o->command = OPTIONS_CHECK;
-        if (!o->mapping_config)
-            return 0;
-        return options_list_add(&o->arguments, o->mapping_config, strlen(o->mapping_config));
+        o->command = OPTIONS_CHECK_CONFIG;
+        return 0;
     }
     if (o->command == OPTIONS_CHECK && o->arguments.n == 0)
         missing = "check needs a file: check FILE...";
@@ -448,12 +446,12 @@ void options_release(struct options *o)
     options_list_release(&o->web_listen);
     options_list_release(&o->relay_targets);
     options_list_release(&o->exemplar_tags);
+    options_list_release(&o->mapping_config);
     options_list_release(&o->ignored);
     free(o->listen_unixgram);
     free(o->listen_unix);
     free(o->unixsocket_mode);
     free(o->telemetry_path);
-    free(o->mapping_config);
     free(o->dump_fsm);
     memset(o, 0, sizeof *o);
 }

@@ -22,8 +22,9 @@
 #include "bacowr/statsd.h"
 
 enum options_command {
-    OPTIONS_SERVE, /* the default */
-    OPTIONS_CHECK, /* check FILE..., or --check-config: then the mapping file, if there is one */
+    OPTIONS_SERVE,        /* the default */
+    OPTIONS_CHECK,        /* check FILE...: each by itself */
+    OPTIONS_CHECK_CONFIG, /* --check-config: the mapping as serve would load it */
     OPTIONS_EXPLAIN,
 };
 
@@ -56,7 +57,7 @@ struct options {
     struct options_list web_listen;
     struct options_list relay_targets; /* host:port; empty: nothing is relayed */
     char *telemetry_path;
-    char *mapping_config; /* NULL: none */
+    struct options_list mapping_config; /* files and directories; empty: none */
     bool check_config;
     char *dump_fsm; /* NULL: none */
 

@@ -193,6 +193,14 @@ static int set_address(const struct setting *s, const char *value, void *field, 
     return options_list_add(field, value, strlen(value));
 }
 
+/* One more; an empty text is none. */
+static int set_file(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    (void)s;
+    (void)e;
+    return *value ? options_list_add(field, value, strlen(value)) : 0;
+}
+
 /* ---- the table ---- */
 
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
@@ -244,9 +252,11 @@ const struct setting settings[] = {
     {"statsd.unixsocket-mode", SETTING_VALUE, set_text, FIELD(unixsocket_mode),
      {"755"}, "MODE",
      .help = "Permissions of the Unix sockets' files, in octal."},
-    {"statsd.mapping-config", SETTING_VALUE, set_text, FIELD(mapping_config),
+    {"statsd.mapping-config", SETTING_LIST, set_file, FIELD(mapping_config),
      {""}, "FILE",
-     .help = "Mapping file, read again on SIGHUP. Without one, names are only escaped."},
+     .help = "Mapping file, read again on SIGHUP. A directory stands for its *.yml and *.yaml "
+             "files; the rules of several files are one list. Without one, names are only "
+             "escaped."},
     {"statsd.read-buffer", SETTING_VALUE, set_number, FIELD(read_buffer),
      {"0"}, "BYTES", .min = 0, .max = INT32_MAX,
      .help = "Receive buffer of each datagram socket; 0 asks for 4 MiB and takes what the system "
@@ -328,7 +338,7 @@ const struct setting settings[] = {
 
     {"check-config", SETTING_SWITCH, set_switch, FIELD(check_config),
      {"false"},
-     .help = "Check the mapping file and exit, before any socket is opened."},
+     .help = "Check the mapping and exit, before any socket is opened."},
     {"json", SETTING_SWITCH, set_switch, FIELD(explain_json),
      {"false"},
      .help = "Write JSON, an object for each line.", .command = "explain"},

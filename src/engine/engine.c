@@ -163,11 +163,11 @@ struct bacowr_worker *bacowr_worker(struct bacowr *b, unsigned i)
 
 /* ---- rules ---- */
 
-int bacowr_mapping_new(struct bacowr_mapping **out, const char *file, struct slice text,
+int bacowr_mapping_new(struct bacowr_mapping **out, const struct bacowr_text *texts, size_t n,
                        void (*on_warning)(void *ctx, const struct err *e), void *ctx, struct err *e)
 {
     struct mapping *mapping;
-    int rc = mapping_load(&mapping, file, text, on_warning, ctx, e);
+    int rc = mapping_load(&mapping, texts, n, on_warning, ctx, e);
 
     return rc != 0 ? rc : wrap_mapping(out, mapping);
 }
@@ -193,8 +193,9 @@ int bacowr_load_mapping(struct bacowr *b, const char *file, struct slice text,
                         void (*on_warning)(void *ctx, const struct err *e), void *ctx,
                         struct err *e)
 {
+    const struct bacowr_text whole = {file, text};
     struct bacowr_mapping *m;
-    int rc = bacowr_mapping_new(&m, file, text, on_warning, ctx, e);
+    int rc = bacowr_mapping_new(&m, &whole, 1, on_warning, ctx, e);
 
     if (rc == 0)
         bacowr_publish_mapping(b, m);

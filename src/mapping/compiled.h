@@ -89,6 +89,6 @@ bool condition_is_weaker(const struct mapping_rule *a, const struct mapping_rule
 /* ---- lint.c ---- */
 
 /* Tell of rules that can never match and of references that are always empty. 0, -ENOMEM. */
-int mapping_lint(const struct mapping *m, const char *file, err_fn on_warning, void *ctx);
+int mapping_lint(const struct mapping *m, err_fn on_warning, void *ctx);
 
 #endif

@@ -22,7 +22,6 @@
 
 struct lint {
     const struct mapping *m;
-    const char *file;
     err_fn on_warning;
     void *ctx;
     struct glob_scratch scratch;
@@ -39,7 +38,7 @@ __attribute__((format(printf, 3, 4))) static void warn(const struct lint *lint,
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    err_set(&e, lint->file, rule->match_line, rule->match_column, "%s", text);
+    err_set(&e, rule->file, rule->match_line, rule->match_column, "%s", text);
     lint->on_warning(lint->ctx, &e);
 }
 
@@ -51,23 +50,24 @@ struct hider {
 
 static void warn_hidden(const struct lint *lint, const struct mapping_rule *rule, struct hider by)
 {
-    unsigned line = by.rule->match_line;
+    char place[MAPPING_PLACE_MAX];
 
+    mapping_rule_place(by.rule, by.rule->match_line, rule, place);
     if (!by.alone)
         warn(lint, rule,
-             "\"%s\" can never match: \"%s\" at line %u and rules for other types come first; put "
+             "\"%s\" can never match: \"%s\" at %s and rules for other types come first; put "
              "this rule before them",
-             rule->match, by.rule->match, line);
+             rule->match, by.rule->match, place);
     else if (strcmp(rule->match, by.rule->match) == 0)
         warn(lint, rule,
-             "\"%s\" can never match: the rule at line %u has the same match and comes first; "
+             "\"%s\" can never match: the rule at %s has the same match and comes first; "
              "remove one of them",
-             rule->match, line);
+             rule->match, place);
     else
         warn(lint, rule,
-             "\"%s\" can never match: \"%s\" at line %u comes first and takes all its names; put "
+             "\"%s\" can never match: \"%s\" at %s comes first and takes all its names; put "
              "this rule before that one",
-             rule->match, by.rule->match, line);
+             rule->match, by.rule->match, place);
 }
 
 /* Two rules for the automaton to ask about. */
@@ -309,9 +309,9 @@ static void lint_templates(const struct lint *lint)
     }
 }
 
-int mapping_lint(const struct mapping *m, const char *file, err_fn on_warning, void *ctx)
+int mapping_lint(const struct mapping *m, err_fn on_warning, void *ctx)
 {
-    struct lint lint = {.m = m, .file = file, .on_warning = on_warning, .ctx = ctx};
+    struct lint lint = {.m = m, .on_warning = on_warning, .ctx = ctx};
     int r = lint_globs(&lint);
 
     glob_scratch_release(&lint.scratch);

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loader: from the text of a mapping file to a mapping
+ * Loader: from the texts of mapping files to a mapping
  *
- * The text becomes a tree of nodes with places, the tree becomes rules, the rules become a mapping.
+ * A text becomes a tree of nodes with places, the trees become rules, the rules become a mapping.
  * The top level only notes where `defaults` and `mappings` stand, so that the defaults are complete
- * before the first rule is read, whatever the order in the file.
+ * before the first rule is read, whatever the order in the file or of the files.
+ *
+ * Several files are one mapping in pieces: their rules are one list in the order of the files. The
+ * defaults stand in one of them and hold for all; a second section would have to be merged with the
+ * first or hold for its own file only, and who reads one file could not tell which, so it is
+ * refused.
  *
  * The file is read strictly: a key that no table knows is an error with a suggestion, for a typo in
  * `histogram_options` must not quietly give other buckets. Keys of statsd_exporter's older schema
@@ -140,14 +145,20 @@ int load_duration(struct load *l, const struct yaml_pair *pair, int64_t *out_ns)
 /* ---- the top ---- */
 
 struct file {
-    const struct yaml_node *defaults; /* NULL: not given */
+    const char *name;
+    struct yaml_doc *doc;                 /* owned */
+    const struct yaml_node *defaults_key; /* NULL: not given, like the next two */
+    const struct yaml_node *defaults;
     const struct yaml_node *mappings;
 };
 
 static int on_defaults(struct load *l, const struct yaml_pair *pair, void *into)
 {
+    struct file *file = into;
+
     (void)l;
-    ((struct file *)into)->defaults = pair->value;
+    file->defaults_key = pair->key;
+    file->defaults = pair->value;
     return 0;
 }
 
@@ -191,22 +202,17 @@ static void rules_free(struct rules *rules)
     free(rules->v);
 }
 
-static int read_rules(struct load *l, const struct yaml_node *list,
-                      const struct load_defaults *defaults, struct rules *rules)
+static int read_rule(struct load *l, const char *file, const struct yaml_node *node,
+                     const struct load_defaults *defaults, struct rules *rules)
 {
-    if (list == NULL || list->n == 0)
-        return 0;
-    rules->v = calloc(list->n, sizeof(*rules->v));
-    if (rules->v == NULL)
-        return -ENOMEM;
-    rules->n = list->n;
-    for (size_t i = 0; i < list->n; i++) {
-        int r = load_rule(l, list->items[i], defaults, &rules->v[i]);
+    struct mapping_rule *rule = &rules->v[rules->n++];
 
-        if (r < 0)
-            return r;
+    if (file != NULL) {
+        rule->file = strdup(file);
+        if (rule->file == NULL)
+            return -ENOMEM;
     }
-    return 0;
+    return load_rule(l, node, defaults, rule);
 }
 
 static int by_name(const void *a, const void *b)
@@ -216,6 +222,20 @@ static int by_name(const void *a, const void *b)
     int c = strcmp(x->name, y->name);
 
     return c != 0 ? c : x < y ? -1 : x > y;
+}
+
+static void warn_help(const struct load *l, const struct mapping_rule *rule,
+                      const struct mapping_rule *first)
+{
+    char place[MAPPING_PLACE_MAX];
+    struct err e;
+
+    mapping_rule_place(first, first->line, rule, place);
+    err_set(&e, rule->file, rule->line, rule->column,
+            "%.200s has another help at %s, and a metric has only one; the one that is first used "
+            "will show, so make them the same",
+            first->name, place);
+    l->on_warning(l->ctx, &e);
 }
 
 /* One family has one help. Names with references are left out: who knows what they become. */
@@ -235,60 +255,130 @@ static int warn_helps(const struct load *l, const struct rules *rules)
     }
     qsort(sorted, n, sizeof(*sorted), by_name);
     for (size_t i = 0; i < n; i++) {
-        struct yaml_node here = {.line = sorted[i]->line, .column = sorted[i]->column};
-
         if (first == NULL || strcmp(first->name, sorted[i]->name) != 0)
             first = sorted[i];
         else if (strcmp(first->help, sorted[i]->help) != 0)
-            load_warn(l, &here,
-                      "%.200s has another help at line %u, and a metric has only one; the one that "
-                      "is first used will show, so make them the same",
-                      first->name, first->line);
+            warn_help(l, sorted[i], first);
     }
     free(sorted);
     return 0;
 }
 
-/* ---- the file ---- */
+/* ---- the files ---- */
 
-static int read_file(struct load *l, struct mapping_defaults *settled, struct rules *rules)
+struct files {
+    struct file *v;
+    size_t n; /* of them read */
+};
+
+static void files_free(struct files *files)
+{
+    for (size_t i = 0; i < files->n; i++)
+        yaml_doc_free(files->v[i].doc);
+    free(files->v);
+}
+
+/* What stands in each file, and where. */
+static int read_tops(struct load *l, const struct bacowr_text *texts, size_t n, struct files *files)
 {
     static const struct load_key *const tables[] = {load_top_keys, NULL};
-    const struct yaml_node *root = yaml_doc_root(l->doc);
-    struct load_defaults defaults = {.settled = settled};
-    struct file file = {0};
     int r = 0;
 
-    if (!yaml_node_is_null(root))
-        r = load_keys(l, root, "the file", tables, &file);
+    files->v = calloc(n + 1, sizeof(*files->v));
+    if (files->v == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        struct file *file = &files->v[i];
+        const struct yaml_node *root;
+
+        file->name = texts[i].file;
+        r = yaml_doc_new(&file->doc, file->name, texts[i].text, l->e);
+        if (r < 0)
+            return r;
+        files->n++;
+        l->doc = file->doc;
+        root = yaml_doc_root(file->doc);
+        if (!yaml_node_is_null(root))
+            r = load_keys(l, root, "the file", tables, file);
+    }
+    return r;
+}
+
+static int read_defaults(struct load *l, const struct files *files, struct load_defaults *defaults)
+{
+    const struct file *with = NULL;
+
+    for (size_t i = 0; i < files->n; i++) {
+        const struct file *file = &files->v[i];
+
+        if (file->defaults == NULL)
+            continue;
+        l->doc = file->doc;
+        if (with != NULL)
+            return load_refuse(l, file->defaults_key,
+                               "defaults stand at line %u of %.255s already and hold for the rules "
+                               "of all files; keep them in one file",
+                               with->defaults_key->line,
+                               with->name != NULL ? with->name : "another");
+        with = file;
+    }
+    return load_defaults(l, with != NULL ? with->defaults : NULL, defaults);
+}
+
+static int read_rules(struct load *l, const struct files *files,
+                      const struct load_defaults *defaults, struct rules *rules)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < files->n; i++)
+        n += files->v[i].mappings != NULL ? files->v[i].mappings->n : 0;
+    rules->v = calloc(n + 1, sizeof(*rules->v));
+    if (rules->v == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < files->n; i++) {
+        const struct file *file = &files->v[i];
+
+        l->doc = file->doc;
+        for (size_t k = 0; file->mappings != NULL && k < file->mappings->n; k++) {
+            int r = read_rule(l, file->name, file->mappings->items[k], defaults, rules);
+
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
+static int read_files(struct load *l, const struct files *files, struct mapping_defaults *settled,
+                      struct rules *rules)
+{
+    struct load_defaults defaults = {.settled = settled};
+    int r = read_defaults(l, files, &defaults);
+
     if (r == 0)
-        r = load_defaults(l, file.defaults, &defaults);
-    if (r == 0)
-        r = read_rules(l, file.mappings, &defaults, rules);
-    if (r == 0)
+        r = read_rules(l, files, &defaults, rules);
+    if (r == 0 && l->on_warning != NULL)
         r = warn_helps(l, rules);
     load_common_release(&defaults.common);
     return r;
 }
 
-int mapping_load(struct mapping **out, const char *file, struct slice text, err_fn on_warning,
+int mapping_load(struct mapping **out, const struct bacowr_text *texts, size_t n, err_fn on_warning,
                  void *ctx, struct err *e)
 {
     struct load l = {.on_warning = on_warning, .ctx = ctx, .e = e};
     struct mapping_defaults defaults = {0};
+    struct files files = {0};
     struct rules rules = {0};
-    struct yaml_doc *doc;
-    int r = yaml_doc_new(&doc, file, text, e);
+    int r = read_tops(&l, texts, n, &files);
 
-    if (r < 0)
-        return r;
-    l.doc = doc;
-    r = mapping_defaults_init(&defaults);
     if (r == 0)
-        r = read_file(&l, &defaults, &rules);
-    yaml_doc_free(doc);
+        r = mapping_defaults_init(&defaults);
     if (r == 0)
-        return mapping_new(out, file, rules.v, rules.n, &defaults, on_warning, ctx, e);
+        r = read_files(&l, &files, &defaults, &rules);
+    files_free(&files);
+    if (r == 0)
+        return mapping_new(out, rules.v, rules.n, &defaults, on_warning, ctx, e);
     mapping_defaults_release(&defaults);
     rules_free(&rules);
     return r;

@@ -17,7 +17,7 @@
 #include "mapping/rule.h"
 
 struct load {
-    const struct yaml_doc *doc; /* outlives the load */
+    const struct yaml_doc *doc; /* of the file that is read; outlives the load */
     err_fn on_warning;          /* may be NULL */
     void *ctx;
     struct err *e;
@@ -137,7 +137,7 @@ int load_observer_resolve(struct load *l, struct load_observer *o, const struct 
 
 /* ---- one rule (load_rule.c) ---- */
 
-/* Fill @rule, zeroed before. On failure the caller releases it. */
+/* Fill @rule, zeroed before but for its file. On failure the caller releases it. */
 int load_rule(struct load *l, const struct yaml_node *node, const struct load_defaults *defaults,
               struct mapping_rule *rule);
 

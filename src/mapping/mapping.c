@@ -62,32 +62,30 @@ static int compile_regex_templates(struct compiled_rule *c, const struct mapping
 }
 
 static int compile_expression(struct regex **out, const char *text, const char *what,
-                              const struct mapping_rule *rule, const char *file, struct err *e)
+                              const struct mapping_rule *rule, struct err *e)
 {
     struct err why;
     int r = regex_new(out, slice_str(text), &why);
 
     if (r == -EINVAL)
-        err_set(e, file, rule->match_line, rule->match_column, "%s: %s", what, why.text);
+        err_set(e, rule->file, rule->match_line, rule->match_column, "%s: %s", what, why.text);
     return r;
 }
 
-static int compile_regex(struct compiled_rule *c, const struct mapping_rule *rule, const char *file,
-                         struct err *e)
+static int compile_regex(struct compiled_rule *c, const struct mapping_rule *rule, struct err *e)
 {
-    int r = compile_expression(&c->regex, rule->match, "match", rule, file, e);
+    int r = compile_expression(&c->regex, rule->match, "match", rule, e);
 
     if (r == 0 && rule->except.n > 0) {
         c->except = calloc(rule->except.n, sizeof *c->except);
         r = c->except == NULL ? -ENOMEM : 0;
     }
     for (size_t i = 0; r == 0 && i < rule->except.n; i++)
-        r = compile_expression(&c->except[i], rule->except.v[i], "except", rule, file, e);
+        r = compile_expression(&c->except[i], rule->except.v[i], "except", rule, e);
     return r < 0 ? r : compile_regex_templates(c, rule);
 }
 
-static int compile_rule(struct compiled_rule *c, const struct mapping_rule *rule, const char *file,
-                        struct err *e)
+static int compile_rule(struct compiled_rule *c, const struct mapping_rule *rule, struct err *e)
 {
     c->conditional = rule->except.n > 0 || rule->n_match_labels > 0;
     if (rule->n_labels > 0) {
@@ -95,8 +93,7 @@ static int compile_rule(struct compiled_rule *c, const struct mapping_rule *rule
         if (c->labels == NULL)
             return -ENOMEM;
     }
-    return rule->match_type == MAPPING_GLOB ? compile_glob(c, rule)
-                                            : compile_regex(c, rule, file, e);
+    return rule->match_type == MAPPING_GLOB ? compile_glob(c, rule) : compile_regex(c, rule, e);
 }
 
 static int compile_globs(struct mapping *m)
@@ -117,7 +114,7 @@ static int compile_globs(struct mapping *m)
     return r;
 }
 
-static int compile(struct mapping *m, const char *file, struct err *e)
+static int compile(struct mapping *m, struct err *e)
 {
     size_t n = m->n_rules;
 
@@ -127,7 +124,7 @@ static int compile(struct mapping *m, const char *file, struct err *e)
     if (m->compiled == NULL || m->globs == NULL || m->regexes == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
-        int r = compile_rule(&m->compiled[i], &m->rules[i], file, e);
+        int r = compile_rule(&m->compiled[i], &m->rules[i], e);
 
         if (r < 0)
             return r;
@@ -147,19 +144,19 @@ static void release_rules(struct mapping_rule *rules, size_t n)
 }
 
 /* There is one order only. 0 or -EINVAL. */
-static int check_order(const struct mapping *m, const char *file, struct err *e)
+static int check_order(const struct mapping *m, struct err *e)
 {
     const struct mapping_defaults *defaults = &m->defaults;
 
     if (!defaults->in_file_order || !defaults->glob_disable_ordering)
         return 0;
-    err_set(e, file, m->n_rules > 0 ? m->rules[0].line : 1, 1,
+    err_set(e, m->n_rules > 0 ? m->rules[0].file : NULL, m->n_rules > 0 ? m->rules[0].line : 1, 1,
             "defaults: match_order: file and glob_disable_ordering: true contradict each other; "
             "remove one of them");
     return -EINVAL;
 }
 
-int mapping_new(struct mapping **out, const char *file, struct mapping_rule *rules, size_t n,
+int mapping_new(struct mapping **out, struct mapping_rule *rules, size_t n,
                 struct mapping_defaults *defaults, err_fn on_warning, void *ctx, struct err *e)
 {
     struct mapping *m = calloc(1, sizeof *m);
@@ -174,11 +171,11 @@ int mapping_new(struct mapping **out, const char *file, struct mapping_rule *rul
     m->n_rules = n;
     m->defaults = *defaults;
     *defaults = (struct mapping_defaults){0};
-    r = check_order(m, file, e);
+    r = check_order(m, e);
     if (r == 0)
-        r = compile(m, file, e);
+        r = compile(m, e);
     if (r == 0 && on_warning != NULL)
-        r = mapping_lint(m, file, on_warning, ctx);
+        r = mapping_lint(m, on_warning, ctx);
     if (r < 0) {
         mapping_free(m);
         return r;
@@ -192,7 +189,7 @@ int mapping_new_empty(struct mapping **out)
     struct mapping_defaults defaults;
     int r = mapping_defaults_init(&defaults);
 
-    return r < 0 ? r : mapping_new(out, NULL, NULL, 0, &defaults, NULL, NULL, NULL);
+    return r < 0 ? r : mapping_new(out, NULL, 0, &defaults, NULL, NULL, NULL);
 }
 
 static void release_compiled(struct compiled_rule *c, const struct mapping_rule *rule)

@@ -21,11 +21,11 @@ struct mapping_scratch;
 
 /*
  * Compile @n rules. Takes @rules (allocated with malloc, each filled) and what @defaults points to,
- * also on failure. @file is for messages. A rule that can never match, and what is legal but surely
+ * also on failure. A rule that can never match, and what is legal but surely
  * not meant, goes to @on_warning (may be NULL). 0; -ENOMEM; -EINVAL with @e filled (a regex that
  * does not compile, a construct that RE2 lacks, two orders at once).
  */
-int mapping_new(struct mapping **out, const char *file, struct mapping_rule *rules, size_t n,
+int mapping_new(struct mapping **out, struct mapping_rule *rules, size_t n,
                 struct mapping_defaults *defaults, err_fn on_warning, void *ctx, struct err *e);
 void mapping_free(struct mapping *m); /* accepts NULL */
 
@@ -33,10 +33,11 @@ void mapping_free(struct mapping *m); /* accepts NULL */
 int mapping_new_empty(struct mapping **out);
 
 /*
- * Read a mapping file's text (load.c). Everything that is wrong with it comes back in @e with file,
- * line and column; @file names it. 0; -ENOMEM; -EINVAL.
+ * Read the texts of @n mapping files (load.c): their rules are one list in the order of the files,
+ * and one of them may have defaults, for the rules of all. What is wrong comes back in @e with
+ * file, line and column. 0; -ENOMEM; -EINVAL.
  */
-int mapping_load(struct mapping **out, const char *file, struct slice text, err_fn on_warning,
+int mapping_load(struct mapping **out, const struct bacowr_text *texts, size_t n, err_fn on_warning,
                  void *ctx, struct err *e);
 
 size_t mapping_n_rules(const struct mapping *m);

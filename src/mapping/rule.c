@@ -11,6 +11,7 @@
 #include "mapping/rule.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,18 @@ void mapping_defaults_release(struct mapping_defaults *defaults)
     label_ops_release(&defaults->label_ops);
     observer_release(&defaults->observer);
     *defaults = (struct mapping_defaults){0};
+}
+
+void mapping_rule_place(const struct mapping_rule *rule, unsigned line,
+                        const struct mapping_rule *about, char out[MAPPING_PLACE_MAX])
+{
+    bool here = about != NULL && about->file != NULL && rule->file != NULL &&
+                strcmp(rule->file, about->file) == 0;
+
+    if (rule->file == NULL || here)
+        snprintf(out, MAPPING_PLACE_MAX, "line %u", line);
+    else
+        snprintf(out, MAPPING_PLACE_MAX, "line %u of %.255s", line, rule->file);
 }
 
 int mapping_defaults_init(struct mapping_defaults *defaults)

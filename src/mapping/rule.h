@@ -91,7 +91,7 @@ struct mapping_rule {
     struct mapping_observer_options observer;
     int64_t set_window_ns; /* in which a set's distinct members are counted; > 0 */
     double set_error;      /* standard error of that count where it is an estimate; > 0 */
-    char *file;            /* where the rule stands */
+    char *file;            /* where the rule stands; NULL: nobody knows */
     unsigned line, column; /* of the rule */
     unsigned match_line, match_column; /* of its match */
 };
@@ -111,9 +111,18 @@ struct mapping_defaults {
     double set_error;
 };
 
+#define MAPPING_PLACE_MAX 300
+
 /* Both free what the struct points to, not the struct; accept a zeroed one. */
 void mapping_rule_release(struct mapping_rule *rule);
 void mapping_defaults_release(struct mapping_defaults *defaults);
+
+/*
+ * Where @line of @rule's file is, for a message about @about: "line 12", and "line 12 of FILE" when
+ * the other rule stands in another file or is NULL. Always NUL-terminated.
+ */
+void mapping_rule_place(const struct mapping_rule *rule, unsigned line,
+                        const struct mapping_rule *about, char out[MAPPING_PLACE_MAX]);
 
 /* summary; sets over 1 min; .005 ... 10; (0.5,0.05) (0.9,0.01) (0.99,0.001); 10 min in 5.
  * 0 or -ENOMEM. */

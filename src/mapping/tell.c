@@ -6,6 +6,8 @@
  *      rule 7 (line 30) glob app.*.* -> app  takes it too, but rule 3 comes first
  *      rule 4 (line 15) glob app.*.miss -> app_miss  segment 3 is "hits", the rule wants "miss"
  *
+ * Where the rules come from more than one file, each place has the file's name: (line 12 of a.yml).
+ *
  * Laws: nothing is judged here: the verdicts and their words come from explain.c.
  */
 #include "mapping/explain.h"
@@ -30,12 +32,28 @@ struct slice mapping_why(const struct mapping_candidates *c, size_t i)
     return slice_of(c->text.p + c->best[i].why_at, c->best[i].why_len);
 }
 
+/* A rule of the only file that there is, or NULL: of several files each has to be named. */
+static const struct mapping_rule *of_only_file(const struct mapping *m)
+{
+    const struct mapping_rule *first = mapping_n_rules(m) > 0 ? mapping_rule(m, 0) : NULL;
+
+    for (size_t i = 1; i < mapping_n_rules(m); i++) {
+        const char *file = mapping_rule(m, i)->file;
+
+        if (file != NULL && first->file != NULL && strcmp(file, first->file) != 0)
+            return NULL;
+    }
+    return first;
+}
+
 static void tell_one(const struct mapping *m, const struct mapping_candidates *c, size_t i,
-                     struct buf *out)
+                     const struct mapping_rule *only, struct buf *out)
 {
     const struct mapping_rule *rule = mapping_rule(m, c->best[i].rule);
+    char place[MAPPING_PLACE_MAX];
 
-    buf_addf(out, "  rule %u (line %u) %s ", c->best[i].rule + 1, rule->line,
+    mapping_rule_place(rule, rule->line, only, place);
+    buf_addf(out, "  rule %u (%s) %s ", c->best[i].rule + 1, place,
              rule->match_type == MAPPING_GLOB ? "glob" : "regex");
     buf_add_str(out, rule->match);
     buf_addf(out, " -> %s  ", rule->action == MAPPING_DROP ? "drop" : rule->name);
@@ -48,8 +66,10 @@ static void tell_one(const struct mapping *m, const struct mapping_candidates *c
 
 void mapping_tell(const struct mapping *m, const struct mapping_candidates *c, struct buf *out)
 {
+    const struct mapping_rule *only = of_only_file(m);
+
     for (size_t i = 0; i < c->n; i++)
-        tell_one(m, c, i, out);
+        tell_one(m, c, i, only, out);
     if (c->n_more > 0)
         buf_addf(out, "  and %zu more that came close\n", c->n_more);
 }

@@ -8,8 +8,8 @@
  *      ask --> run, on a thread of the pool: read, load, check --> done, on the loop: publish, log
  *               `-- asked again meanwhile: once more after it, however often it was asked
  *
- * Whoever asks while one runs wants the file as it is now, which that one may have read before: so
- * runs are numbered, and the asker is given the number of the run that serves him.
+ * Whoever asks while one runs wants the files as they are now, which that one may have read before:
+ * so runs are numbered, and the asker is given the number of the run that serves him.
  *
  * A reload that fails changes nothing but a counter and the log: the old rules go on. Of thousands
  * of warnings the first few are logged, for a log that is read slowly holds up the loop.
@@ -31,8 +31,8 @@
 #define ERR_TEXT_MAX (sizeof(struct err) + 64)
 
 struct job {
-    const char *path;               /* borrowed */
-    struct bacowr_mapping *mapping; /* owned, when r is 0 */
+    const struct options_list *paths; /* borrowed */
+    struct bacowr_mapping *mapping;   /* owned, when r is 0 */
     int r;
     struct err e;
     uint64_t n_warnings;
@@ -42,6 +42,7 @@ struct job {
 struct reload {
     struct reload_config config;
     struct reload_stats stats;
+    char label[512]; /* of the paths, for the log */
     uv_work_t work;
     uint64_t run; /* of the one that goes on, or of the last one */
     bool running;
@@ -58,7 +59,9 @@ int reload_new(struct reload **out, const struct reload_config *config)
         return -ENOMEM;
     r->config = *config;
     r->work.data = r;
-    r->job.path = config->path;
+    r->job.paths = config->paths;
+    if (config->paths->n > 0)
+        mapfile_label(config->paths, r->label, sizeof r->label);
     *out = r;
     return 0;
 }
@@ -77,7 +80,7 @@ static void on_warning(void *ctx, const struct err *e)
 static void load(struct job *job)
 {
     job->n_warnings = 0;
-    job->r = mapfile_load(&job->mapping, job->path, MAPFILE_REGULAR, on_warning, job, &job->e);
+    job->r = mapfile_load(&job->mapping, job->paths, MAPFILE_REGULAR, on_warning, job, &job->e);
 }
 
 static void on_work(uv_work_t *work)
@@ -112,14 +115,14 @@ static int settle(struct reload *r, const char *event)
         return r->job.r;
     bacowr_publish_mapping(r->config.engine, r->job.mapping);
     r->stats.last_good_seconds = process_now_seconds();
-    log_event(r->config.log, LOG_LEVEL_INFO, event, log_str("file", r->config.path),
+    log_event(r->config.log, LOG_LEVEL_INFO, event, log_str("file", r->label),
               log_int("rules", (int64_t)bacowr_n_rules(r->config.engine)));
     return 0;
 }
 
 int reload_first(struct reload *r, struct err *e)
 {
-    assert(r->config.path != NULL && !r->running);
+    assert(r->config.paths->n > 0 && !r->running);
     load(&r->job);
     if (r->job.r != 0)
         *e = r->job.e;
@@ -163,7 +166,7 @@ static void on_done(uv_work_t *work, int status)
 
 static void begin(struct reload *r)
 {
-    log_event(r->config.log, LOG_LEVEL_INFO, "reload_started", log_str("file", r->config.path));
+    log_event(r->config.log, LOG_LEVEL_INFO, "reload_started", log_str("file", r->label));
     r->running = true;
     r->again = false;
     r->run++;
@@ -172,7 +175,7 @@ static void begin(struct reload *r)
 
 uint64_t reload_ask(struct reload *r)
 {
-    if (r->config.path == NULL) {
+    if (r->config.paths->n == 0) {
         log_event(r->config.log, LOG_LEVEL_WARN, "reload_ignored",
                   log_str("reason", "no file was given with --statsd.mapping-config"));
         return 0;

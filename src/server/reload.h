@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reload: the mapping file, at start and whenever somebody asks
+ * Reload: the mapping files, at start and whenever somebody asks
  *
  * Contract: all of it is called on the control thread. A reload works on a thread of libuv's pool;
  * its outcome is logged, counted and told on the loop. One runs at a time.
@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/slice.h"
 #include "bacowr/aggregator.h"
+#include "conf/options.h"
 
 struct reload;
 
@@ -23,7 +24,7 @@ struct reload_config {
     uv_loop_t *loop;       /* borrowed, like all below: they outlive the struct */
     struct bacowr *engine; /* whose rules are replaced */
     const struct log *log;
-    const char *path; /* NULL: there is no file */
+    const struct options_list *paths; /* of files and directories; empty: there is no mapping */
 
     void *ctx;
     /* Run number @run is over: 0, or a negative errno and the reason in @message (borrowed). */
@@ -40,12 +41,12 @@ struct reload_stats {
 /* 0 or -ENOMEM. */
 int reload_new(struct reload **out, const struct reload_config *config);
 
-/* Load the file now, before anything is served. 0, or a negative errno with @e filled. */
+/* Load the files now, before anything is served. 0, or a negative errno with @e filled. */
 int reload_first(struct reload *r, struct err *e);
 
 /*
- * Load the file once more: at once, or as soon as the run that goes on is over. The number of the
- * run that reads the file as it is now; 0 when there is no file to load.
+ * Load the files once more: at once, or as soon as the run that goes on is over. The number of the
+ * run that reads the files as they are now; 0 when there are none to load.
  */
 uint64_t reload_ask(struct reload *r);
 

@@ -159,7 +159,7 @@ static void dump_fsm(const struct server *s)
     char text[sizeof(struct err) + 64];
     struct err e;
 
-    if (s->o->mapping_config == NULL || s->o->dump_fsm == NULL)
+    if (s->o->mapping_config.n == 0 || s->o->dump_fsm == NULL)
         return;
     if (fsmfile_write(s->engine, s->o->dump_fsm, &e) == 0)
         return;
@@ -173,7 +173,7 @@ static int start_mapping(struct server *s)
         .loop = &s->loop,
         .engine = s->engine,
         .log = s->log,
-        .path = s->o->mapping_config,
+        .paths = &s->o->mapping_config,
         .ctx = s,
         .done = control_on_reload_done,
     };
@@ -182,7 +182,7 @@ static int start_mapping(struct server *s)
 
     if (r != 0)
         return fail_step(s, "mapping", r);
-    if (config.path != NULL)
+    if (config.paths->n > 0)
         r = reload_first(s->reload, &e);
     if (r != 0)
         return fail(s, r, &e);

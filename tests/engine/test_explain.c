@@ -329,7 +329,7 @@ END_TEST
 #define UNREAD                                                                                  \
     "\"type\":null,\"kind\":null,\"name\":null,\"tags\":{},\"tag_errors\":0,\"rate_errors\":0," \
     "\"effect\":null,"
-#define RULE_FILE "null"
+#define RULE_FILE "\"test.yml\""
 #define RULE(n, line, match, name)                                                           \
     "\"rule\":{\"number\":" n ",\"file\":" RULE_FILE ",\"line\":" line ",\"match\":\"" match \
     "\",\"match_type\":\"glob\",\"action\":\"map\",\"name\":\"" name "\"}"

@@ -48,7 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (size > 0)
         memcpy(text, data, size);
-    r = mapping_load(&m, "fuzz.yml", slice_of(text, size), on_warning, NULL, &e);
+    r = mapping_load(&m, &(struct bacowr_text){"fuzz.yml", slice_of(text, size)}, 1, on_warning,
+                     NULL, &e);
     free(text);
     if (r == 0) {
         check_rules(m);

@@ -69,7 +69,7 @@ START_TEST(test_options_defaults)
     assert_list(&o.listen_tcp, "127.0.0.1:8125", "127.0.0.1:9125");
     assert_list(&o.web_listen, "127.0.0.1:9102", NULL);
     ck_assert_str_eq(o.telemetry_path, "/metrics");
-    ck_assert_ptr_null(o.mapping_config);
+    assert_list(&o.mapping_config, NULL, NULL);
     ck_assert_ptr_null(o.listen_unixgram);
     ck_assert_ptr_null(o.listen_unix);
     ck_assert_str_eq(o.unixsocket_mode, "755");
@@ -99,19 +99,19 @@ START_TEST(test_options_values_in_both_places)
                            "--statsd.read-buffer", "65536", "--web.timeout=1m30s"),
                      0);
     ck_assert_str_eq(o.telemetry_path, "/a=b");
-    ck_assert_str_eq(o.mapping_config, "m.yml");
+    assert_list(&o.mapping_config, "m.yml", NULL);
     ck_assert_uint_eq(o.read_buffer, 65536);
     ck_assert_int_eq(o.web_timeout_ms, 90000);
     options_release(&o);
     ck_assert_int_eq(PARSE("--statsd.mapping-config", "-"), 0);
-    ck_assert_str_eq(o.mapping_config, "-");
+    assert_list(&o.mapping_config, "-", NULL);
     options_release(&o);
     ck_assert_int_eq(PARSE("--statsd.mapping-config=-x", "--web.timeout=1us"), 0);
-    ck_assert_str_eq(o.mapping_config, "-x");
+    assert_list(&o.mapping_config, "-x", NULL);
     ck_assert_int_eq(o.web_timeout_ms, 1);
     options_release(&o);
     ck_assert_int_eq(PARSE("--statsd.mapping-config="), 0);
-    ck_assert_ptr_null(o.mapping_config);
+    assert_list(&o.mapping_config, NULL, NULL);
     options_release(&o);
 }
 END_TEST
@@ -141,6 +141,11 @@ START_TEST(test_options_lists)
     options_release(&o);
     ck_assert_int_eq(PARSE("--statsd.listen-udp=", "--statsd.listen-udp=a:0"), 0);
     assert_list(&o.listen_udp, "a:0", NULL);
+    options_release(&o);
+    ck_assert_int_eq(PARSE("--statsd.mapping-config=b.yml",
+                           "--statsd.mapping-config=", "--statsd.mapping-config", "a"),
+                     0);
+    assert_list(&o.mapping_config, "b.yml", "a");
     options_release(&o);
 }
 END_TEST
@@ -367,17 +372,17 @@ START_TEST(test_options_commands)
 }
 END_TEST
 
-/* --check-config checks the mapping file, or nothing; what sockets need does not matter then. */
+/* --check-config checks the mapping, or nothing; what sockets need does not matter then. */
 START_TEST(test_options_check_config)
 {
     ck_assert_int_eq(PARSE("--check-config", "--statsd.listen-udp=", "--statsd.listen-tcp="), 0);
-    ck_assert_int_eq(o.command, OPTIONS_CHECK);
+    ck_assert_int_eq(o.command, OPTIONS_CHECK_CONFIG);
     ck_assert(o.check_config);
-    assert_list(&o.arguments, NULL, NULL);
+    assert_list(&o.mapping_config, NULL, NULL);
     options_release(&o);
     ck_assert_int_eq(PARSE("--statsd.mapping-config=m.yml", "--check-config"), 0);
-    ck_assert_int_eq(o.command, OPTIONS_CHECK);
-    assert_list(&o.arguments, "m.yml", NULL);
+    ck_assert_int_eq(o.command, OPTIONS_CHECK_CONFIG);
+    assert_list(&o.mapping_config, "m.yml", NULL);
     options_release(&o);
     ck_assert_int_eq(PARSE("--statsd.mapping-config=m.yml", "--no-check-config"), 0);
     ck_assert_int_eq(o.command, OPTIONS_SERVE);
@@ -409,7 +414,7 @@ START_TEST(test_options_argument_files)
     write_file(first, text);
     write_file(second, "--log.level=debug");
     ck_assert_int_eq(PARSE("--log.format=json", at_first), 0);
-    ck_assert_str_eq(o.mapping_config, "a b.yml");
+    assert_list(&o.mapping_config, "a b.yml", NULL);
     ck_assert_int_eq(o.log_level, LOG_LEVEL_DEBUG);
     ck_assert_int_eq(o.log_format, LOG_FORMAT_JSON);
     options_release(&o);
@@ -463,7 +468,7 @@ START_TEST(test_options_print_wins)
         options_release(&o);
     }
     ck_assert_int_eq(PARSE("--statsd.mapping-config", "help"), 0);
-    ck_assert_str_eq(o.mapping_config, "help");
+    assert_list(&o.mapping_config, "help", NULL);
     options_release(&o);
 }
 END_TEST

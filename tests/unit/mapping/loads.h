@@ -38,7 +38,7 @@ static inline int load(struct mapping **m, struct slice text, struct warnings *w
     *w = (struct warnings){0};
     *m = (struct mapping *)0x5a5a;
     *e = (struct err){.line = 7777, .column = 7777};
-    r = mapping_load(m, "m.yml", slice_of(p, text.len), on_warning, w, e);
+    r = mapping_load(m, &(struct bacowr_text){"m.yml", slice_of(p, text.len)}, 1, on_warning, w, e);
     guard_free(p, text.len);
     return r;
 }

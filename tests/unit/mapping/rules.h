@@ -2,7 +2,7 @@
 /*
  * Rules: mappings for tests, from a table instead of a file
  *
- * A rule stands at line 10 times its number; its match at column 5 of the next line.
+ * A rule stands in rules.yml, at line 10 times its number; its match at column 5 of the next line.
  */
 #ifndef TESTS_UNIT_MAPPING_RULES_H
 #define TESTS_UNIT_MAPPING_RULES_H
@@ -60,6 +60,7 @@ static inline void rules_fill(struct mapping_rule *rule, const struct rule_spec 
 {
     bool regex = spec->match[0] == '~';
 
+    rule->file = strdup("rules.yml");
     rule->match_type = regex ? MAPPING_REGEX : MAPPING_GLOB;
     rule->match = strdup(spec->match + regex);
     rule->name = strdup(spec->name);
@@ -82,7 +83,7 @@ static inline void rules_fill(struct mapping_rule *rule, const struct rule_spec 
 /* Which rule is tried first. */
 enum rules_order { RULES_ORDERED, RULES_UNORDERED, RULES_FILE, RULES_BOTH };
 
-/* What mapping_new() says to @specs; "rules.yml" is the file's name. */
+/* What mapping_new() says to @specs. */
 static inline int rules_try(struct mapping **out, const struct rule_spec *specs,
                             enum rules_order order, err_fn on_warning, void *ctx, struct err *e)
 {
@@ -98,7 +99,7 @@ static inline int rules_try(struct mapping **out, const struct rule_spec *specs,
     ck_assert_int_eq(mapping_defaults_init(&defaults), 0);
     defaults.glob_disable_ordering = order == RULES_UNORDERED || order == RULES_BOTH;
     defaults.in_file_order = order == RULES_FILE || order == RULES_BOTH;
-    return mapping_new(out, "rules.yml", rules, n, &defaults, on_warning, ctx, e);
+    return mapping_new(out, rules, n, &defaults, on_warning, ctx, e);
 }
 
 static inline struct mapping *rules_load(const struct rule_spec *specs, enum rules_order order)

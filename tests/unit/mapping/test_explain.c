@@ -167,7 +167,7 @@ START_TEST(test_explain_is_bounded)
         rules_fill(&rules[i], &spec, i);
     }
     ck_assert_int_eq(mapping_defaults_init(&defaults), 0);
-    ck_assert_int_eq(mapping_new(&m, NULL, rules, N, &defaults, NULL, NULL, NULL), 0);
+    ck_assert_int_eq(mapping_new(&m, rules, N, &defaults, NULL, NULL, NULL), 0);
     ck_assert_int_eq(mapping_scratch_new(&s), 0);
     ck_assert_int_eq(mapping_explain(m, &q, s, &found), 0);
     mapping_tell(m, &found, &out);

@@ -518,7 +518,7 @@ START_TEST(test_load_stays_inside_its_input)
         struct mapping *m;
         struct err e;
 
-        if (mapping_load(&m, NULL, slice_of(p, n), NULL, NULL, &e) == 0)
+        if (mapping_load(&m, &(struct bacowr_text){NULL, slice_of(p, n)}, 1, NULL, NULL, &e) == 0)
             mapping_free(m);
         guard_free(p, n);
     }

@@ -262,7 +262,7 @@ START_TEST(test_mapping_takes_the_defaults)
 
     ck_assert_int_eq(mapping_defaults_init(&defaults), 0);
     defaults.ttl_ns = 42;
-    ck_assert_int_eq(mapping_new(&m, NULL, NULL, 0, &defaults, NULL, NULL, NULL), 0);
+    ck_assert_int_eq(mapping_new(&m, NULL, 0, &defaults, NULL, NULL, NULL), 0);
     mapping_defaults_release(&defaults);
     ck_assert_int_eq(mapping_defaults(m)->ttl_ns, 42);
     mapping_free(m);
