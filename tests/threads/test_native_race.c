@@ -13,7 +13,8 @@
 #include "store/cell.h"
 
 #define N_WRITERS 2u
-#define N_VALUES  400000u
+#define N_VALUES  400000u /* at least, from each */
+#define N_PAGES   3000u
 
 /* All values are below the second one. */
 static const double bounds[] = {0.5, 1e300};
@@ -24,6 +25,8 @@ struct writer {
     const struct shape *shape;
     unsigned seed;
     struct cell_outgrown *outgrown; /* the reader may still look at them */
+    uint64_t count;                 /* what it observed, when it is done */
+    relaxed_u32 stop;               /* written by the reader */
     relaxed_u32 done;
 };
 
@@ -32,16 +35,18 @@ static void *write_values(void *arg)
     struct writer *w = arg;
     unsigned long random = w->seed;
 
-    for (unsigned n = 0; n < N_VALUES; n++) {
+    for (unsigned n = 0; n < N_VALUES || relaxed_load(&w->stop) == 0; n++) {
+        unsigned wide = n < N_VALUES ? n : N_VALUES;
         struct cell_outgrown *outgrown;
         double v;
 
         random = random * 6364136223846793005u + 1442695040888963407u;
         /* Wider and wider, so that blocks grow and halve all the time. */
         v = ldexp(1 + (double)(random >> 40) * 0x1p-24,
-                  (int)((random >> 33) % (2 + n / 4000)) - (int)(n / 8000));
+                  (int)((random >> 33) % (2 + wide / 4000)) - (int)(wide / 8000));
         (void)cell_observe_buckets(w->cell, w->shape, random % 4 == 0 ? -v : v, 1 + n % 2,
                                    (struct cell_time){0}, &outgrown);
+        w->count += 1 + n % 2;
         if (outgrown != NULL) {
             outgrown->next = w->outgrown;
             w->outgrown = outgrown;
@@ -104,6 +109,7 @@ START_TEST(test_native_race_reads_are_whole)
     struct last last = {.schema = 8};
     struct snapshot_series seen;
     struct shape *shape;
+    uint64_t count = 0;
     unsigned n_done = 0;
 
     ck_assert_int_eq(shape_new(&shape, &spec), 0);
@@ -113,14 +119,19 @@ START_TEST(test_native_race_reads_are_whole)
         writers[i] = (struct writer){.cell = cells[i], .shape = shape, .seed = i + 1};
         ck_assert_int_eq(pthread_create(&writers[i].thread, NULL, write_values, &writers[i]), 0);
     }
-    while (n_done < N_WRITERS) {
+    for (unsigned page = 0; n_done < N_WRITERS; page++) {
         n_done = 0;
-        for (unsigned i = 0; i < N_WRITERS; i++)
+        for (unsigned i = 0; i < N_WRITERS; i++) {
+            if (page >= N_PAGES)
+                relaxed_store(&writers[i].stop, 1);
             n_done += atomic_load_explicit(&writers[i].done, memory_order_acquire);
+        }
         ck_assert_int_eq(cell_read(cells, N_WRITERS, shape, 0, &reader, &seen), 0);
         turn(&last, &seen);
     }
-    ck_assert_uint_eq(last.count, N_WRITERS * (N_VALUES + N_VALUES / 2));
+    for (unsigned i = 0; i < N_WRITERS; i++)
+        count += writers[i].count;
+    ck_assert_uint_eq(last.count, count);
     ck_assert_int_lt(last.schema, 3);
     for (unsigned i = 0; i < N_WRITERS; i++) {
         pthread_join(writers[i].thread, NULL);
