@@ -26,7 +26,7 @@ static const struct section sections[] = {
     {"mappings", "In each entry of mappings, which is a rule.", {load_rule_keys}},
     {"defaults and mappings",
      "Inside defaults and in each rule. What a rule leaves out comes from the defaults.",
-     {load_common_keys, load_observer_keys}},
+     {load_common_keys, load_label_keys, load_observer_keys}},
     {"summary_options", "Inside summary_options.", {load_summary_keys}},
     {"quantiles", "In each entry of quantiles.", {load_quantile_keys}},
     {"histogram_options", "Inside histogram_options.", {load_histogram_keys}},

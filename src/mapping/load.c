@@ -126,6 +126,17 @@ int load_word(struct load *l, const struct yaml_pair *pair, const char *const *w
     return load_refuse(l, pair->value, "%s cannot be \"%.100s\"; %s", what, text, remedy);
 }
 
+int load_text(struct load *l, const struct yaml_pair *pair, char **out)
+{
+    const char *text;
+    int r = yaml_node_text(l->doc, pair->value, pair->key->text.p, &text, l->e);
+
+    if (r < 0)
+        return r;
+    *out = strdup(text);
+    return *out != NULL ? 0 : -ENOMEM;
+}
+
 int load_duration(struct load *l, const struct yaml_pair *pair, int64_t *out_ns)
 {
     const char *what = pair->key->text.p;
@@ -180,7 +191,7 @@ const struct load_key load_top_keys[] = {
     {"defaults", on_defaults, false, "{KEY: VALUE, ...}", "the defaults of each key",
      "What holds for every rule that does not say otherwise, and for names that no rule takes."},
     {"mappings", on_mappings, false, "[RULE, ...]", "none",
-     "The rules. Which of them takes a name is said at match_type and glob_disable_ordering."},
+     "The rules. Which of them takes a name is said at match_order."},
     {"fsm", on_nothing, .hidden = true},
     {"logger", on_nothing, .hidden = true},
     {"registerer", on_nothing, .hidden = true},

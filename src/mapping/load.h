@@ -5,9 +5,9 @@
  * Contract: private to them, and to keys.c, which shows the tables. Every level of the mapping file
  * is tables of keys, a row for each with the function that reads its value and what a manual says
  * of it; a key that is in no table is an error. load.c reads the top, load_defaults.c the defaults,
- * load_rule.c a rule; of the keys that both have load_observer.c reads those of observers and sets
- * and load_common.c the others; load_check.c knows the grammars, load_resolve.c puts rules and
- * defaults together.
+ * load_rule.c a rule; of the keys that both have load_observer.c reads those of observers and sets,
+ * load_labels.c those of labels and load_common.c the others; load_check.c knows the grammars,
+ * load_resolve.c puts the observers of rules and defaults together.
  */
 #ifndef MAPPING_LOAD_H
 #define MAPPING_LOAD_H
@@ -54,7 +54,8 @@ int load_keys(struct load *l, const struct yaml_node *node, const char *what,
 extern const struct load_key load_top_keys[];      /* load.c */
 extern const struct load_key load_defaults_keys[]; /* load_defaults.c */
 extern const struct load_key load_rule_keys[];     /* load_rule.c */
-extern const struct load_key load_common_keys[];   /* load_common.c; the rest: load_observer.c */
+extern const struct load_key load_common_keys[];   /* load_common.c */
+extern const struct load_key load_label_keys[];    /* load_labels.c; the rest: load_observer.c */
 extern const struct load_key load_observer_keys[];
 extern const struct load_key load_summary_keys[];
 extern const struct load_key load_quantile_keys[];
@@ -64,6 +65,9 @@ extern const struct load_key load_set_keys[];
 /* The position of @pair's value among @n @words; a first word "" is taken, but not suggested. */
 int load_word(struct load *l, const struct yaml_pair *pair, const char *const *words, size_t n,
               size_t *out);
+
+/* Copy @pair's value, any scalar, as it was written. */
+int load_text(struct load *l, const struct yaml_pair *pair, char **out);
 
 /* Read a duration; a number without a unit is taken, with a warning when it is not 0. */
 int load_duration(struct load *l, const struct yaml_pair *pair, int64_t *out_ns);
@@ -84,30 +88,68 @@ struct load_observer {
     bool has_type, has_old_type;
     enum mapping_observer type, old_type;
     const struct yaml_node *summary; /* the options as written; NULL: none */
-    const struct yaml_node *histogram;
+    const struct yaml_node *histogram, *set;
     struct load_list buckets, quantiles;
     struct load_list old_buckets, old_quantiles; /* beside the options, as before 0.31 */
     int64_t max_age_ns;                          /* this and the next three: 0 is unset */
     uint32_t age_buckets;
     double native_factor;
     uint32_t native_max_buckets;
-    int64_t set_window_ns; /* 0: unset */
+    int64_t set_window_ns; /* 0: unset, like the next */
+    double set_error;
 };
 
 void load_observer_release(struct load_observer *o);
+
+/* ---- labels (load_labels.c) ---- */
+
+/* What one level says about the tags of samples. */
+struct load_label_ops {
+    const struct yaml_node *keep, *drop, *rename; /* NULL: not given */
+    struct mapping_label_ops ops;                 /* owned */
+};
+
+/*
+ * Read {name: text, ...}: the names by the grammar of labels, the texts as they are; in order of
+ * names. On failure the caller releases what is there.
+ */
+int load_labels(struct load *l, const struct yaml_pair *pair, struct mapping_label **out,
+                size_t *n);
+
+/* The same for match_labels, whose names are those of tags. */
+int load_match_labels(struct load *l, const struct yaml_pair *pair, struct mapping_label **out,
+                      size_t *n);
+
+/* Read [text, ...] or one text alone, in the order of the file. */
+int load_words(struct load *l, const struct yaml_pair *pair, struct mapping_words *out);
+
+/*
+ * Fill @out, zeroed before, with what @o says, and with what @defaults (NULL: none) say where it
+ * says nothing; takes from @o. Warns of what cannot have an effect. 0 or -ENOMEM.
+ */
+int load_label_ops_resolve(struct load *l, struct load_label_ops *o,
+                           const struct mapping_label_ops *defaults, struct mapping_label_ops *out);
+
+/* Warn when @name is one that the exposition keeps for itself: of an observer @type, or of all when
+ * it is NULL. */
+void load_warn_reserved(const struct load *l, const struct yaml_node *node, const char *name,
+                        const enum mapping_observer *type);
 
 /* ---- the other keys that rules and defaults have (load_common.c) ---- */
 
 /*
  * What one level says, before defaults. Rules and defaults have it as their first member, so that
- * both share the readers in load_common_keys and load_observer_keys.
+ * both share the readers in load_common_keys, load_label_keys and load_observer_keys.
  */
 struct load_common {
     struct load_observer observer; /* first: see there */
     bool has_match_type;
     enum mapping_match_type match_type;
-    const struct yaml_node *ttl; /* NULL: not given */
+    const struct yaml_node *ttl, *gauge_mode, *unit; /* NULL: not given */
     int64_t ttl_ns;
+    enum mapping_gauge_mode gauge_mode_word;
+    double unit_seconds;
+    struct load_label_ops label_ops;
 };
 
 void load_common_release(struct load_common *c);
@@ -116,9 +158,10 @@ void load_common_release(struct load_common *c);
 
 /* What every rule starts from. Complete before the first rule is read. */
 struct load_defaults {
-    struct load_common common;        /* first: see there */
-    struct mapping_defaults *settled; /* borrowed */
-    int64_t library_max_age_ns;       /* what holds where the file's defaults do not */
+    struct load_common common;              /* first: see there */
+    const struct yaml_node *order, *labels; /* NULL: not given */
+    struct mapping_defaults *settled;       /* borrowed */
+    int64_t library_max_age_ns;             /* what holds where the file's defaults do not */
     uint32_t library_age_buckets;
 };
 
@@ -145,6 +188,7 @@ int load_rule(struct load *l, const struct yaml_node *node, const struct load_de
 
 /* Each refuses @text, which stands at @node, when it breaks the grammar. 0 or -EINVAL. */
 int load_check_label(struct load *l, const struct yaml_node *node, const char *text);
+int load_check_tag(struct load *l, const struct yaml_node *node, const char *text);
 int load_check_name(struct load *l, const struct yaml_node *node, const char *text);
 int load_check_glob(struct load *l, const struct yaml_node *node, const char *text);
 

@@ -3,6 +3,7 @@
  * Loader: the grammars of label names, name templates and globs
  *
  *      label      [A-Za-z_] [A-Za-z0-9_]+
+ *      tag        [A-Za-z_] [A-Za-z0-9_]*        (what names of tags are after escaping)
  *      name       ([A-Za-z_] | ref) ([A-Za-z0-9_] | ref)*        ref = $ {? digits }?
  *      glob       segments joined by dots, each
  *                 [A-Za-z_] [A-Za-z0-9_-]*     (a digit may begin all but the first)
@@ -73,6 +74,23 @@ int load_check_label(struct load *l, const struct yaml_node *node, const char *t
                            "the label name \"%s\" is one character long, which statsd_exporter "
                            "refuses too; use a longer name",
                            text);
+    return 0;
+}
+
+int load_check_tag(struct load *l, const struct yaml_node *node, const char *text)
+{
+    char c[16];
+
+    if (text[0] == '\0')
+        return load_refuse(l, node, "the name of a label is empty; write it as the page shows it");
+    for (const char *p = text; *p != '\0'; p++) {
+        if (p == text ? !is_start(*p) : !is_word(*p))
+            return load_refuse(
+                l, node,
+                "no label has the name \"%.100s\", which %s %s; write it as the page "
+                "shows it, with _ in place of what is no letter, digit or _",
+                text, p == text ? "begins with" : "holds", one(p, c));
+    }
     return 0;
 }
 

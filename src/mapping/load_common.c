@@ -3,7 +3,7 @@
  * Loader: the keys that stand in rules and in the defaults alike
  *
  * They are read as written here; a rule (load_rule.c) takes from the defaults what it leaves out.
- * Those of observers and sets are many and stand in load_observer.c.
+ * Those of labels stand in load_labels.c, those of observers and sets in load_observer.c.
  *
  * Law: what is read says whether it was given, for what a rule gives counts even if it is the
  *      same as nothing.
@@ -32,17 +32,54 @@ static int on_ttl(struct load *l, const struct yaml_pair *pair, void *into)
     return load_duration(l, pair, &c->ttl_ns);
 }
 
+static int on_gauge_mode(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    static const char *const words[] = {"delta", "absolute", "etsy"};
+    static const enum mapping_gauge_mode modes[] = {MAPPING_GAUGE_DELTA, MAPPING_GAUGE_ABSOLUTE,
+                                                    MAPPING_GAUGE_ETSY};
+    struct load_common *c = into;
+    size_t i;
+    int r = load_word(l, pair, words, 3, &i);
+
+    if (r < 0)
+        return r;
+    c->gauge_mode = pair->value;
+    c->gauge_mode_word = modes[i];
+    return 0;
+}
+
+static int on_unit(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    static const char *const words[] = {"ns", "us", "ms", "s", "m", "h"};
+    static const double seconds[] = {1e-9, 1e-6, 1e-3, 1, 60, 3600};
+    struct load_common *c = into;
+    size_t i;
+    int r = load_word(l, pair, words, 6, &i);
+
+    if (r < 0)
+        return r;
+    c->unit = pair->value;
+    c->unit_seconds = seconds[i];
+    return 0;
+}
+
 const struct load_key load_common_keys[] = {
     {"match_type", on_match_type, false, "glob|regex", "glob",
-     "How match is read. All globs are tried before all regexes; a regex is found anywhere in the "
-     "name unless it is anchored."},
+     "How match is read. A regex is found anywhere in the name unless it is anchored."},
     {"ttl", on_ttl, false, "DURATION", "0",
-     "A series that gets no sample for so long is dropped. 0: never."},
+     "A series that gets no sample for so long is dropped. 0: never, in a rule also where the "
+     "defaults say otherwise."},
+    {"gauge_mode", on_gauge_mode, false, "delta|absolute|etsy", "what the server's flags say",
+     "What a sign before a gauge's value means. delta: +n and -n change the gauge. absolute: the "
+     "sign belongs to the number. etsy: as delta, but where there is no gauge yet, it is set."},
+    {"unit", on_unit, false, "ns|us|ms|s|m|h", "ms for timers, s for histograms and distributions",
+     "The unit in which observations are sent; they are kept in seconds. With scale both apply."},
     {0},
 };
 
 void load_common_release(struct load_common *c)
 {
     load_observer_release(&c->observer);
+    mapping_label_ops_release(&c->label_ops.ops);
     *c = (struct load_common){0};
 }

@@ -287,6 +287,23 @@ static int on_window(struct load *l, const struct yaml_pair *pair, void *into)
     return r;
 }
 
+/* More registers than the store has, or fewer than mean anything, are nobody's wish. */
+#define MIN_SET_ERROR 0.005
+#define MAX_SET_ERROR 0.2
+
+static int on_set_error(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct load_observer *o = into;
+    int r = yaml_node_double(l->doc, pair->value, "error", &o->set_error, l->e);
+
+    if (r == 0 && !(o->set_error >= MIN_SET_ERROR && o->set_error <= MAX_SET_ERROR))
+        return load_refuse(l, pair->value,
+                           "the error of a set must lie between %g and %g, not at %.50s; it is the "
+                           "standard error of the count, as a fraction of it",
+                           MIN_SET_ERROR, MAX_SET_ERROR, pair->value->text.p);
+    return r;
+}
+
 const struct load_key load_summary_keys[] = {
     {"quantiles", on_quantiles, false, "[{quantile: 0..1, error: 0..1}, ...]", "0.5, 0.9 and 0.99",
      "Which quantiles to expose."},
@@ -314,6 +331,9 @@ const struct load_key load_histogram_keys[] = {
 const struct load_key load_set_keys[] = {
     {"window", on_window, false, "DURATION", "1m",
      "A set shows how many distinct members it saw in so long; at least 1s."},
+    {"error", on_set_error, false, "0.005..0.2", "0.01625",
+     "The standard error of that count where there are too many members to keep them all, as a "
+     "fraction of it."},
     {0},
 };
 
@@ -337,6 +357,7 @@ static int on_set_options(struct load *l, const struct yaml_pair *pair, void *in
 {
     static const struct load_key *const tables[] = {load_set_keys, NULL};
 
+    ((struct load_observer *)into)->set = pair->key;
     return load_keys(l, pair->value, "set_options", tables, into);
 }
 

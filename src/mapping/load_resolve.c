@@ -91,6 +91,8 @@ void load_observer_settle(struct load_defaults *d)
         options->type = type_of(o);
     if (o->set_window_ns > 0)
         d->settled->set_window_ns = o->set_window_ns;
+    if (o->set_error > 0)
+        d->settled->set_error = o->set_error;
     settle_histogram(o, options);
     settle_summary(o, options);
 }
@@ -188,6 +190,7 @@ int load_observer_resolve(struct load *l, struct load_observer *o, const struct 
         return r;
     warn_idle(l, o, typed, type);
     rule->set_window_ns = o->set_window_ns > 0 ? o->set_window_ns : d->settled->set_window_ns;
+    rule->set_error = o->set_error > 0 ? o->set_error : d->settled->set_error;
     rule->observer.type = type;
     r = resolve_histogram(o, typed, &d->settled->observer, &rule->observer);
     return r < 0 ? r : resolve_summary(o, typed, d, &rule->observer);

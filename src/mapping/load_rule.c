@@ -17,33 +17,23 @@
 #include <string.h>
 
 #include "base/slice.h"
+#include "mapping/mapping.h"
 
 struct reader {
     struct load_common common; /* first: see load.h */
     struct mapping_rule *rule;
-    const struct yaml_node *node;                  /* the rule */
-    const struct yaml_node *match, *name, *labels; /* NULL: not given */
+    const struct yaml_node *node;                           /* the rule */
+    const struct yaml_node *match, *except, *name, *labels; /* NULL: not given */
 };
 
 /* ---- the keys ---- */
-
-static int read_text(struct load *l, const struct yaml_pair *pair, char **out)
-{
-    const char *text;
-    int r = yaml_node_text(l->doc, pair->value, pair->key->text.p, &text, l->e);
-
-    if (r < 0)
-        return r;
-    *out = strdup(text);
-    return *out != NULL ? 0 : -ENOMEM;
-}
 
 static int on_match(struct load *l, const struct yaml_pair *pair, void *into)
 {
     struct reader *rd = into;
 
     rd->match = pair->value;
-    return read_text(l, pair, &rd->rule->match);
+    return load_text(l, pair, &rd->rule->match);
 }
 
 static int on_match_metric_type(struct load *l, const struct yaml_pair *pair, void *into)
@@ -71,52 +61,30 @@ static int on_name(struct load *l, const struct yaml_pair *pair, void *into)
     struct reader *rd = into;
 
     rd->name = pair->value;
-    return read_text(l, pair, &rd->rule->name);
-}
-
-static int read_label(struct load *l, const struct yaml_pair *pair, struct mapping_rule *rule)
-{
-    struct mapping_label *label = &rule->labels[rule->n_labels];
-    const char *key;
-    int r = yaml_node_text(l->doc, pair->key, "a label name", &key, l->e);
-
-    if (r < 0)
-        return r;
-    r = load_check_label(l, pair->key, key);
-    if (r < 0)
-        return r;
-    rule->n_labels++;
-    label->key = strdup(key);
-    r = read_text(l, pair, &label->value);
-    return r < 0 ? r : label->key != NULL ? 0 : -ENOMEM;
-}
-
-static int by_key(const void *a, const void *b)
-{
-    const struct mapping_label *x = a, *y = b;
-
-    return strcmp(x->key, y->key);
+    return load_text(l, pair, &rd->rule->name);
 }
 
 static int on_labels(struct load *l, const struct yaml_pair *pair, void *into)
 {
     struct reader *rd = into;
-    const struct yaml_node *map = pair->value;
-    int r = yaml_node_expect(l->doc, map, "labels", YAML_MAP, l->e);
 
-    if (r < 0 || map->n == 0)
-        return r;
-    rd->labels = map;
-    rd->rule->labels = calloc(map->n, sizeof(*rd->rule->labels));
-    if (rd->rule->labels == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < map->n; i++) {
-        r = read_label(l, &map->pairs[i], rd->rule);
-        if (r < 0)
-            return r;
-    }
-    qsort(rd->rule->labels, rd->rule->n_labels, sizeof(*rd->rule->labels), by_key);
-    return 0;
+    rd->labels = pair->value;
+    return load_labels(l, pair, &rd->rule->labels, &rd->rule->n_labels);
+}
+
+static int on_match_labels(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct reader *rd = into;
+
+    return load_match_labels(l, pair, &rd->rule->match_labels, &rd->rule->n_match_labels);
+}
+
+static int on_except(struct load *l, const struct yaml_pair *pair, void *into)
+{
+    struct reader *rd = into;
+
+    rd->except = pair->value;
+    return load_words(l, pair, &rd->rule->except);
 }
 
 static int on_honor_labels(struct load *l, const struct yaml_pair *pair, void *into)
@@ -129,7 +97,7 @@ static int on_honor_labels(struct load *l, const struct yaml_pair *pair, void *i
 static int on_help(struct load *l, const struct yaml_pair *pair, void *into)
 {
     struct reader *rd = into;
-    int r = read_text(l, pair, &rd->rule->help);
+    int r = load_text(l, pair, &rd->rule->help);
 
     if (r == 0 && rd->rule->help[0] == '\0') {
         free(rd->rule->help);
@@ -169,6 +137,12 @@ static int on_scale(struct load *l, const struct yaml_pair *pair, void *into)
 const struct load_key load_rule_keys[] = {
     {"match", on_match, false, "GLOB|REGEX", NULL,
      "Which names the rule takes. A glob is segments between dots, each a word or a * alone."},
+    {"except", on_except, false, "[PATTERN, ...]", "none",
+     "Names that the rule leaves alone although match takes them; read like match. One pattern may "
+     "stand without brackets."},
+    {"match_labels", on_match_labels, false, "{NAME: PATTERN, ...}", "none",
+     "Only samples whose tags fit all of these. In a pattern * is any text; an empty pattern wants "
+     "that there is no such tag."},
     {"match_metric_type", on_match_metric_type, false, "counter|gauge|observer",
      "any type, sets included",
      "Only samples of this type; timers, histograms and distributions are observers."},
@@ -203,6 +177,30 @@ static int check_match(struct load *l, const struct reader *rd)
     return 0;
 }
 
+static int check_exception(struct load *l, const struct reader *rd, const struct yaml_node *node,
+                           const char *pattern)
+{
+    if (pattern[0] == '\0')
+        return load_refuse(l, node,
+                           "an entry of except is empty; write a pattern such as api.health.*, or "
+                           "remove it");
+    return rd->rule->match_type == MAPPING_GLOB ? load_check_glob(l, node, pattern) : 0;
+}
+
+static int check_exceptions(struct load *l, const struct reader *rd)
+{
+    bool is_list = rd->except != NULL && rd->except->kind == YAML_LIST;
+
+    for (size_t i = 0; i < rd->rule->except.n; i++) {
+        int r = check_exception(l, rd, is_list ? rd->except->items[i] : rd->except,
+                                rd->rule->except.v[i]);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 static int check_name(struct load *l, const struct reader *rd)
 {
     const struct mapping_rule *rule = rd->rule;
@@ -233,52 +231,84 @@ static void warn_own_name(const struct load *l, const struct reader *rd)
     }
 }
 
-/* 0 or absent means the default's, unless that one is negative. */
+/* A negative one of the defaults is not for rules. */
 static void resolve_ttl(const struct load *l, const struct reader *rd,
                         const struct mapping_defaults *defaults)
 {
     struct mapping_rule *rule = rd->rule;
 
-    rule->ttl_ns = rd->common.ttl_ns;
+    if (rd->common.ttl == NULL)
+        rule->ttl_ns = defaults->ttl_ns > 0 ? defaults->ttl_ns : 0;
+    else
+        rule->ttl_ns = rd->common.ttl_ns;
     if (rule->ttl_ns < 0)
         load_warn(l, rd->common.ttl,
                   "a negative ttl drops each series at the next sweep, within a second; write a "
                   "positive one such as 5m");
-    if (rule->ttl_ns != 0 || defaults->ttl_ns <= 0)
-        return;
-    if (rd->common.ttl != NULL)
-        load_warn(l, rd->common.ttl,
-                  "ttl: 0 means the ttl of the defaults here, as in statsd_exporter; write a long "
-                  "one such as 87600h to keep the series");
-    rule->ttl_ns = defaults->ttl_ns;
-}
-
-/* A label that the exposition keeps for itself in this rule's families. */
-static bool is_reserved(const struct mapping_rule *rule, const char *key)
-{
-    bool observes = rule->any_kind || rule->kind == MAPPING_OBSERVER;
-    const char *own = rule->observer.type == MAPPING_HISTOGRAM ? "le" : "quantile";
-
-    return strncmp(key, "__", 2) == 0 || (observes && strcmp(key, own) == 0);
 }
 
 static void warn_labels(const struct load *l, const struct reader *rd)
 {
     const struct mapping_rule *rule = rd->rule;
+    const struct yaml_node *renames = rd->common.label_ops.rename;
+    bool observes = rule->any_kind || rule->kind == MAPPING_OBSERVER;
+    const enum mapping_observer *type = observes ? &rule->observer.type : NULL;
     size_t n_captures = load_n_captures(rule->match);
 
     for (size_t i = 0; rd->labels != NULL && i < rd->labels->n; i++) {
         const struct yaml_pair *pair = &rd->labels->pairs[i];
 
-        if (is_reserved(rule, pair->key->text.p))
-            load_warn(
-                l, pair->key,
-                "the label name \"%.100s\" is reserved by Prometheus here and will be exposed "
-                "as exported_%.100s; use another name",
-                pair->key->text.p, pair->key->text.p);
+        load_warn_reserved(l, pair->key, pair->key->text.p, type);
         if (rule->match_type == MAPPING_GLOB && !yaml_node_is_null(pair->value))
             load_check_references(l, pair->value, pair->value->text.p, n_captures);
     }
+    for (size_t i = 0; renames != NULL && i < renames->n; i++)
+        load_warn_reserved(l, renames->pairs[i].value, renames->pairs[i].value->text.p, type);
+}
+
+/* Keys that speak of one kind of metric, in a rule that takes only others, or drops what it
+ * takes. */
+static void warn_idle(const struct load *l, const struct reader *rd)
+{
+    const struct load_common *c = &rd->common;
+    const struct mapping_rule *rule = rd->rule;
+    bool drops = rule->action == MAPPING_DROP;
+    const struct {
+        const struct yaml_node *node; /* NULL: not given */
+        const char *name;
+        enum mapping_kind kind;
+    } keys[] = {
+        {c->gauge_mode, "gauge_mode", MAPPING_GAUGE},
+        {c->unit, "unit", MAPPING_OBSERVER},
+        {c->observer.set, "set_options", MAPPING_SET},
+    };
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (keys[i].node == NULL)
+            continue;
+        if (drops)
+            load_warn(l, keys[i].node, "%s has no effect in a rule that drops; remove it",
+                      keys[i].name);
+        else if (!rule->any_kind && rule->kind != keys[i].kind)
+            load_warn(l, keys[i].node,
+                      "%s has no effect in a rule for type %s only; remove it, or change "
+                      "match_metric_type",
+                      keys[i].name, mapping_kind_name(rule->kind));
+    }
+}
+
+/* What a rule has of the keys in load_common.c and load_labels.c. */
+static int resolve_common(struct load *l, struct reader *rd,
+                          const struct mapping_defaults *defaults)
+{
+    struct mapping_rule *rule = rd->rule;
+    struct load_common *c = &rd->common;
+
+    resolve_ttl(l, rd, defaults);
+    warn_idle(l, rd);
+    rule->gauge_mode = c->gauge_mode != NULL ? c->gauge_mode_word : defaults->gauge_mode;
+    rule->unit_seconds = c->unit != NULL ? c->unit_seconds : defaults->unit_seconds;
+    return load_label_ops_resolve(l, &c->label_ops, &defaults->label_ops, &rule->label_ops);
 }
 
 static int ensure_text(char **text)
@@ -304,14 +334,15 @@ static int complete(struct load *l, struct reader *rd, const struct load_default
     if (r < 0)
         return r;
     r = check_match(l, rd);
+    if (r == 0)
+        r = check_exceptions(l, rd);
     if (r < 0)
         return r;
     r = load_observer_resolve(l, &rd->common.observer, defaults, rule);
-    if (r < 0)
+    if (r == 0)
+        r = resolve_common(l, rd, defaults->settled);
+    if (r < 0 || rule->action == MAPPING_DROP)
         return r;
-    resolve_ttl(l, rd, defaults->settled);
-    if (rule->action == MAPPING_DROP)
-        return 0;
     warn_labels(l, rd);
     warn_own_name(l, rd);
     if (rule->match_type == MAPPING_GLOB)
@@ -323,7 +354,7 @@ int load_rule(struct load *l, const struct yaml_node *node, const struct load_de
               struct mapping_rule *rule)
 {
     static const struct load_key *const tables[] = {load_rule_keys, load_common_keys,
-                                                    load_observer_keys, NULL};
+                                                    load_label_keys, load_observer_keys, NULL};
     struct reader rd = {.rule = rule, .node = node};
     int r = 0;
 

@@ -37,11 +37,43 @@ static void labels_release(struct mapping_label *labels, size_t n)
     free(labels);
 }
 
-static void label_ops_release(struct mapping_label_ops *ops)
+void mapping_label_ops_release(struct mapping_label_ops *ops)
 {
     words_release(&ops->keep);
     words_release(&ops->drop);
     labels_release(ops->renames, ops->n_renames);
+    *ops = (struct mapping_label_ops){0};
+}
+
+int mapping_words_copy(struct mapping_words *to, const struct mapping_words *from)
+{
+    to->v = calloc(from->n + 1, sizeof(*to->v));
+    if (to->v == NULL)
+        return -ENOMEM;
+    for (; to->n < from->n; to->n++) {
+        to->v[to->n] = strdup(from->v[to->n]);
+        if (to->v[to->n] == NULL)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+int mapping_labels_copy(struct mapping_label **to, size_t *n_to, const struct mapping_label *from,
+                        size_t n)
+{
+    *to = calloc(n + 1, sizeof(**to));
+    if (*to == NULL)
+        return -ENOMEM;
+    while (*n_to < n) {
+        struct mapping_label *label = &(*to)[*n_to];
+
+        label->key = strdup(from[*n_to].key);
+        label->value = strdup(from[*n_to].value);
+        ++*n_to;
+        if (label->key == NULL || label->value == NULL)
+            return -ENOMEM;
+    }
+    return 0;
 }
 
 void mapping_rule_release(struct mapping_rule *rule)
@@ -49,7 +81,7 @@ void mapping_rule_release(struct mapping_rule *rule)
     labels_release(rule->labels, rule->n_labels);
     labels_release(rule->match_labels, rule->n_match_labels);
     words_release(&rule->except);
-    label_ops_release(&rule->label_ops);
+    mapping_label_ops_release(&rule->label_ops);
     free(rule->file);
     free(rule->match);
     free(rule->name);
@@ -61,7 +93,7 @@ void mapping_rule_release(struct mapping_rule *rule)
 void mapping_defaults_release(struct mapping_defaults *defaults)
 {
     labels_release(defaults->labels, defaults->n_labels);
-    label_ops_release(&defaults->label_ops);
+    mapping_label_ops_release(&defaults->label_ops);
     observer_release(&defaults->observer);
     *defaults = (struct mapping_defaults){0};
 }

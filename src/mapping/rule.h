@@ -58,10 +58,13 @@ struct mapping_words {
     char **v;
 };
 
-/* What is done with the tags that a sample brings, in this order, before a rule adds its labels. */
+/*
+ * What is done with the tags that a sample brings, in this order, before a rule adds its labels.
+ * All names are whole and as they are after escaping.
+ */
 struct mapping_label_ops {
-    bool has_keep; /* keep may be empty, and then nothing is kept */
-    struct mapping_words keep;
+    bool has_keep;             /* keep may be empty, and then nothing is kept */
+    struct mapping_words keep; /* in order, like drop */
     struct mapping_words drop;
     size_t n_renames;
     struct mapping_label *renames; /* in order of keys; the value is the new name */
@@ -113,9 +116,15 @@ struct mapping_defaults {
 
 #define MAPPING_PLACE_MAX 300
 
-/* Both free what the struct points to, not the struct; accept a zeroed one. */
+/* Each frees what the struct points to, not the struct; accepts a zeroed one. */
 void mapping_rule_release(struct mapping_rule *rule);
 void mapping_defaults_release(struct mapping_defaults *defaults);
+void mapping_label_ops_release(struct mapping_label_ops *ops);
+
+/* Copy @from to @to, zeroed before; on failure the caller releases it. 0 or -ENOMEM. */
+int mapping_words_copy(struct mapping_words *to, const struct mapping_words *from);
+int mapping_labels_copy(struct mapping_label **to, size_t *n_to, const struct mapping_label *from,
+                        size_t n);
 
 /*
  * Where @line of @rule's file is, for a message about @about: "line 12", and "line 12 of FILE" when

@@ -183,7 +183,6 @@ START_TEST(test_load_warns)
     static const struct place_case cases[] = {
         {RULE "  ttl: 60\n", 4, 8, "counts nanoseconds; write a unit, as in 60s"},
         {RULE "  ttl: -5s\n", 4, 8, "a negative ttl"},
-        {RULE "  ttl: 0\ndefaults: {ttl: 1h}\n", 4, 8, "ttl: 0 means the ttl of the defaults"},
         {DEFAULTS "  ttl: 60\n", 2, 8, "counts nanoseconds"},
         {DEFAULTS "  ttl: -1s\n", 2, 8, "a negative ttl"},
         {RULE "  summary_options: {max_age: 60}\n", 4, 30, "max_age: 60 without a unit"},
