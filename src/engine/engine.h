@@ -41,7 +41,7 @@ enum stat {
     STAT_EXEMPLARS_DROPPED,
     STAT_UNAPPLIED_MAPPED,   /* events of a rule that did not reach a series */
     STAT_UNAPPLIED_UNMAPPED, /* the same without a rule */
-    STAT_DROPPED,            /* events of a rule with action: drop */
+    STAT_DROPPED,            /* events that the mapping throws away */
     STAT_EMPTY_NAME,
     STAT_NEGATIVE,
     STAT_NOT_FINITE,
@@ -73,7 +73,7 @@ enum op {
     OP_BUCKETS,
     OP_SKETCH,
     OP_SET,
-    OP_DROP,       /* the rule says so */
+    OP_DROP,       /* the rule says so, or the defaults where there is none */
     OP_REFUSE,     /* the line is wrong: route.reason */
     OP_EMPTY_NAME, /* the name became empty */
     OP_CONFLICT,   /* the registry refuses it: counted in route.cell */
@@ -105,7 +105,7 @@ struct resolver {
     struct statsd_identity identity;
     struct mapping_scratch *mapping_scratch;
     struct buf scratch; /* statsd_identify()'s */
-    struct buf keys;    /* renamed label keys */
+    struct buf keys;    /* label keys with a prefix */
     struct buf name;    /* of the family, escaped */
     struct buf labels;  /* as on the page */
     struct buf names;   /* label names, each followed by ',' */
@@ -121,9 +121,13 @@ struct resolution {
     enum mapping_kind kind;
     enum metric_type type;
     struct mapping_result match;
+    const struct mapping_defaults *defaults; /* this and the next two: of the mapping */
+    const struct mapping_label_ops *label_ops;
     const struct mapping_observer_options *observer;
     int64_t set_window_ns;
     int64_t ttl_ns;
+    double divisor; /* a value is divided by this and multiplied by that */
+    double scale;
     struct slice help;
     struct slice name;
     struct slice labels;

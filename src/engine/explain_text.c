@@ -131,7 +131,8 @@ static void add_outcome(struct buf *out, const struct explain_sample *sample)
         add_refusal(out, &sample->refusal);
         return;
     case EXPLAIN_DROPPED:
-        buf_add_str(out, "  dropped, as its rule says\n");
+        buf_add_str(out, sample->res->match.rule != NULL ? "  dropped, as its rule says\n"
+                                                         : "  dropped, as the defaults say\n");
         return;
     case EXPLAIN_NOTHING:
         buf_add_str(out, "  counts nothing, so makes no series\n");

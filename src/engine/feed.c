@@ -159,7 +159,11 @@ static void apply_set(struct bacowr_worker *w, const struct route *r, struct sli
 
 static void apply_drop(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
 {
-    stat_add(w, STAT_DROPPED, r->weight > 0 ? (uint64_t)r->weight : 0);
+    uint64_t weight = r->weight > 0 ? (uint64_t)r->weight : 0;
+
+    if (!(r->flags & ROUTE_MAPPED))
+        stat_add(w, STAT_UNAPPLIED_UNMAPPED, weight);
+    stat_add(w, STAT_DROPPED, weight);
 }
 
 static void apply_refuse(struct bacowr_worker *w, const struct route *r, struct slice text,

@@ -123,6 +123,27 @@ static enum op gauge_op(enum mapping_gauge_mode mode, enum statsd_gauge_mode oth
     return by_mode[mode != MAPPING_GAUGE_UNSET ? mode : by_flag[otherwise]];
 }
 
+/*
+ * From the value as sent to the one that is kept. A unit below the second is a division, for a
+ * thousandth is no double: 320 ms are exactly what 320 / 1000 is.
+ */
+static void take_unit(const struct statsd_identity *id, struct resolution *res)
+{
+    const struct mapping_rule *rule = res->match.rule;
+    double unit = rule != NULL ? rule->unit_seconds : res->defaults->unit_seconds;
+
+    res->scale = rule != NULL && rule->has_scale ? rule->scale : 1;
+    res->divisor = id->divisor;
+    if (res->kind != MAPPING_OBSERVER)
+        return;
+    if (unit == 0)
+        res->divisor = id->type == STATSD_TYPE_TIMER ? 1000 : id->divisor;
+    else if (unit < 1)
+        res->divisor = nearbyint(1 / unit);
+    else
+        res->scale *= unit;
+}
+
 /* The settings of what was matched, the defaults' where no rule took it. */
 static void take_settings(const struct mapping *mapping, const struct bacowr_config *config,
                           struct resolution *res)
@@ -130,6 +151,8 @@ static void take_settings(const struct mapping *mapping, const struct bacowr_con
     const struct mapping_defaults *defaults = mapping_defaults(mapping);
     const struct mapping_rule *rule = res->match.rule;
 
+    res->defaults = defaults;
+    res->label_ops = rule != NULL ? &rule->label_ops : &defaults->label_ops;
     res->observer = rule != NULL ? &rule->observer : &defaults->observer;
     res->set_window_ns = rule != NULL ? rule->set_window_ns : defaults->set_window_ns;
     res->ttl_ns = rule != NULL ? rule->ttl_ns : defaults->ttl_ns;
@@ -146,12 +169,19 @@ static void take_settings(const struct mapping *mapping, const struct bacowr_con
     }
 }
 
+static bool is_dropped(const struct resolution *res)
+{
+    const struct mapping_rule *rule = res->match.rule;
+
+    return rule != NULL ? rule->action == MAPPING_DROP : res->defaults->drop_unmapped;
+}
+
 int resolve(struct resolver *r, const struct mapping *mapping, const struct bacowr_config *config,
             struct slice name, struct slice suffix, struct resolution *out)
 {
     const struct statsd_identity *id = &r->identity;
 
-    *out = (struct resolution){.op = OP_REFUSE};
+    *out = (struct resolution){.op = OP_REFUSE, .divisor = 1, .scale = 1};
     r->n_renamed = 0;
     if (identify(r, &config->statsd, name, suffix) != 0)
         return -ENOMEM;
@@ -162,7 +192,8 @@ int resolve(struct resolver *r, const struct mapping *mapping, const struct baco
                       r->mapping_scratch, &out->match) != 0)
         return -ENOMEM;
     take_settings(mapping, config, out);
-    if (out->match.rule != NULL && out->match.rule->action == MAPPING_DROP) {
+    take_unit(id, out);
+    if (is_dropped(out)) {
         out->op = OP_DROP;
         return 0;
     }
@@ -313,7 +344,6 @@ static uint16_t clamp16(unsigned n)
 void route_from_identity(struct route *r, const struct statsd_identity *id,
                          const struct resolution *res, unsigned n_name_tag_errors)
 {
-    bool is_timer = id->type == STATSD_TYPE_TIMER;
     const struct mapping_rule *rule = res->match.rule;
     bool known = id->reason == STATSD_OK || id->reason == STATSD_E_NAME;
 
@@ -321,8 +351,8 @@ void route_from_identity(struct route *r, const struct statsd_identity *id,
         .op = (uint8_t)res->op,
         .kind = (uint8_t)res->kind,
         .reason = (uint8_t)id->reason,
-        .divisor = is_timer ? 1000 : id->divisor,
-        .scale = rule != NULL && rule->has_scale ? rule->scale : 1,
+        .divisor = res->divisor,
+        .scale = res->scale,
         .weight = known && res->kind == MAPPING_OBSERVER ? id->repeat : 1,
         .n_name_tag_errors = clamp16(n_name_tag_errors),
         .n_tag_errors = clamp16(id->n_tag_errors),

@@ -49,6 +49,31 @@ class MixedTest(ServerTest):
         self.assertEqual(page.value("db", host="pre", what="b_total"), 4)
 
 
+# Every key that says what becomes of names, tags and values, beside those above.
+SETTINGS = """
+defaults:
+  ttl: 1s
+  unit: us
+  gauge_mode: delta
+  match_order: globs_first
+  unmapped: drop
+  labels: {site: fra1}
+  drop_labels: [pod]
+  set_options: {window: 10s, error: 0.02}
+mappings:
+- match: took.*
+  except: took.health
+  match_labels: {canary: ''}
+  name: took_seconds
+  ttl: 0
+  rename_labels: {h: host}
+  labels: {job: "$1"}
+- match: kept
+  name: kept_total
+  keep_labels: [env]
+"""
+
+
 class TtlTest(ServerTest):
     def test_a_dead_sender_does_not_show_its_last_value_for_ever(self) -> None:
         """And one that comes back begins anew."""
@@ -84,6 +109,22 @@ class HistogramTest(ServerTest):
         self.assertEqual(buckets, [1, 3, 4, 5])
         self.assertEqual(page.value("took_seconds_count", job="x"), 5)
         self.assertAlmostEqual(page.value("took_seconds_sum", job="x"), 5.202)
+
+
+class SettingsTest(ServerTest):
+    def test_they_work_together(self) -> None:
+        server = self.start(mapping=SETTINGS)
+        server.send("took.x:1500000|ms|#pod:1,h:a", "took.x:500000|h|#pod:2,h:a",
+                    "kept:1|c|#env:p,h:a", "stray:1|c", "stray:2|g")
+        page = server.settle()
+        self.assertEqual(page.value("took_seconds_sum", job="x", host="a", site="fra1"), 2)
+        self.assertEqual(page.value("took_seconds_count", job="x", host="a", site="fra1"), 2)
+        self.assertEqual(page.value("kept_total", env="p", site="fra1"), 1)
+        self.assertNotIn("stray", page.families)
+        self.assertEqual(page.value("statsd_exporter_events_unmapped_total"), 2)
+        self.assertEqual(page.value("statsd_exporter_events_actions_total", action="drop"), 2)
+        page = server.eventually("the defaults' ttl passes", lambda p: p.total("kept_total") == 0)
+        self.assertEqual(page.value("took_seconds_count", job="x", host="a", site="fra1"), 2)
 
 
 class ExampleTest(ServerTest):
