@@ -136,13 +136,14 @@ static int on_scale(struct load *l, const struct yaml_pair *pair, void *into)
 
 const struct load_key load_rule_keys[] = {
     {"match", on_match, false, "GLOB|REGEX", NULL,
-     "Which names the rule takes. A glob is segments between dots, each a word or a * alone."},
+     "Which names the rule takes. In a glob * stands for any text between two dots, "
+     "or for a part of it."},
     {"except", on_except, false, "[PATTERN, ...]", "none",
      "Names that the rule leaves alone although match takes them; read like match. One pattern may "
      "stand without brackets."},
     {"match_labels", on_match_labels, false, "{NAME: PATTERN, ...}", "none",
-     "Only samples whose tags fit all of these. In a pattern * is any text; an empty pattern wants "
-     "that there is no such tag."},
+     "Only samples whose tags, as they were sent, fit all of these. In a pattern * is any text; an "
+     "empty pattern wants that there is no such tag, any other that there is one."},
     {"match_metric_type", on_match_metric_type, false, "counter|gauge|observer",
      "any type, sets included",
      "Only samples of this type; timers, histograms and distributions are observers."},

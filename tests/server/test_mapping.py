@@ -54,8 +54,8 @@ SETTINGS = """
 defaults:
   ttl: 1s
   unit: us
-  gauge_mode: delta
-  match_order: globs_first
+  gauge_mode: absolute
+  match_order: file
   unmapped: drop
   labels: {site: fra1}
   drop_labels: [pod]
@@ -68,6 +68,9 @@ mappings:
   ttl: 0
   rename_labels: {h: host}
   labels: {job: "$1"}
+- match: ^depth$
+  match_type: regex
+  name: depth
 - match: kept
   name: kept_total
   keep_labels: [env]
@@ -115,14 +118,16 @@ class SettingsTest(ServerTest):
     def test_they_work_together(self) -> None:
         server = self.start(mapping=SETTINGS)
         server.send("took.x:1500000|ms|#pod:1,h:a", "took.x:500000|h|#pod:2,h:a",
-                    "kept:1|c|#env:p,h:a", "stray:1|c", "stray:2|g")
+                    "kept:1|c|#env:p,h:a", "depth:-3|g",
+                    "stray:1|c", "stray:2|g", "took.health:5|h", "took.x:5|h|#canary:1,h:a")
         page = server.settle()
         self.assertEqual(page.value("took_seconds_sum", job="x", host="a", site="fra1"), 2)
         self.assertEqual(page.value("took_seconds_count", job="x", host="a", site="fra1"), 2)
         self.assertEqual(page.value("kept_total", env="p", site="fra1"), 1)
+        self.assertEqual(page.value("depth", site="fra1"), -3)
         self.assertNotIn("stray", page.families)
-        self.assertEqual(page.value("statsd_exporter_events_unmapped_total"), 2)
-        self.assertEqual(page.value("statsd_exporter_events_actions_total", action="drop"), 2)
+        self.assertEqual(page.value("statsd_exporter_events_unmapped_total"), 4)
+        self.assertEqual(page.value("statsd_exporter_events_actions_total", action="drop"), 4)
         page = server.eventually("the defaults' ttl passes", lambda p: p.total("kept_total") == 0)
         self.assertEqual(page.value("took_seconds_count", job="x", host="a", site="fra1"), 2)
 

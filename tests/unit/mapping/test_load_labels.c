@@ -184,7 +184,7 @@ START_TEST(test_load_labels_fills_conditions)
 {
     struct mapping *m = load_ok(RULE "  except: [a.z, a.b]\n"
                                      "  match_labels: {zz: 'x*', b: ''}\n"
-                                     "- {match: b, name: bb, except: b.c}\n",
+                                     "- {match: b.*, name: bb, except: b.c}\n",
                                 0);
     const struct mapping_rule *rule = mapping_rule(m, 0);
 
