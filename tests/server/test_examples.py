@@ -176,21 +176,18 @@ class PageTest(ServerTest):
                                           method="ShouldRateLimit"), 0.003)
         self.assertAlmostEqual(page.value("ratelimit_go_gc_pause_seconds_total"), 0.0002048)
 
-    def test_airflow_with_tags(self) -> None:
-        """Without the rule that its head tells to delete, tags give the same series."""
-        of = table("airflow")
-        text = (EXAMPLES / "airflow.yml").read_text()
-        without, n = re.subn(r"# ---- Sent twice ----.*?(?=# ---- )", "", text, flags=re.DOTALL)
-        self.assertEqual(n, 1)
-        server = self.start_with(of, without)
-        server.send("airflow.ti.start,dag_id=team.etl,task_id=load:1|c",
-                    "airflow.pool.open_slots:128|g|#pool_name:default_pool",
-                    "airflow.task.duration,dag_id=team.etl,task_id=load:65000|ms")
+    def test_airflow_by_name_and_by_tag(self) -> None:
+        """Tags give the same series as names, and what is sent twice counts once."""
+        server = self.start_with(table("airflow"))
+        server.send("airflow.ti.start.etl.load:1|c\nairflow.ti.start:1|c",
+                    "airflow.ti.start,dag_id=etl,task_id=load:1|c",
+                    "airflow.task.duration:65000|ms|#dag_id:etl,task_id:load",
+                    "airflow.dag.etl.load.duration:5000|ms\nairflow.task.duration:5000|ms")
         page = server.settle()
-        self.assertEqual(page.value("airflow_ti_start_total", dag_id="team.etl", task_id="load"), 1)
-        self.assertEqual(page.value("airflow_pool_open_slots", pool_name="default_pool"), 128)
-        self.assertEqual(page.value("airflow_task_duration_seconds_sum", dag_id="team.etl",
-                                    task_id="load"), 65)
+        self.assertEqual(page.value("airflow_ti_start_total", dag_id="etl", task_id="load"), 2)
+        self.assertEqual(page.total("airflow_ti_start_total"), 2)
+        self.assertEqual(page.value("airflow_task_duration_seconds_sum", dag_id="etl",
+                                    task_id="load"), 70)
         self.assertEqual(page.refused(), {})
 
 
