@@ -236,6 +236,7 @@ static void collect_outgrown(struct bacowr *b)
 
 void bacowr_tick(struct bacowr *b, int64_t now_ms)
 {
+    registry_rebuild(&b->registry, now_ms);
     registry_expire(&b->registry, now_ms);
     collect_outgrown(b);
     reclaim_turn(&b->reclaim);

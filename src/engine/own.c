@@ -23,6 +23,8 @@ enum source {
     FROM_VECTORS, /* vectors by type */
     FROM_BORN,
     FROM_EXPIRED,
+    FROM_REBUILT,
+    FROM_CHANGED, /* families with series to be rebuilt */
     FROM_LOOKUPS, /* route hits and misses */
     FROM_SWEEPS,  /* workers whose sweep has not ended */
 };
@@ -141,6 +143,12 @@ static const struct own_row rows[] = {
     {NULL, NULL, G, "type=\"set\"", FROM_ALIVE, METRIC_SET, 1},
     {NULL, NULL, G, "type=\"summary\"", FROM_ALIVE, METRIC_SUMMARY, 1},
     {"bacowr_statsd_series_born_total", "Series created.", C, "", FROM_BORN, 0, 0},
+    {"bacowr_statsd_series_rebuilt_total",
+     "Series that went on with other buckets, quantiles or windows after a reload.", C, "",
+     FROM_REBUILT, 0, 0},
+    {"bacowr_statsd_reload_families_behind",
+     "Families some of whose series are yet to go on with other buckets, quantiles or windows.", G,
+     "", FROM_CHANGED, 0, 0},
     {"bacowr_statsd_series_expired_total", "Series removed by their time to live.", C, "",
      FROM_EXPIRED, 0, 0},
 };
@@ -213,6 +221,10 @@ static double row_value(const struct bacowr *b, const struct own_row *row)
         return (double)relaxed_load(&reg->n_born);
     case FROM_EXPIRED:
         return (double)relaxed_load(&reg->n_expired);
+    case FROM_REBUILT:
+        return (double)relaxed_load(&reg->n_rebuilt);
+    case FROM_CHANGED:
+        return (double)relaxed_load(&reg->n_changed);
     case FROM_SWEEPS:
         return n_sweeping(b);
     case FROM_LOOKUPS:

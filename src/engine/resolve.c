@@ -268,7 +268,15 @@ static int series_of(struct bacowr_worker *w, const struct resolution *res,
     /* Series of our own can be found, but only series_acquire() knows that they are not for
      * senders. */
     if (!slice_eq(res->name, SLICE_LIT(OWN_CONFLICTS)))
-        rc = series_find(reg, &key, res->type, ttl_ticks(res->ttl_ns), w->i, ref);
+        rc = series_find(reg,
+                         &(struct series_query){
+                             .key = &key,
+                             .type = res->type,
+                             .ttl_ticks = ttl_ticks(res->ttl_ns),
+                             .gen = w->rules->gen,
+                             .worker = w->i,
+                         },
+                         ref);
     if (rc != SERIES_E_ABSENT)
         return rc;
     if (shape_settings(&w->resolver, res, &spec) != 0)
@@ -280,6 +288,7 @@ static int series_of(struct bacowr_worker *w, const struct resolution *res,
                    .help = res->help,
                    .spec = &spec,
                    .ttl_ticks = ttl_ticks(res->ttl_ns),
+                   .gen = w->rules->gen,
                    .tick = w->time.tick,
                    .worker = w->i,
                },
@@ -327,7 +336,10 @@ static int conflict_counter(struct bacowr_worker *w, const struct resolution *re
 
     if (rc == 0 && conflicts_are_many(reg)) {
         /* Who has a counter keeps it. */
-        if (series_find(reg, &birth.key, METRIC_COUNTER, 0, w->i, ref) == 0)
+        if (series_find(
+                reg,
+                &(struct series_query){.key = &birth.key, .type = METRIC_COUNTER, .worker = w->i},
+                ref) == 0)
             return 0;
         rc = conflict_key(w, SLICE_LIT("_other"), res->kind, &birth.key);
     }

@@ -171,14 +171,9 @@ static int series_show(struct bacowr_scrape *s, const struct series *series, str
         .labels = series_labels(series),
         .created_ms = series_created_ms(s, series),
     };
-    struct cell *cells[BACOWR_MAX_WORKERS];
 
-    for (unsigned i = 0; i < series->n_cells; i++)
-        /* Acquire pairs with the cell's birth: what it holds is initialised. */
-        cells[i] = atomic_load_explicit(&series->cells[i], memory_order_acquire);
     s->b->reader.wants_native = s->encoder->needs_native;
-    if (cell_read(cells, series->n_cells, series->vector->shape, s->now_ms, &s->b->reader,
-                  &shown) != 0)
+    if (series_read(series, s->now_ms, &s->b->reader, &shown) != 0)
         return -ENOMEM;
     show_series(s, &shown, out);
     return 0;

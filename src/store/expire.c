@@ -69,7 +69,7 @@ static void remove_or_keep(struct registry *r, uint32_t now)
 
         /* The rules may have taken its time to live away meanwhile. */
         if (relaxed_load(&s->state) == SERIES_DYING && relaxed_load(&s->ttl_ticks) != 0 &&
-            is_due(s, now, &due)) {
+            !series_is_leaving(s) && is_due(s, now, &due)) {
             registry_remove(r, s);
             continue;
         }

@@ -8,9 +8,9 @@
  * So whatever is in the registry makes a page that Prometheus takes.
  *
  * A vector - the family's series with the same label names - is made by its first series and keeps
- * that one's shape for all of them. A family's list is what the scrape walks: series in order of
- * birth, growing by replacement; places of series that are gone are empty until the list is
- * compacted.
+ * that one's shape for all of them, until the first that comes under newer rules says otherwise. A
+ * family's list is what the scrape walks: series in order of birth, growing by replacement; places
+ * of series that are gone are empty until the list is compacted.
  *
  * Laws: all under the registry's lock. A family or vector without series goes at once: a name is
  * free for another type as soon as its last series has expired.
@@ -178,6 +178,57 @@ static struct shape *shape_acquire(struct registry *r, const struct shape_spec *
     return s;
 }
 
+static void family_changed(struct registry *r, struct family *f)
+{
+    f->looked = 0;
+    if (f->changed.at != NULL)
+        return;
+    f->changed.next = r->changed;
+    f->changed.at = &r->changed;
+    if (r->changed != NULL)
+        r->changed->at = &f->changed.next;
+    r->changed = &f->changed;
+    relaxed_add(&r->n_changed, 1);
+}
+
+void family_settled(struct registry *r, struct family *f)
+{
+    if (f->changed.at == NULL)
+        return;
+    wheel_cut(&f->changed);
+    f->looked = 0;
+    f->look_again = false;
+    relaxed_store(&r->n_changed, relaxed_load(&r->n_changed) - 1);
+}
+
+/* Series that moved would lose their native buckets, so for these alone none does. */
+static bool is_change(const struct shape *shape, const struct shape_spec *spec)
+{
+    struct shape_spec but_native = *spec;
+
+    but_native.native_max = shape->native_max;
+    but_native.native_schema = shape->native_schema;
+    return !shape_is(shape, &but_native);
+}
+
+int vector_decide(struct registry *r, struct vector *v, const struct series_birth *birth)
+{
+    struct shape *shape = v->shape;
+
+    /* Signed: generations wrap. What an older one says comes too late. */
+    if ((int32_t)(birth->gen - relaxed_load(&v->gen)) <= 0)
+        return 0;
+    if (is_change(shape, birth->spec)) {
+        shape = shape_acquire(r, birth->spec);
+        if (shape == NULL)
+            return -ENOMEM;
+        v->shape = shape;
+        family_changed(r, v->family);
+    }
+    relaxed_store(&v->gen, birth->gen);
+    return 0;
+}
+
 struct vector *vector_acquire(struct registry *r, struct family *f,
                               const struct series_birth *birth)
 {
@@ -188,7 +239,7 @@ struct vector *vector_acquire(struct registry *r, struct family *f,
     for (struct table_link *l = table_chain(&r->vectors, hash); l != NULL; l = l->next) {
         v = table_entry(l, struct vector, link);
         if (l->hash == hash && v->family == f && slice_eq(slice_of(v->names, v->names_len), names))
-            return v;
+            return vector_decide(r, v, birth) == 0 ? v : NULL;
     }
     v = calloc(1, sizeof *v + names.len);
     if (v == NULL)
@@ -197,6 +248,7 @@ struct vector *vector_acquire(struct registry *r, struct family *f,
     if (v->shape == NULL)
         goto fail;
     v->family = f;
+    relaxed_store(&v->gen, birth->gen);
     v->link.hash = hash;
     v->names_len = (unsigned)names.len;
     if (names.len > 0)
@@ -290,6 +342,7 @@ void list_compact(struct registry *r, struct family *f)
     atomic_store_explicit(&f->list, list, memory_order_release);
     registry_outgrow(r, &old->retired, retired_free_whole);
     f->n_gone = 0;
+    f->looked = 0;
     f->n_compactions++;
 }
 
@@ -298,6 +351,7 @@ void family_drop_empty(struct registry *r, struct family *f)
     if (f->n_alive > 0 || f->reserved)
         return;
     table_remove(&r->families, &f->link);
+    family_settled(r, f);
     /* One that never had a series is not in the order: a worker may drop it after a failed
      * birth. */
     if (f->announced) {

@@ -30,6 +30,16 @@ void family_free(struct retired *item);
 /* Find or create the vector of a birth in @f. NULL without memory. */
 struct vector *vector_acquire(struct registry *r, struct family *f,
                               const struct series_birth *birth);
+
+/*
+ * What @birth says of how a vector's series are kept: under a newer generation it decides, and if
+ * that is a change, the family goes to registry_rebuild(). 0 or -ENOMEM.
+ */
+int vector_decide(struct registry *r, struct vector *v, const struct series_birth *birth);
+
+/* All its series are kept as their vectors say. */
+void family_settled(struct registry *r, struct family *f);
+
 void vector_drop_empty(struct registry *r, struct vector *v);
 
 /* Room for one more entry of the family's list (0 or -ENOMEM); then the entry itself. */

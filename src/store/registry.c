@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "store/carry.h"
 #include "store/family.h"
 #include "store/index.h"
 
@@ -52,6 +53,11 @@ int registry_init(struct registry *r, unsigned n_workers, uint64_t seed, uint64_
 static void release_series(struct registry *r, struct series *s)
 {
     series_release_cells(r, s);
+    if (series_is_leaving(s)) {
+        series_release_leaving(r, s->carried->leaving);
+        s->carried->leaving = NULL;
+    }
+    carried_free(s->carried);
     free(s);
 }
 
@@ -101,6 +107,7 @@ void registry_release(struct registry *r)
         pool_release(&r->pools[i]);
     free(r->pools);
     free(r->dying);
+    free(r->moving);
     free(r->sorted);
     pthread_mutex_destroy(&r->lock);
     *r = (struct registry){0};

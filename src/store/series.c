@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "store/carry.h"
 #include "store/family.h"
 #include "store/index.h"
 
@@ -52,24 +53,44 @@ static struct pool *cell_pool(struct registry *r, enum metric_type type, unsigne
     return &r->pools[type_is_shared(type) ? r->n_workers : worker];
 }
 
-int series_find(struct registry *r, const struct series_key *key, enum metric_type type,
-                uint32_t ttl_ticks, unsigned worker, struct series_ref *out)
+/* Counters and gauges are kept in one way only. */
+static bool type_has_settings(enum metric_type type)
+{
+    return type != METRIC_COUNTER && type != METRIC_GAUGE;
+}
+
+/* Is what @q says of the series known already? */
+static bool is_settled(const struct series *s, const struct series_query *q)
+{
+    if (s->family->type != q->type || relaxed_load(&s->ttl_ticks) != q->ttl_ticks)
+        return false;
+    /* Signed: generations wrap. */
+    return !type_has_settings(q->type) || (int32_t)(q->gen - relaxed_load(&s->vector->gen)) <= 0;
+}
+
+/* The worker's cell, without the lock: the order is that of rebuild.c's head. */
+static int ref_take(const struct series *s, unsigned worker, struct series_ref *out)
+{
+    uint32_t birth = atomic_load_explicit(&s->birth, memory_order_acquire);
+    const struct shape *shape = atomic_load_explicit(&s->shape, memory_order_acquire);
+    /* Acquire pairs with cell_acquire() too: the cell is empty and has its birth number. */
+    struct cell *c = atomic_load_explicit(&s->cells[cell_place(s, worker)], memory_order_acquire);
+
+    if (c == NULL || relaxed_load(&c->birth) != birth)
+        return SERIES_E_ABSENT;
+    *out = (struct series_ref){c, shape, birth};
+    return 0;
+}
+
+int series_find(struct registry *r, const struct series_query *q, struct series_ref *out)
 {
     /* Before the look-up: a series that is born between the two is no reason to refuse itself. */
     bool full = registry_full(r);
-    struct series *s = index_find(r, key);
-    struct cell *c;
+    const struct series *s = index_find(r, q->key);
 
     if (s == NULL)
         return full ? SERIES_E_LIMIT : SERIES_E_ABSENT;
-    if (s->family->type != type || relaxed_load(&s->ttl_ticks) != ttl_ticks)
-        return SERIES_E_ABSENT;
-    /* Acquire pairs with cell_acquire(): the cell is empty and has its birth number. */
-    c = atomic_load_explicit(&s->cells[cell_place(s, worker)], memory_order_acquire);
-    if (c == NULL || relaxed_load(&c->birth) != s->birth)
-        return SERIES_E_ABSENT;
-    *out = (struct series_ref){c, s->vector->shape, s->birth};
-    return 0;
+    return is_settled(s, q) ? ref_take(s, q->worker, out) : SERIES_E_ABSENT;
 }
 
 static void series_set_births(struct series *s, uint32_t birth)
@@ -88,22 +109,39 @@ void series_mark(struct series *s)
     relaxed_store(&s->state, SERIES_DYING);
 }
 
+/* Under the lock, so that nobody gives it another. */
+static uint32_t series_birth_number(const struct series *s)
+{
+    return atomic_load_explicit(&s->birth, memory_order_relaxed);
+}
+
 void series_revive(struct series *s)
 {
-    series_set_births(s, s->birth);
+    series_set_births(s, series_birth_number(s));
     relaxed_store(&s->state, SERIES_LIVE);
+}
+
+bool series_is_leaving(const struct series *s)
+{
+    return s->carried != NULL && s->carried->leaving != NULL;
+}
+
+static void see(uint32_t *last, const struct cell *c)
+{
+    uint32_t tick = c != NULL ? relaxed_load(&c->tick) : 0;
+
+    if (tick > *last)
+        *last = tick;
 }
 
 uint32_t series_last_seen(const struct series *s)
 {
-    uint32_t last = 0;
+    uint32_t last = s->carried != NULL ? s->carried->tick : 0;
 
     for (unsigned i = 0; i < s->n_cells; i++) {
-        const struct cell *c = atomic_load_explicit(&s->cells[i], memory_order_acquire);
-        uint32_t tick = c != NULL ? relaxed_load(&c->tick) : 0;
-
-        if (tick > last)
-            last = tick;
+        see(&last, atomic_load_explicit(&s->cells[i], memory_order_acquire));
+        if (series_is_leaving(s))
+            see(&last, s->carried->leaving->cells[i]);
     }
     return last;
 }
@@ -115,15 +153,22 @@ static int cell_acquire(struct registry *r, struct series *s, unsigned worker, u
 
     if (c != NULL)
         return 0;
-    c = pool_take(cell_pool(r, s->family->type, worker), s->vector->shape->cell_size);
+    c = pool_take(cell_pool(r, s->family->type, worker), series_shape(s)->cell_size);
     if (c == NULL)
         return -ENOMEM;
-    cell_init(c, s->vector->shape);
+    cell_init(c, series_shape(s));
     relaxed_store(&c->tick, tick);
-    relaxed_store(&c->birth, s->birth);
+    relaxed_store(&c->birth, series_birth_number(s));
     /* Release: an empty cell with its birth number is visible before the pointer. */
     atomic_store_explicit(at, c, memory_order_release);
     return 0;
+}
+
+uint32_t registry_next_birth(struct registry *r)
+{
+    if (++r->last_birth == 0)
+        r->last_birth = 1;
+    return r->last_birth;
 }
 
 static struct series *series_new(struct registry *r, struct vector *v,
@@ -142,9 +187,8 @@ static struct series *series_new(struct registry *r, struct vector *v,
     s->labels_len = (uint32_t)labels.len;
     if (labels.len > 0)
         memcpy((char *)(s->cells + n_cells), labels.p, labels.len);
-    if (++r->last_birth == 0)
-        r->last_birth = 1;
-    s->birth = r->last_birth;
+    atomic_init(&s->birth, registry_next_birth(r));
+    atomic_init(&s->shape, v->shape);
     s->born = birth->tick;
     relaxed_store(&s->state, SERIES_LIVE);
     return s;
@@ -233,7 +277,9 @@ int series_acquire(struct registry *r, const struct series_birth *birth, struct 
     } else if (s->family->type != birth->spec->type) {
         rc = SERIES_E_TYPE;
     } else {
-        rc = cell_acquire(r, s, birth->worker, birth->tick);
+        rc = vector_decide(r, s->vector, birth);
+        if (rc == 0)
+            rc = cell_acquire(r, s, birth->worker, birth->tick);
         if (rc == 0 && relaxed_load(&s->state) == SERIES_DYING)
             series_revive(s);
         series_set_ttl(r, s, birth->ttl_ticks);
@@ -242,7 +288,7 @@ int series_acquire(struct registry *r, const struct series_birth *birth, struct 
         struct cell *c =
             atomic_load_explicit(&s->cells[cell_place(s, birth->worker)], memory_order_relaxed);
 
-        *out = (struct series_ref){c, s->vector->shape, s->birth};
+        *out = (struct series_ref){c, series_shape(s), series_birth_number(s)};
     }
     pthread_mutex_unlock(&r->lock);
     return rc;
@@ -251,38 +297,53 @@ int series_acquire(struct registry *r, const struct series_birth *birth, struct 
 int series_follow(struct registry *r, const struct series_birth *birth, struct series_ref *out)
 {
     struct series *s;
+    int rc = SERIES_E_ABSENT;
 
     /* Most often there is none: not worth the lock. */
     if (index_find(r, &birth->key) == NULL)
         return SERIES_E_ABSENT;
     pthread_mutex_lock(&r->lock);
     s = index_find(r, &birth->key);
-    if (s != NULL && !s->family->reserved && s->family->type == birth->spec->type)
+    if (s != NULL && !s->family->reserved && s->family->type == birth->spec->type) {
         series_set_ttl(r, s, birth->ttl_ticks);
+        rc = vector_decide(r, s->vector, birth);
+        if (rc == 0)
+            rc = ref_take(s, birth->worker, out);
+    }
     pthread_mutex_unlock(&r->lock);
-    return series_find(r, &birth->key, birth->spec->type, birth->ttl_ticks, birth->worker, out) == 0
-               ? 0
-               : SERIES_E_ABSENT;
+    return rc;
 }
 
 /* ---- death ---- */
 
 static void series_free(struct retired *item)
 {
-    free(table_entry(item, struct series, retired));
+    struct series *s = table_entry(item, struct series, retired);
+
+    carried_free(s->carried);
+    free(s);
+}
+
+static void give_cell(struct registry *r, const struct shape *shape, unsigned worker,
+                      struct cell *c)
+{
+    if (c == NULL)
+        return;
+    cell_release(c, shape);
+    pool_give(cell_pool(r, shape->type, worker), c, shape->cell_size);
+}
+
+void series_release_leaving(struct registry *r, struct leaving *l)
+{
+    for (unsigned i = 0; i < l->n; i++)
+        give_cell(r, l->shape, i, l->cells[i]);
+    free(l);
 }
 
 void series_release_cells(struct registry *r, struct series *s)
 {
-    const struct shape *shape = s->vector->shape;
-
     for (unsigned i = 0; i < s->n_cells; i++) {
-        struct cell *c = atomic_load_explicit(&s->cells[i], memory_order_relaxed);
-
-        if (c == NULL)
-            continue;
-        cell_release(c, shape);
-        pool_give(cell_pool(r, shape->type, i), c, shape->cell_size);
+        give_cell(r, series_shape(s), i, atomic_load_explicit(&s->cells[i], memory_order_relaxed));
         atomic_store_explicit(&s->cells[i], NULL, memory_order_relaxed);
     }
 }

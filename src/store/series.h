@@ -2,14 +2,15 @@
 /*
  * Series: the registry of families and their series
  *
- *      registry --> family "latency" --> vector {code,zone} --> shape
- *          |            `--> list of series in order of birth     ^
- *          `--> index by name and labels --> series --------------'
- *                                              `--> cell of worker 0, 1, ...
+ *      registry --> family "latency" --> vector {code,zone} --> shape, as decided
+ *          |            `--> list of series in order of birth
+ *          `--> index by name and labels --> series --> shape, as it is kept now
+ *                                              |`--> cell of worker 0, 1, ...
+ *                                              `--> what it carries of former shapes
  *
  * A family has one name, one help, one type. A vector is a family's series with the same label
- * names: the first of them decides how all of them are kept. A series is a set of labels; it hands
- * each worker a cell of its own (gauges: one for all).
+ * names: the first that comes under a generation of rules decides how all of them are kept. A
+ * series is a set of labels; it hands each worker a cell of its own (gauges: one for all).
  *
  * Contract: series_find() takes no lock. series_acquire() takes the registry's only lock, at a
  * birth or when a worker meets a series for the first time. Everything else is the control
@@ -57,14 +58,21 @@ struct family {
     unsigned n_alive;                   /* under the lock */
     unsigned n_gone;                    /* empty places in the list; under the lock */
     uint64_t n_compactions;             /* of the list; the control thread's */
-    char text[];                        /* name, help */
+
+    /* Some series are not kept as their vector says: see rebuild.c. Under the lock. */
+    struct wheel_link changed; /* in registry.changed */
+    uint32_t looked;           /* how much of the list was looked at */
+    bool look_again;           /* something had to be put off */
+
+    char text[]; /* name, help */
 };
 
 struct vector {
     struct retired retired;
     struct table_link link; /* in registry.vectors */
     struct family *family;  /* outlives the vector */
-    struct shape *shape;    /* outlives the vector */
+    struct shape *shape;    /* outlives the vector; of those born now. Under the lock. */
+    relaxed_u32 gen;        /* under which it was decided or confirmed. Written under the lock. */
     unsigned n_alive;
     unsigned names_len;
     char names[]; /* label names, sorted, each followed by ',' */
@@ -76,16 +84,18 @@ struct series {
         struct retired retired;  /* when dead */
     };
     uint64_t hash;
-    relaxed_u32 ttl_ticks; /* 0: never expires. Written under the lock. */
-    relaxed_u32 state;     /* enum series_state. Written under the lock. */
-    uint32_t birth;        /* its cells' birth number */
-    uint32_t place;        /* in the family's list; under the lock */
-    struct family *family; /* outlives the series */
+    relaxed_u32 ttl_ticks;   /* 0: never expires. Written under the lock. */
+    relaxed_u32 state;       /* enum series_state. Written under the lock. */
+    _Atomic(uint32_t) birth; /* its cells' birth number; published with release: see rebuild.c */
+    uint32_t place;          /* in the family's list; under the lock */
+    struct family *family;   /* outlives the series */
 
     /* What a scrape reads lies together. */
-    struct vector *vector; /* outlives the series */
-    uint64_t order;        /* of birth, over all series */
-    uint32_t born;         /* in ticks: when */
+    struct vector *vector;         /* outlives the series */
+    _Atomic(struct shape *) shape; /* of its cells; written by control under the lock */
+    struct carried *carried;       /* owned; control's */
+    uint64_t order;                /* of birth, over all series */
+    uint32_t born;                 /* in ticks: when */
     uint32_t labels_len;
     uint16_t n_cells;
     bool timed;                     /* in the wheel, or about to be; under the lock */
@@ -98,6 +108,12 @@ static inline struct slice series_labels(const struct series *s)
     return slice_of((const char *)(s->cells + s->n_cells), s->labels_len);
 }
 
+/* Control, or under the lock: no other thread writes it then. */
+static inline const struct shape *series_shape(const struct series *s)
+{
+    return atomic_load_explicit(&s->shape, memory_order_relaxed);
+}
+
 struct series_list {
     struct retired retired;
     relaxed_u32 n; /* stored with release after the entry: see list_append() */
@@ -106,6 +122,8 @@ struct series_list {
 };
 
 struct series_index;
+struct carried; /* store/carry.h */
+struct leaving;
 
 struct registry {
     /* Set at start. */
@@ -124,21 +142,27 @@ struct registry {
     relaxed_u64 n_alive[METRIC_N_TYPES];   /* under the lock; read by control */
     relaxed_u64 n_vectors[METRIC_N_TYPES];
     relaxed_u64 n_born, n_expired;
+    relaxed_u64 n_rebuilt; /* series that changed their shape; control's */
+    relaxed_u64 n_changed; /* families in `changed`; under the lock */
 
     pthread_mutex_t lock; /* guards all that follows, and births */
     struct table families;
     struct table vectors;
     struct shape *shapes;
     uint32_t last_birth;
-    struct pool *pools;       /* n_workers + 1: the last one holds the gauges */
-    struct retired *outgrown; /* indexes and lists that were replaced: control retires them */
-    struct series *to_time;   /* series that control has to put into the wheel */
+    struct pool *pools;         /* n_workers + 1: the last one holds the gauges */
+    struct retired *outgrown;   /* indexes and lists that were replaced: control retires them */
+    struct series *to_time;     /* series that control has to put into the wheel */
+    struct wheel_link *changed; /* families with series to be rebuilt */
 
     /* The control thread's own. */
     struct wheel wheel;
     struct series **dying; /* marked, waiting for the workers */
     size_t n_dying, cap_dying;
     uint64_t dying_epoch;
+    struct series **moving; /* with cells that are leaving, waiting for the workers */
+    size_t n_moving;
+    uint64_t moving_epoch;
     struct family **sorted; /* families by name */
     size_t n_sorted, cap_sorted;
     bool sorted_has_gone;
@@ -166,19 +190,29 @@ struct series_ref {
     uint32_t birth;
 };
 
+/* What is looked for. */
+struct series_query {
+    const struct series_key *key;
+    enum metric_type type;
+    uint32_t ttl_ticks;
+    uint32_t gen; /* of the rules that say so */
+    unsigned worker;
+};
+
 /*
- * Find the series of @key and type @type, ready for @worker. No lock. 0; SERIES_E_ABSENT;
+ * Find a series, ready for the worker, of this type and time to live, and of a vector that was
+ * decided under this generation of rules or a newer one. No lock. 0; SERIES_E_ABSENT;
  * SERIES_E_LIMIT when it is not there and no more may be born.
  */
-int series_find(struct registry *r, const struct series_key *key, enum metric_type type,
-                uint32_t ttl_ticks, unsigned worker, struct series_ref *out);
+int series_find(struct registry *r, const struct series_query *q, struct series_ref *out);
 
 struct series_birth {
     struct series_key key;
     struct slice label_names;      /* sorted, each followed by ',' */
     struct slice help;             /* of the family, if this creates it */
-    const struct shape_spec *spec; /* how it is kept, if this creates the vector */
+    const struct shape_spec *spec; /* how it is kept, if this decides for the vector */
     uint32_t ttl_ticks;
+    uint32_t gen;  /* of the rules that say so: numbers that only grow */
     uint32_t tick; /* now */
     unsigned worker;
     bool internal; /* one of the server's own: reserved names are allowed */
@@ -191,8 +225,9 @@ struct series_birth {
 int series_acquire(struct registry *r, const struct series_birth *birth, struct series_ref *out);
 
 /*
- * Have the series of @birth, if there is one, follow what @birth says of it: its time to live. Does
- * not touch it, nor make it ready for the worker. 0 when it is; SERIES_E_ABSENT.
+ * Have the series of @birth, if there is one, follow what @birth says of it: its time to live and
+ * how it is kept. Does not touch it, nor make it ready for the worker. 0 when it is; -ENOMEM;
+ * SERIES_E_ABSENT.
  */
 int series_follow(struct registry *r, const struct series_birth *birth, struct series_ref *out);
 
@@ -210,10 +245,23 @@ int registry_reserve(struct registry *r, struct slice name, struct slice help, b
  */
 void registry_expire(struct registry *r, int64_t now_ms);
 
+/*
+ * One bounded step: move series to the shape that was decided for their vector, and fold what those
+ * moved earlier have left. rebuild.c tells the whole walk.
+ */
+void registry_rebuild(struct registry *r, int64_t now_ms);
+
+/*
+ * Read all that the series has counted, as cell_read() does; without native buckets if some of it
+ * is not in them. 0 or -ENOMEM.
+ */
+int series_read(const struct series *s, int64_t now_ms, struct cell_reader *r,
+                struct snapshot_series *out);
+
 /* Give the caller's thread the families in name order: merges in new ones. 0 or -ENOMEM. */
 int registry_sort(struct registry *r);
 
-/* ---- between series.c, registry.c and expire.c ---- */
+/* ---- between series.c, registry.c, expire.c and rebuild.c ---- */
 
 /* Under the lock: leave @item to the control thread, which retires it with @fn. */
 void registry_outgrow(struct registry *r, struct retired *item, void (*fn)(struct retired *));
@@ -230,7 +278,16 @@ void series_revive(struct series *s);
 /* Give the cells back to their pools: nobody can reach them any more. */
 void series_release_cells(struct registry *r, struct series *s);
 
-/* The newest tick of all its cells. */
+/* Give back cells that a series has left, which nobody can reach any more. Takes @l. */
+void series_release_leaving(struct registry *r, struct leaving *l);
+
+/* Are there cells that it has left and that may still be written to? Control's. */
+bool series_is_leaving(const struct series *s);
+
+/* The newest tick of all its cells, also of former ones. Control's. */
 uint32_t series_last_seen(const struct series *s);
+
+/* Under the lock: a birth number that no cell has. */
+uint32_t registry_next_birth(struct registry *r);
 
 #endif

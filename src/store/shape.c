@@ -122,3 +122,10 @@ bool shape_is(const struct shape *s, const struct shape_spec *spec)
         return false;
     return n == 0 || memcmp(s->points, spec_points(spec), n * sizeof *s->points) == 0;
 }
+
+/* What a summary's cell holds does not depend on the quantiles that are read out of it. */
+bool shape_same_cells(const struct shape *a, const struct shape *b)
+{
+    return a == b || (a->type == METRIC_SUMMARY && b->type == METRIC_SUMMARY &&
+                      a->n_slots == b->n_slots && a->slot_ms == b->slot_ms);
+}

@@ -58,6 +58,9 @@ struct shape {
 int shape_new(struct shape **out, const struct shape_spec *spec);
 void shape_free(struct shape *s); /* accepts NULL */
 
+/* Are cells of the two laid out alike, so that one may go on as the other? */
+bool shape_same_cells(const struct shape *a, const struct shape *b);
+
 /* Would @spec make a shape equal to @s? */
 bool shape_is(const struct shape *s, const struct shape_spec *spec);
 

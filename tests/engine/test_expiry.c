@@ -37,16 +37,15 @@ START_TEST(test_expiry_late_write_counts)
     struct engine e;
     struct series_ref ref;
     struct series_key key;
+    struct series_query query = {.key = &key, .type = METRIC_COUNTER, .ttl_ticks = 10};
 
     engine_init(&e, NULL, TTL_1S);
     engine_feed(&e, "a.x:1|c");
     key = series_key(&e.b->registry, SLICE_LIT("a"), SLICE_LIT("id=\"x\""));
-    ck_assert_int_eq(series_find(&e.b->registry, &key, METRIC_COUNTER, 10, 0, &ref), 0);
+    ck_assert_int_eq(series_find(&e.b->registry, &query, &ref), 0);
     reclaim_enter(&e.b->reclaim, 0);
     engine_pass(&e, 2000);
-    ck_assert_int_eq(
-        series_find(&e.b->registry, &key, METRIC_COUNTER, 10, 0, &(struct series_ref){0}),
-        SERIES_E_ABSENT);
+    ck_assert_int_eq(series_find(&e.b->registry, &query, &(struct series_ref){0}), SERIES_E_ABSENT);
     cell_add(ref.cell, 5, (struct cell_time){e.now_ms, (uint32_t)(e.now_ms / 100)});
     reclaim_leave(&e.b->reclaim, 0);
     engine_pass(&e, 500);

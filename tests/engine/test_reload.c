@@ -2,6 +2,7 @@
 /*
  * Reload: what the new rules say holds from the next sample on, what they leave alone stays
  */
+#include <math.h>
 #include <string.h>
 
 #include "engine/engine.h"
@@ -48,10 +49,10 @@ static const struct change changes[] = {
     /* Another type under the same name is refused while the old one lives. */
     {RULES("- {match: a, name: a, observer_type: summary}\n"),
      RULES("- {match: a, name: a, observer_type: histogram}\n"), "a:1|h", "a_sum 1\na_count 1\n"},
-    /* Buckets are those that the vector began with. */
+    /* Other buckets: what is known of the old samples goes on under them. */
     {RULES("- {match: a, name: a, observer_type: histogram, histogram_options: {buckets: [1]}}\n"),
      RULES("- {match: a, name: a, observer_type: histogram, histogram_options: {buckets: [2]}}\n"),
-     "a:1|h", "a_bucket{le=\"1\"} 3\na_bucket{le=\"+Inf\"} 3\na_sum 3\na_count 3\n"},
+     "a:1|h", "a_bucket{le=\"2\"} 3\na_bucket{le=\"+Inf\"} 3\na_sum 3\na_count 3\n"},
     /* What was refused for its name is not refused any more. */
     {RULES("- {match: '(.*)', match_type: regex, name: '${2}', observer_type: summary}\n"), "",
      "a:1|c", "a 2\n"},
@@ -172,6 +173,93 @@ START_TEST(test_reload_shorter_ttl)
     engine_feed(&e, "a:1|c");
     engine_pass(&e, 600000);
     ck_assert_str_eq(engine_series(&e), "a 2\n");
+    engine_release(&e);
+}
+END_TEST
+
+#define HISTOGRAM(buckets) "observer_type: histogram, histogram_options: {buckets: [" buckets "]}"
+
+/* Buckets that change reach the families that they concern, idle ones too, and no other; a bound
+ * that is new begins with what is known to be below it. */
+START_TEST(test_reload_buckets_of_idle_series)
+{
+    struct engine e;
+    double n;
+
+    engine_init(&e, NULL,
+                RULES("- {match: a.*, name: a, labels: {id: $1}, " HISTOGRAM(
+                    "1, 5") "}\n"
+                            "- {match: b, name: b, " HISTOGRAM("1, 5") "}\n"));
+    engine_feed(&e, "a.x:0.5|h\na.x:3|h\na.x:7|h\na.y:3|h\nb:3|h");
+    engine_map(&e, RULES("- {match: a.*, name: a, labels: {id: $1}, " HISTOGRAM(
+                       "2, 5, 10") "}\n"
+                                   "- {match: b, name: b, " HISTOGRAM("1, 5") "}\n"));
+    idle(&e, 0);
+    ck_assert_double_eq(engine_value(&e, "bacowr_statsd_reload_families_behind"), 1);
+    engine_pass(&e, 300);
+    ck_assert_str_eq(engine_series(&e),
+                     "a_bucket{id=\"x\",le=\"2\"} 1\na_bucket{id=\"x\",le=\"5\"} 2\n"
+                     "a_bucket{id=\"x\",le=\"10\"} 2\na_bucket{id=\"x\",le=\"+Inf\"} 3\n"
+                     "a_sum{id=\"x\"} 10.5\na_count{id=\"x\"} 3\n"
+                     "a_bucket{id=\"y\",le=\"2\"} 0\na_bucket{id=\"y\",le=\"5\"} 1\n"
+                     "a_bucket{id=\"y\",le=\"10\"} 1\na_bucket{id=\"y\",le=\"+Inf\"} 1\n"
+                     "a_sum{id=\"y\"} 3\na_count{id=\"y\"} 1\n"
+                     "b_bucket{le=\"1\"} 0\nb_bucket{le=\"5\"} 1\nb_bucket{le=\"+Inf\"} 1\n"
+                     "b_sum 3\nb_count 1\n");
+    ck_assert_double_eq(engine_value(&e, "bacowr_statsd_reload_families_behind"), 0);
+    ck_assert_double_eq(engine_value(&e, "bacowr_statsd_series_rebuilt_total"), 2);
+    n = engine_value(&e, "bacowr_statsd_series_born_total");
+    engine_feed(&e, "a.x:7|h\nb:0.5|h");
+    ck_assert_double_eq(engine_value(&e, "a_bucket{id=\"x\",le=\"10\"}"), 3);
+    ck_assert_double_eq(engine_value(&e, "b_bucket{le=\"1\"}"), 1);
+    ck_assert_double_eq(engine_value(&e, "bacowr_statsd_series_born_total"), n);
+    engine_release(&e);
+}
+END_TEST
+
+/* The same rules once more: nothing moves. */
+START_TEST(test_reload_of_the_same_moves_nothing)
+{
+    const char *rules = RULES(
+        "- {match: a, name: m, " HISTOGRAM("1") "}\n"
+                                                "- {match: q, name: q, observer_type: summary}\n"
+                                                "- {match: s, name: s}\n");
+    struct engine e;
+
+    engine_init(&e, NULL, rules);
+    engine_feed(&e, "a:1|h\nq:1|h\ns:x|s\nu:1|ms\ng:1|g");
+    for (unsigned i = 0; i < 3; i++) {
+        engine_map(&e, rules);
+        idle(&e, 0);
+        ck_assert_double_eq(engine_value(&e, "bacowr_statsd_reload_families_behind"), 0);
+        engine_pass(&e, 300);
+        engine_feed(&e, "a:1|h\nq:1|h\ns:x|s\nu:1|ms\ng:1|g");
+    }
+    ck_assert_double_eq(engine_value(&e, "bacowr_statsd_series_rebuilt_total"), 0);
+    engine_release(&e);
+}
+END_TEST
+
+/* Quantiles change without losing the window; a window that changes begins anew. */
+START_TEST(test_reload_quantiles)
+{
+    struct engine e;
+
+    engine_init(&e, NULL, NULL);
+    engine_feed(&e, "t:1|h\nt:2|h\nt:3|h");
+    engine_map(&e, "defaults: {summary_options: {quantiles: [{quantile: 0.75, error: 0.01}]}}\n");
+    idle(&e, 0);
+    engine_pass(&e, 100);
+    ck_assert_double_eq(engine_value(&e, "t{quantile=\"0.75\"}"), 3);
+    ck_assert(isnan(engine_value(&e, "t{quantile=\"0.5\"}")));
+    engine_map(&e, "defaults: {summary_options: {max_age: 30s, "
+                   "quantiles: [{quantile: 0.75, error: 0.01}]}}\n");
+    idle(&e, 0);
+    engine_pass(&e, 100);
+    engine_feed(&e, "t:1|h");
+    ck_assert_double_eq(engine_value(&e, "t{quantile=\"0.75\"}"), 1);
+    ck_assert_double_eq(engine_value(&e, "t_count"), 4);
+    ck_assert_double_eq(engine_value(&e, "t_sum"), 7);
     engine_release(&e);
 }
 END_TEST
@@ -343,6 +431,7 @@ static Suite *suite(void)
 {
     Suite *s = suite_create("reload");
     TCase *rules = tcase_create("rules"), *ttl = tcase_create("ttl");
+    TCase *shapes = tcase_create("shapes");
 
     tcase_add_loop_test(rules, test_reload_takes_effect, 0, N_CHANGES);
     tcase_add_loop_test(rules, test_reload_broken_leaves_the_old, 0, N_BROKEN);
@@ -351,6 +440,10 @@ static Suite *suite(void)
     tcase_add_test(rules, test_reload_costs_one_miss);
     tcase_add_test(rules, test_reload_warns);
     suite_add_tcase(s, rules);
+    tcase_add_test(shapes, test_reload_buckets_of_idle_series);
+    tcase_add_test(shapes, test_reload_of_the_same_moves_nothing);
+    tcase_add_test(shapes, test_reload_quantiles);
+    suite_add_tcase(s, shapes);
     tcase_add_test(ttl, test_reload_ttl);
     tcase_add_test(ttl, test_reload_shorter_ttl);
     tcase_add_test(ttl, test_reload_no_ttl_while_marked);

@@ -100,6 +100,32 @@ class ReloadTest(ServerTest):
         time.sleep(1.5)
         self.assertEqual(server.scrape().value("r", which="x"), 1)
 
+    def test_buckets_reach_idle_series(self) -> None:
+        """The family that they concern, with what it counted; the other one is left alone."""
+        rule = (
+            "- match: %s\n  name: %s\n  observer_type: histogram\n"
+            "  histogram_options: {buckets: [%s]}\n"
+        )
+        before = "mappings:\n" + rule % ("a", "a", "1, 5") + rule % ("b", "b", "1, 5")
+        after = "mappings:\n" + rule % ("a", "a", "2, 5, 10") + rule % ("b", "b", "1, 5")
+        rebuilt = "bacowr_statsd_series_rebuilt_total"
+        server = self.start("--web.enable-lifecycle", mapping=before)
+        server.send("a:0.5|h\na:3|h\na:7|h\nb:3|h")
+        server.settle()
+        server.write_mapping(BROKEN)
+        self.assertEqual(server.get("/-/reload", "POST").status, 500)
+        server.write_mapping(after)
+        self.assertEqual(server.get("/-/reload", "POST").status, 200)
+        wait_until("it is rebuilt", lambda: server.scrape().value(rebuilt) == 1)
+        page = server.scrape()
+        shown = [page.value("a_bucket", le=le) for le in ("2", "5", "10", "+Inf")]
+        self.assertEqual(shown, [1, 2, 2, 3])
+        self.assertEqual((page.value("a_count"), page.value("a_sum")), (3, 10.5))
+        self.assertEqual([page.value("b_bucket", le=le) for le in ("1", "5")], [0, 1])
+        server.send("a:7|h")
+        page = server.settle()
+        self.assertEqual((page.value("a_bucket", le="10"), page.value("a_count")), (3, 4))
+
     def test_without_a_file(self) -> None:
         """There is nothing to reload, which is no failure."""
         server = self.start()

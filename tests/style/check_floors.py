@@ -46,7 +46,7 @@ LIBRARIES = {
     "pcre2.h": ["src/mapping/regex.c"],
     "xxhash.h": ["src/base/hash.h"],
     "stdatomic.h": ["src/base/relaxed.h", "src/engine/", "src/server/", "src/store/cell.",
-                    "src/store/cell_", "src/store/series.", "src/store/registry.",
+                    "src/store/cell_", "src/store/series.", "src/store/rebuild.", "src/store/registry.",
                     "src/store/family.", "src/store/index.", "src/store/reclaim."],
     "pthread.h": ["src/store/series.", "src/store/registry.", "src/engine/", "src/server/"],
 }

@@ -92,6 +92,85 @@ START_TEST(test_reload_race_loses_no_sample)
 }
 END_TEST
 
+/* ---- other buckets and windows by turns ---- */
+
+#define N_STORM 4000u
+
+static const char *const storms[] = {
+    "defaults: {observer_type: summary}\n"
+    "mappings:\n- {match: h.*, name: h, labels: {id: $1}, observer_type: histogram, "
+    "histogram_options: {buckets: [1, 3, 9]}}\n",
+    "defaults: {observer_type: summary, summary_options: {max_age: 30s}}\n"
+    "mappings:\n- {match: h.*, name: h, labels: {id: $1}, observer_type: histogram, ttl: 1h, "
+    "histogram_options: {buckets: [2, 3, 4, 5, 6, 9]}}\n",
+    "defaults: {observer_type: summary, set_options: {window: 30s}}\n"
+    "mappings:\n- {match: h.*, name: h, labels: {id: $1}, observer_type: histogram, "
+    "histogram_options: {buckets: [9]}}\n",
+};
+#define N_STORMS (sizeof storms / sizeof storms[0])
+
+static void feed_storm(struct feeder *f)
+{
+    for (unsigned n = 0; n < N_STORM; n++) {
+        for (unsigned i = 0; i < 10; i++)
+            feeder_line(f, "h.p%u:%u|h", i, n % 12);
+        feeder_line(f, "s:%u|h", n % 7);
+        feeder_line(f, "m:%u|s", n % 50);
+        if (n % (N_STORM / 40) == 0)
+            feeder_pause(f, 100);
+        else
+            feeder_send(f);
+    }
+}
+
+/* What may not fall: each series' count, sum of counts, and the bound that all mappings have. */
+static void check_storm(struct crew *c, double *was)
+{
+    for (unsigned i = 0; i < 10; i++) {
+        static const char *const fmts[] = {"h_count{id=\"p%u\"}", "h_bucket{id=\"p%u\",le=\"9\"}",
+                                           "h_sum{id=\"p%u\"}"};
+
+        for (unsigned k = 0; k < 3; k++) {
+            double v = 0, *last = &was[3 * i + k];
+            char series[64];
+
+            (void)snprintf(series, sizeof series, fmts[k], i);
+            if (!page_value(buf_slice(&c->page), series, &v))
+                v = 0;
+            ck_assert_msg(v >= *last, "%s fell from %g to %g", series, *last, v);
+            *last = v;
+        }
+    }
+}
+
+/* A storm of reloads that move all series again and again: sent is counted, and nothing falls. */
+START_TEST(test_reload_race_storm)
+{
+    double was[30] = {0};
+    unsigned n = 0;
+    struct crew c;
+
+    crew_start(&c, storms[0], 0, feed_storm);
+    while (crew_busy(&c)) {
+        crew_map(&c, storms[++n % N_STORMS]);
+        for (unsigned i = 0; i < 4; i++) {
+            crew_pass(&c, 100);
+            crew_scrape(&c, 700, NULL);
+            check_storm(&c, was);
+        }
+    }
+    crew_join(&c);
+    crew_pass(&c, 100);
+    crew_scrape(&c, 65536, NULL);
+    check_storm(&c, was);
+    for (unsigned i = 0; i < 10; i++)
+        ck_assert_double_eq(was[3 * i], N_STORM * CREW_N_WORKERS);
+    ck_assert_double_eq(crew_value(&c, "s_count"), N_STORM * CREW_N_WORKERS);
+    ck_assert_double_gt(crew_value(&c, "bacowr_statsd_series_rebuilt_total"), 20);
+    crew_release(&c);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("reload_race");
@@ -99,6 +178,7 @@ static Suite *suite(void)
 
     tcase_set_timeout(reload, 60);
     tcase_add_test(reload, test_reload_race_loses_no_sample);
+    tcase_add_test(reload, test_reload_race_storm);
     suite_add_tcase(s, reload);
     return s;
 }

@@ -71,6 +71,7 @@ struct born {
     enum metric_type type;
     unsigned n_bounds;
     uint32_t ttl;
+    uint32_t gen;
     unsigned worker;
     bool internal;
 };
@@ -89,6 +90,7 @@ static inline int acquire(struct world *w, const struct born *b, struct series_r
         .help = SLICE_LIT("help"),
         .spec = &spec,
         .ttl_ticks = b->ttl,
+        .gen = b->gen,
         .tick = tick_of(w),
         .worker = b->worker,
         .internal = b->internal,
@@ -109,7 +111,11 @@ static inline int find(struct world *w, const struct born *b, struct series_ref 
 {
     struct series_key key = key_of(w, b);
 
-    return series_find(&w->r, &key, b->type, b->ttl, b->worker, out);
+    return series_find(
+        &w->r,
+        &(struct series_query){
+            .key = &key, .type = b->type, .ttl_ticks = b->ttl, .gen = b->gen, .worker = b->worker},
+        out);
 }
 
 static inline struct series_ref must_acquire(struct world *w, const struct born *b)
@@ -123,6 +129,7 @@ static inline struct series_ref must_acquire(struct world *w, const struct born 
 /* The control thread's tick, as the engine does it. */
 static inline void control(struct world *w)
 {
+    registry_rebuild(&w->r, w->now_ms);
     registry_expire(&w->r, w->now_ms);
     reclaim_turn(&w->reclaim);
 }
@@ -141,14 +148,10 @@ static inline double value_of(struct world *w, const struct born *b)
     struct series_key key = key_of(w, b);
     struct series *s = index_find(&w->r, &key);
     struct snapshot_series seen = {.value = -2};
-    struct cell *cells[N_WORKERS] = {NULL};
 
     if (s == NULL)
         return -1;
-    for (unsigned i = 0; i < s->n_cells; i++)
-        cells[i] = atomic_load(&s->cells[i]);
-    ck_assert_int_eq(cell_read(cells, s->n_cells, s->vector->shape, w->now_ms, &w->reader, &seen),
-                     0);
+    ck_assert_int_eq(series_read(s, w->now_ms, &w->reader, &seen), 0);
     return seen.value;
 }
 
