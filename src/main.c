@@ -6,6 +6,7 @@
  *      check FILE...    load mapping files, each by itself, and say what is wrong with them
  *      explain LINE...  say how lines are read and which series they become; without LINE, those
  *                       of the standard input
+ *      man [mapping]    print a manual page
  *
  * Each command is a row of a table. This file only turns a command line into a call and a result
  * into an exit status: 0 for success, 1 for any failure. What a command was asked for goes to the
@@ -17,6 +18,7 @@
 #include "bacowr/aggregator.h"
 #include "base/buf.h"
 #include "conf/options.h"
+#include "conf/options_man.h"
 #include "server/fsmfile.h"
 #include "server/mapfile.h"
 #include "server/server.h"
@@ -234,11 +236,26 @@ static int run_explain(const struct options *o)
     return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int run_man(const struct options *o)
+{
+    struct buf page = {0};
+    int r = o->arguments.n > 0 ? bacowr_mapping_man(BACOWR_VERSION, &page)
+                               : options_man(&page, BACOWR_VERSION);
+
+    if (r == 0)
+        fwrite(page.p, 1, page.len, stdout);
+    else
+        fprintf(stderr, "bacowr-statsd: %s\n", strerror(-r));
+    buf_release(&page);
+    return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int (*const commands[])(const struct options *) = {
     [OPTIONS_SERVE] = run_serve,
     [OPTIONS_CHECK] = run_check,
     [OPTIONS_CHECK_CONFIG] = run_check_config,
     [OPTIONS_EXPLAIN] = run_explain,
+    [OPTIONS_MAN] = run_man,
 };
 
 /* What was printed counts only when it arrived: a full disk is a failure. */

@@ -52,6 +52,7 @@ need_to_test() {
     need clang-14 'fuzzing' clang-14
     need libclang-rt-14-dev 'fuzzing: libFuzzer and the sanitizers'
     need curl 'a client of the metrics page' curl
+    need mandoc 'checks and shows the manual pages' mandoc
     need python3-statsd 'a live sender'
     need python3-fastapi 'the application in the end-to-end test'
     need python3-uvicorn 'serves that application'

@@ -140,6 +140,12 @@ void bacowr_scrape_free(struct bacowr_scrape *s); /* accepts NULL */
  */
 int bacowr_dump_fsm(struct bacowr *b, struct buf *out);
 
+/*
+ * The manual page of mapping files, in the language of man(7), appended to @out. @version is the
+ * program's. 0 or -ENOMEM.
+ */
+int bacowr_mapping_man(const char *version, struct buf *out);
+
 enum bacowr_explain_form {
     BACOWR_EXPLAIN_TEXT, /* words, safe for a terminal */
     BACOWR_EXPLAIN_JSON, /* an object a line, each on a line of its own */

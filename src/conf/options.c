@@ -276,7 +276,8 @@ static int read_flag(struct reader *reader, const char *word)
 
 static int read_command(struct reader *reader, const char *word)
 {
-    static const enum options_command commands[] = {OPTIONS_SERVE, OPTIONS_CHECK, OPTIONS_EXPLAIN};
+    static const enum options_command commands[] = {OPTIONS_SERVE, OPTIONS_CHECK, OPTIONS_EXPLAIN,
+                                                    OPTIONS_MAN};
 
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(settings_commands[i].name, word) == 0) {
@@ -290,7 +291,7 @@ static int read_command(struct reader *reader, const char *word)
         return OPTIONS_E_DONE;
     }
     err_set(reader->e, NULL, 0, 0,
-            "unexpected word '%.200s', the commands are serve, check, explain and help", word);
+            "unexpected word '%.200s', the commands are serve, check, explain, man and help", word);
     return -EINVAL;
 }
 
@@ -372,6 +373,12 @@ static bool has_listener(const struct options *o)
     return o->listen_udp.n > 0 || o->listen_tcp.n > 0 || o->listen_unixgram || o->listen_unix;
 }
 
+/* None: this program's; else that of mapping files. */
+static bool is_page(const struct options_list *words)
+{
+    return words->n == 0 || (words->n == 1 && strcmp(words->items[0], "mapping") == 0);
+}
+
 /* What no row can know alone. */
 static int finish(struct options *o, struct err *e)
 {
@@ -383,7 +390,9 @@ static int finish(struct options *o, struct err *e)
         o->command = OPTIONS_CHECK_CONFIG;
         return 0;
     }
-    if (o->command == OPTIONS_CHECK && o->arguments.n == 0)
+    if (o->command == OPTIONS_MAN && !is_page(&o->arguments))
+        missing = "there are two manual pages: man and man mapping";
+    else if (o->command == OPTIONS_CHECK && o->arguments.n == 0)
         missing = "check needs a file: check FILE...";
     else if (o->command == OPTIONS_SERVE && !has_listener(o))
         missing = "nothing to listen on, give --statsd.listen-udp or --statsd.listen-tcp an "
@@ -417,7 +426,7 @@ static int read_line(struct options *o, const struct options_list *words, const 
     if (r == OPTIONS_E_DONE) {
         rest.n = words->n - after;
         rest.items = rest.n > 0 ? words->items + after : NULL;
-        options_print(reader.print, &rest, version, out);
+        r = options_print(reader.print, &rest, version, out);
     }
     return r;
 }

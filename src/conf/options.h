@@ -26,6 +26,7 @@ enum options_command {
     OPTIONS_CHECK,        /* check FILE...: each by itself */
     OPTIONS_CHECK_CONFIG, /* --check-config: the mapping as serve would load it */
     OPTIONS_EXPLAIN,
+    OPTIONS_MAN, /* this program's page; with an argument that of mapping files */
 };
 
 /* The most that --statsd.ingest-threads takes. */
@@ -46,7 +47,7 @@ void options_list_release(struct options_list *list); /* leaves an empty list */
 
 struct options {
     enum options_command command;
-    struct options_list arguments; /* check: files; explain: lines, perhaps none */
+    struct options_list arguments; /* check: files; explain: lines, perhaps none; man */
     bool explain_json;
 
     struct options_list listen_udp; /* host:port, [v6]:port, :port */

@@ -2,15 +2,16 @@
 /*
  * Options help: what the flags that print something print
  *
- * Help, manual page and completion are all made from the rows of the settings table: a setting that
- * exists is in each of them, with the default that is really used.
+ * Help and completion are made from the rows of the settings table, as is the manual page
+ * (options_man.c): a setting that exists is in each of them, with the default that is really used.
  *
  * The completion answers for the last of the words: a value's choices behind a flag that has some,
  * flags where a dash was begun, otherwise the commands. The scripts only carry words to and fro.
  */
 #include "conf/options_help.h"
 
-#include "conf/settings.h"
+#include "base/buf.h"
+#include "conf/options_man.h"
 
 #include <string.h>
 
@@ -21,7 +22,7 @@ static const char summary[] =
     "Receives StatsD lines over UDP and TCP, turns them into metrics by a mapping file, and serves "
     "them to Prometheus.";
 
-static const char notes[] =
+const char options_notes[] =
     "A flag's value may also be the next word. @FILE stands for the arguments in FILE, one a line. "
     "After -- there are no flags and no @FILE.";
 
@@ -63,8 +64,7 @@ static void describe_default(const struct setting *s, char *out, size_t cap)
         snprintf(out, cap, " (default %s)", first);
 }
 
-/* What the row says in one sentence or more: its command, meaning, choices, repetition, default. */
-static void describe(const struct setting *s, char *out, size_t cap)
+void options_describe(const struct setting *s, char *out, size_t cap)
 {
     size_t len = (size_t)snprintf(out, cap, "%s%s%s", s->command ? "With " : "",
                                   s->command ? s->command : "", s->command ? ": " : "");
@@ -79,8 +79,7 @@ static void describe(const struct setting *s, char *out, size_t cap)
     describe_default(s, out + len, cap - len);
 }
 
-/* "--[no-]name" or "--name=METAVAR" */
-static void spell(const struct setting *s, char *out, size_t cap)
+void options_spell(const struct setting *s, char *out, size_t cap)
 {
     if (s->kind == SETTING_SWITCH)
         snprintf(out, cap, "--[no-]%s", s->name);
@@ -90,7 +89,7 @@ static void spell(const struct setting *s, char *out, size_t cap)
 
 static void print_help(FILE *out)
 {
-    char flag[128], text[512];
+    char flag[OPTIONS_SPELLING_MAX], text[OPTIONS_DESCRIPTION_MAX];
 
     fputs("usage: bacowr-statsd [FLAG...] [COMMAND [ARGUMENT...]]\n\n", out);
     print_wrapped(out, summary, 0);
@@ -105,13 +104,13 @@ static void print_help(FILE *out)
         print_wrapped(out, w->help, INDENT);
     }
     for (const struct setting *s = settings; s->name; s++) {
-        spell(s, flag, sizeof flag);
-        describe(s, text, sizeof text);
+        options_spell(s, flag, sizeof flag);
+        options_describe(s, text, sizeof text);
         fprintf(out, "  %s\n", flag);
         print_wrapped(out, text, INDENT);
     }
     fputc('\n', out);
-    print_wrapped(out, notes, 0);
+    print_wrapped(out, options_notes, 0);
 }
 
 static void print_version(FILE *out, const char *version)
@@ -119,57 +118,15 @@ static void print_version(FILE *out, const char *version)
     fprintf(out, "bacowr-statsd, version %s\n", version);
 }
 
-/* ---- manual page ---- */
-
-/* Text for roff: a dash that can be copied, a backslash that is one, no line that is a request. */
-static void print_roff(FILE *out, const char *text)
+static int print_man(FILE *out, const char *version)
 {
-    if (*text == '.' || *text == '\'')
-        fputs("\\&", out);
-    for (; *text; text++) {
-        if (*text == '-' || *text == '\\')
-            fputc('\\', out);
-        fputs(*text == '\\' ? "e" : (char[]){*text, '\0'}, out);
-    }
-}
+    struct buf page = {0};
+    int r = options_man(&page, version);
 
-/* A paragraph with a tag. */
-static void print_tagged(FILE *out, const char *tag, const char *text)
-{
-    fputs(".TP\n.B ", out);
-    print_roff(out, tag);
-    fputc('\n', out);
-    print_roff(out, text);
-    fputc('\n', out);
-}
-
-static void print_man(FILE *out, const char *version)
-{
-    char tag[128], text[512];
-
-    fprintf(out, ".TH BACOWR\\-STATSD 1 \"\" \"bacowr-statsd %s\"\n", version);
-    fputs(".SH NAME\nbacowr\\-statsd \\- StatsD server for Prometheus\n", out);
-    fputs(".SH SYNOPSIS\n.B bacowr\\-statsd\n[FLAG...] [COMMAND [ARGUMENT...]]\n", out);
-    fputs(".SH DESCRIPTION\n", out);
-    print_roff(out, summary);
-    fputs("\n.SH COMMANDS\n", out);
-    for (const struct setting_word *w = settings_commands; w->name; w++) {
-        snprintf(tag, sizeof tag, "%s %s", w->name, w->arguments);
-        print_tagged(out, tag, w->help);
-    }
-    fputs(".SH OPTIONS\n", out);
-    for (const struct setting_word *w = settings_print_flags; w->name; w++) {
-        snprintf(tag, sizeof tag, "--%s", w->name);
-        print_tagged(out, tag, w->help);
-    }
-    for (const struct setting *s = settings; s->name; s++) {
-        spell(s, tag, sizeof tag);
-        describe(s, text, sizeof text);
-        print_tagged(out, tag, text);
-    }
-    fputs(".PP\n", out);
-    print_roff(out, notes);
-    fputs("\n.SH EXIT STATUS\n0 after an orderly end, 1 after a failure.\n", out);
+    if (r == 0)
+        fwrite(page.p, 1, page.len, out);
+    buf_release(&page);
+    return r;
 }
 
 /* ---- completion ---- */
@@ -234,13 +191,15 @@ static const char completion_function[] = "_bacowr_statsd() {\n"
                                           "}\n"
                                           "complete -o default -F _bacowr_statsd bacowr-statsd\n";
 
-void options_print(const char *name, const struct options_list *words, const char *version,
-                   FILE *out)
+int options_print(const char *name, const struct options_list *words, const char *version,
+                  FILE *out)
 {
-    if (strcmp(name, "help") == 0 || strcmp(name, "help-long") == 0)
+    int r = 0;
+
+    if (strcmp(name, "help-man") == 0)
+        r = print_man(out, version);
+    else if (strcmp(name, "help") == 0 || strcmp(name, "help-long") == 0)
         print_help(out);
-    else if (strcmp(name, "help-man") == 0)
-        print_man(out, version);
     else if (strcmp(name, "version") == 0)
         print_version(out, version);
     else if (strcmp(name, "completion-bash") == 0)
@@ -250,4 +209,5 @@ void options_print(const char *name, const struct options_list *words, const cha
     else if (strcmp(name, "completion-script-zsh") == 0)
         fprintf(out, "#compdef bacowr-statsd\nautoload -U +X bashcompinit && bashcompinit\n%s",
                 completion_function);
+    return r < 0 ? r : OPTIONS_E_DONE;
 }

@@ -6,12 +6,27 @@
 #define CONF_OPTIONS_HELP_H
 
 #include "conf/options.h"
+#include "conf/settings.h"
+
+/* Room for what the next two write. */
+#define OPTIONS_SPELLING_MAX    128
+#define OPTIONS_DESCRIPTION_MAX 512
+
+/* "--[no-]name" or "--name=METAVAR" */
+void options_spell(const struct setting *s, char *out, size_t cap);
+
+/* What the row says in sentences: its command, meaning, choices, repetition, default. */
+void options_describe(const struct setting *s, char *out, size_t cap);
+
+/* What there is to say of the command line as a whole. */
+extern const char options_notes[];
 
 /*
  * Do what the print flag @name (of settings_print_flags) asks for. @words are the words of the
  * command line behind it, for the completion. An unknown name prints nothing.
+ * OPTIONS_E_DONE or -ENOMEM.
  */
-void options_print(const char *name, const struct options_list *words, const char *version,
-                   FILE *out);
+int options_print(const char *name, const struct options_list *words, const char *version,
+                  FILE *out);
 
 #endif

@@ -218,7 +218,7 @@ static const char *const cache_types[] = {"lru", "random", NULL};
 const struct setting settings[] = {
     {"web.listen-address", SETTING_LIST, set_address, FIELD(web_listen),
      {"127.0.0.1:9102"}, "ADDRESS",
-     .help = "Address of the web interface and the metrics page."},
+     .help = "Address of the web interface and the metrics page.", .group = "The web interface"},
     {"web.telemetry-path", SETTING_VALUE, set_path, FIELD(telemetry_path),
      {"/metrics"}, "PATH",
      .help = "Path of the metrics page."},
@@ -238,7 +238,7 @@ const struct setting settings[] = {
 
     {"statsd.listen-udp", SETTING_LIST, set_address, FIELD(listen_udp),
      {"127.0.0.1:8125", "127.0.0.1:9125"}, "ADDRESS",
-     .help = "UDP address for StatsD lines; an empty value for none."},
+     .help = "UDP address for StatsD lines; an empty value for none.", .group = "Receiving"},
     {"statsd.listen-tcp", SETTING_LIST, set_address, FIELD(listen_tcp),
      {"127.0.0.1:8125", "127.0.0.1:9125"}, "ADDRESS",
      .help = "TCP address for StatsD lines; an empty value for none."},
@@ -273,7 +273,7 @@ const struct setting settings[] = {
      .help = "TCP and Unix stream connections with StatsD lines at the same time."},
     {"statsd.parse-dogstatsd-tags", SETTING_SWITCH, set_switch, FIELD(statsd.dogstatsd_tags),
      {"true"},
-     .help = "Read DogStatsD tags: name:1|c|#key:value,..."},
+     .help = "Read DogStatsD tags: name:1|c|#key:value,...", .group = "Reading lines"},
     {"statsd.parse-influxdb-tags", SETTING_SWITCH, set_switch, FIELD(statsd.influxdb_tags),
      {"true"},
      .help = "Read InfluxDB tags: name,key=value,...:1|c"},
@@ -308,7 +308,7 @@ const struct setting settings[] = {
 
     {"statsd.cache-size", SETTING_VALUE, set_number, IGNORED,
      {"1000"}, "N", .max = NO_LIMIT,
-     .help = "No effect: the mapping needs no cache."},
+     .help = "No effect: the mapping needs no cache.", .group = "Taken for statsd_exporter's sake"},
     {"statsd.cache-type", SETTING_VALUE, set_choice, IGNORED,
      {"lru"}, "TYPE", .choices = cache_types,
      .help = "No effect: the mapping needs no cache."},
@@ -327,14 +327,16 @@ const struct setting settings[] = {
 
     {"statsd.relay.address", SETTING_LIST, set_address, FIELD(relay_targets),
      {""}, "ADDRESS",
-     .help = "UDP address of a StatsD server that gets every line as it came in."},
+     .help = "UDP address of a StatsD server that gets every line as it came in.",
+     .group = "Relaying"},
     {"statsd.relay.packet-length", SETTING_VALUE, set_number, FIELD(relay_packet_length),
      {"1400"}, "BYTES", .min = 2, .max = 65507,
      .help = "Longest datagram that is relayed; a line must leave room in it for its end."},
     {"debug.dump-fsm", SETTING_VALUE, set_text, FIELD(dump_fsm),
      {""}, "FILE",
      .help = "Draw the mapping's globs as a graph, in Graphviz's language, into this file at "
-             "start."},
+             "start.",
+     .group = "Checks and the log"},
 
     {"check-config", SETTING_SWITCH, set_switch, FIELD(check_config),
      {"false"},
@@ -354,7 +356,7 @@ const struct setting settings[] = {
 const struct setting_word settings_print_flags[] = {
     {"help", "", "Print this help and exit; also -h."},
     {"help-long", "", "The same as --help."},
-    {"help-man", "", "Print a manual page and exit."},
+    {"help-man", "", "Print this program's manual page and exit."},
     {"version", "", "Print the version and exit."},
     {"completion-bash", "WORD...", "Print what could complete the last word, for a shell."},
     {"completion-script-bash", "", "Print a completion script for bash."},
@@ -368,6 +370,8 @@ const struct setting_word settings_commands[] = {
      "and all warnings."},
     {"explain", "[LINE...]", "Say how StatsD lines are read, which rule takes them and the series "
      "they become. Without a line, and where one is -, those of the standard input."},
+    {"man", "[mapping]", "Print a manual page: this program's, or that of mapping files. To read "
+     "it: bacowr-statsd man | man -l -"},
     {"help", "", "The same as --help."},
     {.name = NULL},
 };

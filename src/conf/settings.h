@@ -38,6 +38,7 @@ struct setting {
     const char *const *choices; /* of a word; NULL ends them */
     const char *help;
     const char *command; /* the only one that it has a meaning for; NULL: all */
+    const char *group;   /* of this row and those below, as the manual heads it; NULL: as above */
 };
 
 #define SETTING_NOWHERE SIZE_MAX

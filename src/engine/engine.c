@@ -20,6 +20,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "mapping/keys_man.h"
+
 #define DEFAULT_MAX_SERIES 1000000u
 #define DEFAULT_MAX_ROUTES (2u * 1024u * 1024u)
 
@@ -210,6 +212,11 @@ uint64_t bacowr_n_rules(const struct bacowr *b)
 int bacowr_dump_fsm(struct bacowr *b, struct buf *out)
 {
     return mapping_dump(atomic_load_explicit(&b->rules, memory_order_relaxed)->mapping, out);
+}
+
+int bacowr_mapping_man(const char *version, struct buf *out)
+{
+    return mapping_man(out, version);
 }
 
 int bacowr_reserve(struct bacowr *b, const char *name)

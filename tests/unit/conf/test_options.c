@@ -4,6 +4,7 @@
  */
 #include "conf/options.h"
 
+#include "conf/options_help.h"
 #include "conf/settings.h"
 #include "lib/unit.h"
 
@@ -270,12 +271,14 @@ static const struct {
      "--statsd.listen-unixgram a path"},
     {{"--web.listen-address="},
      "no metrics page without an address, give --web.listen-address one"},
-    {{"run"}, "unexpected word 'run', the commands are serve, check, explain and help"},
-    {{""}, "unexpected word '', the commands are serve, check, explain and help"},
+    {{"run"}, "unexpected word 'run', the commands are serve, check, explain, man and help"},
+    {{""}, "unexpected word '', the commands are serve, check, explain, man and help"},
     {{"serve", "x"}, "unexpected word 'x', serve takes no arguments"},
     {{"--", "--check-config"},
-     "unexpected word '--check-config', the commands are serve, check, explain and help"},
+     "unexpected word '--check-config', the commands are serve, check, explain, man and help"},
     {{"check"}, "check needs a file: check FILE..."},
+    {{"man", "serve"}, "there are two manual pages: man and man mapping"},
+    {{"man", "mapping", "mapping"}, "there are two manual pages: man and man mapping"},
     {{"--json"}, "--json is for explain only, write explain --json"},
     {{"check", "a.yml", "--no-json"}, "--json is for explain only, write explain --json"},
 };
@@ -369,6 +372,14 @@ START_TEST(test_options_commands)
     ck_assert(o.explain_json);
     assert_list(&o.arguments, NULL, NULL);
     options_release(&o);
+    ck_assert_int_eq(PARSE("man"), 0);
+    ck_assert_int_eq(o.command, OPTIONS_MAN);
+    assert_list(&o.arguments, NULL, NULL);
+    options_release(&o);
+    ck_assert_int_eq(PARSE("man", "mapping"), 0);
+    ck_assert_int_eq(o.command, OPTIONS_MAN);
+    assert_list(&o.arguments, "mapping", NULL);
+    options_release(&o);
 }
 END_TEST
 
@@ -456,7 +467,7 @@ START_TEST(test_options_print_wins)
         {{"--log.level=debug", "help"}, "usage: bacowr-statsd "},
         {{"--log.level=loud", "--nonsense", "-h"}, "usage: bacowr-statsd "},
         {{"--version"}, "bacowr-statsd, version 1.2.3\n"},
-        {{"--help-man"}, ".TH BACOWR\\-STATSD 1 "},
+        {{"--help-man"}, ".TH \"BACOWR\\-STATSD\" 1 "},
         {{"--completion-script-bash"}, "_bacowr_statsd() {\n"},
         {{"--completion-script-zsh"}, "#compdef bacowr-statsd\n"},
     };
@@ -477,10 +488,12 @@ END_TEST
 START_TEST(test_options_nothing_is_undocumented)
 {
     for (const struct setting *s = settings; s->name; s++) {
-        char flag[64];
+        char flag[64], text[4096];
 
         ck_assert_msg(s->help && strlen(s->help) > 10, "%s has no help", s->name);
         ck_assert_ptr_eq(setting_find(s->name, strlen(s->name)), s);
+        options_describe(s, text, sizeof text);
+        ck_assert_msg(strlen(text) < OPTIONS_DESCRIPTION_MAX, "%s is cut", s->name);
         snprintf(flag, sizeof flag, s->kind == SETTING_SWITCH ? "  --[no-]%s\n" : "  --%s=%s\n",
                  s->name, s->metavar);
         ck_assert_int_eq(PARSE("--help"), OPTIONS_E_DONE);
@@ -489,10 +502,12 @@ START_TEST(test_options_nothing_is_undocumented)
         ck_assert_int_eq(PARSE("--completion-bash", flag), OPTIONS_E_DONE);
         ck_assert_msg(strstr(printed, flag), "%s is not completed", s->name);
     }
+    ck_assert_ptr_nonnull(settings[0].group);
     ck_assert_int_eq(PARSE("--help-man"), OPTIONS_E_DONE);
-    ck_assert_ptr_nonnull(strstr(printed, "\n.B \\-\\-web.listen\\-address=ADDRESS\nAddress of"));
+    ck_assert_ptr_nonnull(
+        strstr(printed, "\n\\fB\\-\\-web.listen\\-address=ADDRESS\\fR\nAddress of"));
     ck_assert_ptr_nonnull(strstr(printed, "\nWith explain: Write JSON, "));
-    ck_assert_ptr_nonnull(strstr(printed, "(default 127.0.0.1:8125 and 127.0.0.1:9125)\n"));
+    ck_assert_ptr_nonnull(strstr(printed, "127.0.0.1:8125 and 127.0.0.1:9125)\n"));
 }
 END_TEST
 
@@ -516,8 +531,8 @@ START_TEST(test_options_completion)
         const char *args[4];
         const char *printed;
     } cases[] = {
-        {{"--completion-bash"}, "serve\ncheck\nexplain\nhelp\n"},
-        {{"--completion-bash", ""}, "serve\ncheck\nexplain\nhelp\n"},
+        {{"--completion-bash"}, "serve\ncheck\nexplain\nman\nhelp\n"},
+        {{"--completion-bash", ""}, "serve\ncheck\nexplain\nman\nhelp\n"},
         {{"--completion-bash", "ch"}, "check\n"},
         {{"--completion-bash", "--log"}, "--log.level\n--log.format\n"},
         {{"--completion-bash", "--no-ch"}, "--no-check-config\n"},

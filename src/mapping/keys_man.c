@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keys man: the manual page of mapping files
+ *
+ * The keys come from the loader's own rows (keys.h), section by section, so the page tells of every
+ * key that is taken, and of no other. Around them stands prose on what keys do together: which rule
+ * takes a name, what its pattern captures, where labels come from; and an example, whose second
+ * half says what lines become by its first half. A test reads both halves out of the page and asks
+ * the program whether it is so.
+ *
+ * Law: the page is the same for each build of a version; its date is the prose's.
+ */
+#include "mapping/keys_man.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/roff.h"
+#include "mapping/keys.h"
+
+#define DATE "2026-11-22"
+
+/* clang-format off */
+static const struct roff_part before[] = {
+    {ROFF_HEAD, "NAME", NULL},
+    {ROFF_TEXT, "bacowr-statsd-mapping - rules that turn StatsD names into metrics", NULL},
+    {ROFF_HEAD, "DESCRIPTION", NULL},
+    {ROFF_TEXT,
+     "A mapping file says which metric a StatsD name becomes, with which labels, and how its "
+     "values are kept. bacowr-statsd(1) reads it at start, on SIGHUP and when `/-/reload` is "
+     "asked for; `--statsd.mapping-config` names it. The file is YAML, with anchors and merge "
+     "keys. Files that were written for statsd_exporter are taken as they are.", NULL},
+    {ROFF_TEXT,
+     "At its top stand `mappings`, which is a list of rules, and `defaults`, which are what a rule "
+     "leaves unsaid. A rule has a `match` and a `name` at least. A name that no rule takes becomes "
+     "a metric of that name, in which each character that is no letter, digit, `_` or `:` is an "
+     "underscore; or nothing, under `unmapped: drop`.", NULL},
+    {ROFF_TEXT,
+     "A key without a value is as one that is left out. An unknown key, or one that stands twice, "
+     "is a mistake. Durations are written 300ms, 30s, 5m, 1h30m; the units are ns, us, ms, s, m "
+     "and h.", NULL},
+    {ROFF_SUBHEAD, "Which rule takes a name", NULL},
+    {ROFF_TEXT,
+     "All globs are tried before all regexes. Of the globs that take a name the first in the file "
+     "wins, or with `glob_disable_ordering` the one with the earliest literal text; of the "
+     "regexes the first in the file. Under `match_order: file` globs and regexes are one list, and "
+     "the first rule in the file wins.", NULL},
+    {ROFF_TEXT,
+     "A glob is laid along the whole name, segment by segment between the dots. A segment `*` "
+     "takes any one segment. Beside text, as in `worker-*` or `*_*`, a star takes any part of the "
+     "segment, the leftmost as little as it can. No star takes a dot, so a glob takes only names "
+     "of as many segments as it has.", NULL},
+    {ROFF_TEXT,
+     "A regex is found anywhere in the name unless `^` and `$` hold it. It is in the language of "
+     "RE2. A search that would take too long is given up, counts as no match, and is counted in "
+     "`bacowr_statsd_regex_limit_total`.", NULL},
+    {ROFF_TEXT,
+     "A rule may ask for more: the type of the sample in `match_metric_type`, tags in "
+     "`match_labels`, and it leaves names alone that a pattern of `except` takes. What a rule "
+     "leaves alone the next one may take.", NULL},
+    {ROFF_SUBHEAD, "References", NULL},
+    {ROFF_TEXT,
+     "In `name` and in the values of `labels`, `$1` or `${1}` stands for what the first star of a "
+     "glob took, or the first group of a regex; `$2` for the second, and so on. Braces keep apart "
+     "what follows: `${1}_total`. In labels, `${host}` stands for the group that a regex calls "
+     "`(?P<host>...)`. A reference to nothing is empty text, and the check warns of it.", NULL},
+    {ROFF_SUBHEAD, "Labels", NULL},
+    {ROFF_TEXT,
+     "The tags of a sample become labels. First `keep_labels`, `drop_labels` and `rename_labels` "
+     "say, in this order and by the names as they were sent, which stay and how they are called. "
+     "Then come the `labels` of the rule, which replace tags of the same name unless "
+     "`honor_labels` is true. Last come the `labels` of the defaults, where that name is still "
+     "free. `match_labels` looks at the tags as they were sent.", NULL},
+    {ROFF_TEXT,
+     "Labels whose names Prometheus keeps for itself (`le` on a histogram, `quantile` on a "
+     "summary, and those that begin with `__`) become `exported_le` and the like.", NULL},
+    {ROFF_SUBHEAD, "Several files", NULL},
+    {ROFF_TEXT,
+     "`--statsd.mapping-config` may be repeated, and a directory stands for its *.yml and *.yaml "
+     "files in the order of their names. The rules of all of them are one list in that order. "
+     "`defaults` may stand in one file only, and hold for the rules of all.", NULL},
+    {ROFF_END, NULL, NULL},
+};
+
+static const struct roff_part after[] = {
+    {ROFF_HEAD, "EXAMPLES", NULL},
+    {ROFF_TEXT, "A mapping:", NULL},
+    {ROFF_LINES,
+     "defaults:\n"
+     "  observer_type: histogram\n"
+     "  histogram_options: {buckets: [0.01, 0.1, 1, 10]}\n"
+     "mappings:\n"
+     "- match: shop.orders.*.*\n"
+     "  name: shop_orders_total\n"
+     "  labels: {country: $1, method: $2}\n"
+     "- match: shop.debug.*\n"
+     "  name: dropped\n"
+     "  action: drop\n"
+     "- match: shop.*.time\n"
+     "  name: ${1}_seconds\n"
+     "  match_metric_type: observer\n"
+     "- match: '^db-(?P<host>[a-z0-9]+)\\.(\\w+)\\.rows$'\n"
+     "  match_type: regex\n"
+     "  name: db_rows\n"
+     "  labels: {host: '${host}', table: $2, \"kind\": 'row \"count\"'}\n"
+     "  ttl: 1h\n", NULL},
+    {ROFF_TEXT, "Lines, and the series that each becomes by it:", NULL},
+    {ROFF_LINES,
+     "shop.orders.eu.card:1|c\n"
+     "    shop_orders_total{country=\"eu\",method=\"card\"}\n"
+     "shop.orders.eu.card:2|c|#channel:web\n"
+     "    shop_orders_total{channel=\"web\",country=\"eu\",method=\"card\"}\n"
+     "shop.checkout.time:320|ms\n"
+     "    checkout_seconds\n"
+     "shop.checkout.time:1|c\n"
+     "    shop_checkout_time\n"
+     "shop.debug.cache:1|c\n"
+     "    dropped by a rule\n"
+     "db-a1.users.rows:1042|g\n"
+     "    db_rows{host=\"a1\",kind=\"row \\\"count\\\"\",table=\"users\"}\n"
+     "stock-level:7|g\n"
+     "    stock_level\n", NULL},
+    {ROFF_TEXT, "To see the same of lines and rules of your own:", NULL},
+    {ROFF_LINES,
+     "bacowr-statsd --statsd.mapping-config=mapping.yml explain 'shop.orders.eu.card:1|c'\n", NULL},
+    {ROFF_HEAD, "DIAGNOSTICS", NULL},
+    {ROFF_TEXT,
+     "`bacowr-statsd check` FILE tells the first mistake of a file with its line, its column and "
+     "the way to mend it:", NULL},
+    {ROFF_LINES,
+     "mapping.yml:4:3: unknown key \"histgram_options\" in a rule; did you mean "
+     "\"histogram_options\"?\n", NULL},
+    {ROFF_TEXT,
+     "What is legal and surely not meant is a warning: a rule that can never match, and which one "
+     "hides it; a reference to nothing; a duration without a unit; two helps for one metric.",
+     NULL},
+    {ROFF_TEXT,
+     "A server does not start with a file that has a mistake. One that runs keeps its old rules, "
+     "logs the mistake, and shows it in `statsd_exporter_config_reloads_total`.", NULL},
+    {ROFF_HEAD, "SEE ALSO", NULL},
+    {ROFF_TEXT, "bacowr-statsd(1)", NULL},
+    {ROFF_END, NULL, NULL},
+};
+/* clang-format on */
+
+static void add_key(struct roff *r, const struct mapping_key *key)
+{
+    char tag[128], text[512];
+
+    snprintf(tag, sizeof tag, "%s: %s", key->name, key->value);
+    snprintf(text, sizeof text, "%s %s%s.", key->help, key->fallback ? "Default: " : "Required",
+             key->fallback ? key->fallback : "");
+    roff_item(r, tag, text);
+}
+
+static void add_keys(struct roff *r)
+{
+    struct mapping_key_cursor c = {0};
+    const char *section = NULL;
+    struct mapping_key key;
+
+    roff_head(r, "KEYS");
+    while (mapping_key_next(&c, &key)) {
+        if (section == NULL || strcmp(section, key.section) != 0) {
+            roff_subhead(r, key.section);
+            roff_paragraph(r, key.where);
+        }
+        section = key.section;
+        add_key(r, &key);
+    }
+}
+
+int mapping_man(struct buf *out, const char *version)
+{
+    struct roff r = {.out = out};
+    char source[64];
+
+    snprintf(source, sizeof source, "bacowr-statsd %s", version);
+    roff_title(&r, "BACOWR-STATSD-MAPPING", 5, DATE, source);
+    roff_parts(&r, before);
+    add_keys(&r);
+    roff_parts(&r, after);
+    return out->failed ? -ENOMEM : 0;
+}
