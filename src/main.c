@@ -7,6 +7,7 @@
  *      explain LINE...  say how lines are read and which series they become; without LINE, those
  *                       of the standard input
  *      man [mapping]    print a manual page
+ *      healthcheck      ask the server of this machine whether it receives
  *
  * Each command is a row of a table. This file only turns a command line into a call and a result
  * into an exit status: 0 for success, 1 for any failure. What a command was asked for goes to the
@@ -20,6 +21,7 @@
 #include "conf/options.h"
 #include "conf/options_man.h"
 #include "server/fsmfile.h"
+#include "server/healthcheck.h"
 #include "server/mapfile.h"
 #include "server/server.h"
 
@@ -250,12 +252,29 @@ static int run_man(const struct options *o)
     return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* One line, whatever comes out: a container's engine keeps it as the result of the check. */
+static int run_healthcheck(const struct options *o)
+{
+    struct address a;
+    struct err e = {.file = ""};
+    int r = healthcheck_address(&a, o->web_listen.items[0], &e);
+
+    if (r == 0)
+        r = healthcheck_ask(&a, HEALTHCHECK_LIMIT_MS, &e);
+    if (r < 0)
+        fprintf(stderr, "bacowr-statsd: %s\n", e.text);
+    else
+        printf("%s: ready\n", a.text);
+    return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int (*const commands[])(const struct options *) = {
     [OPTIONS_SERVE] = run_serve,
     [OPTIONS_CHECK] = run_check,
     [OPTIONS_CHECK_CONFIG] = run_check_config,
     [OPTIONS_EXPLAIN] = run_explain,
     [OPTIONS_MAN] = run_man,
+    [OPTIONS_HEALTHCHECK] = run_healthcheck,
 };
 
 /* What was printed counts only when it arrived: a full disk is a failure. */

@@ -277,7 +277,7 @@ static int read_flag(struct reader *reader, const char *word)
 static int read_command(struct reader *reader, const char *word)
 {
     static const enum options_command commands[] = {OPTIONS_SERVE, OPTIONS_CHECK, OPTIONS_EXPLAIN,
-                                                    OPTIONS_MAN};
+                                                    OPTIONS_MAN, OPTIONS_HEALTHCHECK};
 
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(settings_commands[i].name, word) == 0) {
@@ -291,7 +291,9 @@ static int read_command(struct reader *reader, const char *word)
         return OPTIONS_E_DONE;
     }
     err_set(reader->e, NULL, 0, 0,
-            "unexpected word '%.200s', the commands are serve, check, explain, man and help", word);
+            "unexpected word '%.200s', the commands are serve, check, explain, man, healthcheck "
+            "and help",
+            word);
     return -EINVAL;
 }
 
@@ -301,9 +303,10 @@ static int read_positional(struct reader *reader, const char *word)
 
     if (!reader->command)
         return read_command(reader, word);
-    if (o->command != OPTIONS_SERVE)
+    if (o->command != OPTIONS_SERVE && o->command != OPTIONS_HEALTHCHECK)
         return options_list_add(&o->arguments, word, strlen(word));
-    err_set(reader->e, NULL, 0, 0, "unexpected word '%.200s', serve takes no arguments", word);
+    err_set(reader->e, NULL, 0, 0, "unexpected word '%.200s', %s takes no arguments", word,
+            reader->command);
     return -EINVAL;
 }
 
@@ -397,7 +400,8 @@ static int finish(struct options *o, struct err *e)
     else if (o->command == OPTIONS_SERVE && !has_listener(o))
         missing = "nothing to listen on, give --statsd.listen-udp or --statsd.listen-tcp an "
                   "address, or --statsd.listen-unixgram a path";
-    else if (o->command == OPTIONS_SERVE && o->web_listen.n == 0)
+    else if ((o->command == OPTIONS_SERVE || o->command == OPTIONS_HEALTHCHECK) &&
+             o->web_listen.n == 0)
         missing = "no metrics page without an address, give --web.listen-address one";
     if (!missing)
         return 0;

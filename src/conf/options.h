@@ -27,6 +27,7 @@ enum options_command {
     OPTIONS_CHECK_CONFIG, /* --check-config: the mapping as serve would load it */
     OPTIONS_EXPLAIN,
     OPTIONS_MAN, /* this program's page; with an argument that of mapping files */
+    OPTIONS_HEALTHCHECK,
 };
 
 /* The most that --statsd.ingest-threads takes. */

@@ -372,6 +372,8 @@ const struct setting_word settings_commands[] = {
      "they become. Without a line, and where one is -, those of the standard input."},
     {"man", "[mapping]", "Print a manual page: this program's, or that of mapping files. To read "
      "it: bacowr-statsd man | man -l -"},
+    {"healthcheck", "", "Ask the server at the first --web.listen-address whether it receives; the "
+     "exit status is 0 if it says so within 3 s, else 1."},
     {"help", "", "The same as --help."},
     {.name = NULL},
 };

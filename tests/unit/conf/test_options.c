@@ -271,11 +271,16 @@ static const struct {
      "--statsd.listen-unixgram a path"},
     {{"--web.listen-address="},
      "no metrics page without an address, give --web.listen-address one"},
-    {{"run"}, "unexpected word 'run', the commands are serve, check, explain, man and help"},
-    {{""}, "unexpected word '', the commands are serve, check, explain, man and help"},
+    {{"run"},
+     "unexpected word 'run', the commands are serve, check, explain, man, healthcheck and help"},
+    {{""}, "unexpected word '', the commands are serve, check, explain, man, healthcheck and help"},
     {{"serve", "x"}, "unexpected word 'x', serve takes no arguments"},
+    {{"healthcheck", "x"}, "unexpected word 'x', healthcheck takes no arguments"},
+    {{"healthcheck", "--web.listen-address="},
+     "no metrics page without an address, give --web.listen-address one"},
     {{"--", "--check-config"},
-     "unexpected word '--check-config', the commands are serve, check, explain, man and help"},
+     "unexpected word '--check-config', the commands are serve, check, explain, man, healthcheck "
+     "and help"},
     {{"check"}, "check needs a file: check FILE..."},
     {{"man", "serve"}, "there are two manual pages: man and man mapping"},
     {{"man", "mapping", "mapping"}, "there are two manual pages: man and man mapping"},
@@ -379,6 +384,10 @@ START_TEST(test_options_commands)
     ck_assert_int_eq(PARSE("man", "mapping"), 0);
     ck_assert_int_eq(o.command, OPTIONS_MAN);
     assert_list(&o.arguments, "mapping", NULL);
+    options_release(&o);
+    ck_assert_int_eq(PARSE("healthcheck", "--statsd.listen-udp=", "--statsd.listen-tcp="), 0);
+    ck_assert_int_eq(o.command, OPTIONS_HEALTHCHECK);
+    assert_list(&o.web_listen, "127.0.0.1:9102", NULL);
     options_release(&o);
 }
 END_TEST
@@ -531,8 +540,8 @@ START_TEST(test_options_completion)
         const char *args[4];
         const char *printed;
     } cases[] = {
-        {{"--completion-bash"}, "serve\ncheck\nexplain\nman\nhelp\n"},
-        {{"--completion-bash", ""}, "serve\ncheck\nexplain\nman\nhelp\n"},
+        {{"--completion-bash"}, "serve\ncheck\nexplain\nman\nhealthcheck\nhelp\n"},
+        {{"--completion-bash", ""}, "serve\ncheck\nexplain\nman\nhealthcheck\nhelp\n"},
         {{"--completion-bash", "ch"}, "check\n"},
         {{"--completion-bash", "--log"}, "--log.level\n--log.format\n"},
         {{"--completion-bash", "--no-ch"}, "--no-check-config\n"},
