@@ -27,16 +27,19 @@ struct buf; /* base/buf.h */
 struct err; /* base/err.h */
 
 struct bacowr_config {
-    unsigned n_workers; /* 1..BACOWR_MAX_WORKERS */
-    uint64_t hash_seed; /* random: senders must not be able to guess it */
+    unsigned n_workers;           /* 1..BACOWR_MAX_WORKERS */
+    uint64_t hash_seed;           /* random: senders must not be able to guess it */
     struct statsd_options statsd; /* what it borrows outlives the engine */
     enum statsd_checks service_checks;
     enum statsd_gauge_mode gauge_mode; /* where no rule says it */
-    uint64_t max_series; /* births past it are refused and counted; 0: 1 000 000 */
-    uint64_t max_routes; /* remembered identities of each worker; 0: 2 097 152 */
+    uint64_t max_series;               /* births past it are refused and counted; 0: 1 000 000 */
+    uint64_t max_routes;               /* remembered identities of each worker; 0: 2 097 152 */
 
     /* The wall clock at now_ms = 0, for the time at which a series was born; 0: it is not told. */
     int64_t unix_ms_at_zero;
+    /* A counter that is younger is shown as 0, so that rate() sees what it began with; so are the
+     * counts, sums and buckets of observations. 0: none is. */
+    int64_t zero_first_ms;
     bool openmetrics; /* offer the page in OpenMetrics to those who ask for it */
 };
 #define BACOWR_MAX_WORKERS 64

@@ -60,6 +60,7 @@ struct options {
     struct options_list relay_targets; /* host:port; empty: nothing is relayed */
     char *telemetry_path;
     struct options_list mapping_config; /* files and directories; empty: none */
+    bool config_watch;
     bool check_config;
     char *dump_fsm; /* NULL: none */
 
@@ -73,7 +74,8 @@ struct options {
     uint64_t max_series;
     uint64_t tcp_max_connections;
     uint64_t web_max_connections;
-    int64_t web_timeout_ms; /* for a request to come in, and for a response to make progress */
+    int64_t web_timeout_ms;    /* for a request to come in, and for a response to make progress */
+    int64_t web_zero_first_ms; /* 0: new counters are shown as they are */
     bool enable_lifecycle;
     bool enable_openmetrics;
 

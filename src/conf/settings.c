@@ -92,20 +92,50 @@ static int set_number(const struct setting *s, const char *value, void *field, s
     return 0;
 }
 
-/* The field is in milliseconds; what is shorter than one is one. */
-static int set_duration(const struct setting *s, const char *value, void *field, struct err *e)
+static int read_duration(const struct setting *s, const char *value, int64_t *ns, struct err *e)
 {
-    int64_t ns;
-    int r = num_parse_duration(slice_str(value), &ns);
+    int r = num_parse_duration(slice_str(value), ns);
 
     if (r == NUM_E_SYNTAX)
         return refuse(s, value, e, "is no duration, write it with its unit as in 200ms or 30s");
     if (r == NUM_E_RANGE)
         return refuse(s, value, e, "is too long, write something like 200ms or 30s");
+    return r;
+}
+
+/* What is shorter than a millisecond, and not 0, is one. */
+static int64_t to_ms(int64_t ns)
+{
+    return ns > 0 && ns < 1000000 ? 1 : ns / 1000000;
+}
+
+/* The field is in milliseconds. */
+static int set_duration(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    int64_t ns;
+    int r = read_duration(s, value, &ns, e);
+
+    if (r != 0)
+        return r;
     if (ns <= 0)
         return refuse(s, value, e, "is not above zero, write something like 200ms or 30s");
     if (field)
-        *(int64_t *)field = ns < 1000000 ? 1 : ns / 1000000;
+        *(int64_t *)field = to_ms(ns);
+    return 0;
+}
+
+/* Likewise, where 0 switches it off. */
+static int set_duration_or_off(const struct setting *s, const char *value, void *field,
+                               struct err *e)
+{
+    int64_t ns;
+    int r = read_duration(s, value, &ns, e);
+
+    if (r != 0)
+        return r;
+    if (ns < 0)
+        return refuse(s, value, e, "is below zero, write something like 30s, or 0s for none");
+    *(int64_t *)field = to_ms(ns);
     return 0;
 }
 
@@ -236,6 +266,11 @@ const struct setting settings[] = {
      {"30s"}, "DURATION",
      .help = "Time for a request to come in, and for a response to make progress."},
 
+    {"web.zero-first", SETTING_VALUE, set_duration_or_off, FIELD(web_zero_first_ms),
+     {"0s"}, "DURATION",
+     .help = "Show a new counter as 0 for so long, so that rate() sees its first increments: "
+             "somewhat more than the scrape interval."},
+
     {"statsd.listen-udp", SETTING_LIST, set_address, FIELD(listen_udp),
      {"127.0.0.1:8125", "127.0.0.1:9125"}, "ADDRESS",
      .help = "UDP address for StatsD lines; an empty value for none.", .group = "Receiving"},
@@ -338,6 +373,9 @@ const struct setting settings[] = {
              "start.",
      .group = "Checks and the log"},
 
+    {"config.watch", SETTING_SWITCH, set_switch, FIELD(config_watch),
+     {"false"},
+     .help = "Load the mapping again whenever one of its files has changed."},
     {"check-config", SETTING_SWITCH, set_switch, FIELD(check_config),
      {"false"},
      .help = "Check the mapping and exit, before any socket is opened."},

@@ -11,15 +11,27 @@
  *      own families      statsd_exporter_lines_total ...   \  merged by name, so the page is in
  *      the registry's    api_requests_total ...            /  order as a whole
  *
+ * A young counter is shown as 0 (zero_first_ms): rate() compares scrapes, so what a series holds at
+ * the first one is lost to it, and often that is all it ever holds. How young is told by the clock
+ * alone, so that each of several scrapers sees the 0. Counts, sums and buckets of observations are
+ * counters for rate() and are held too; quantiles, gauges and sets tell of now and are not. The
+ * server's own families are there from the start at 0 and need no hold; its counter of conflicts
+ * has series that are born like any, and is held like any.
+ *
  * Laws: the control thread only; no lock; the workers' words are read, never written. Two slices of
  * one scrape may be far apart in time: each value is right when it is read.
+ * A series is held or not by its scrape's beginning, so of two scrapes the later never shows less.
  */
 #include "engine/engine.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
 #include "expo/encoder.h"
+
+/* So far may a worker's clock reading be ahead of the scrape's. */
+#define AHEAD_TICKS 10
 
 struct bacowr_scrape {
     struct bacowr *b;
@@ -165,6 +177,38 @@ static int64_t series_created_ms(const struct bacowr_scrape *s, const struct ser
     return zero_ms > 0 ? zero_ms + (now_ticks - age_ticks) * CELL_TICK_MS : 0;
 }
 
+/* Ticks are cut off on both sides, so one more makes the time at least what was asked for. (They
+ * wrap after 13 years.) */
+static bool is_held(const struct bacowr_scrape *s, const struct series *series)
+{
+    int64_t hold_ticks = (s->b->config.zero_first_ms + CELL_TICK_MS - 1) / CELL_TICK_MS + 1;
+    uint32_t now_ticks = (uint32_t)(s->now_ms / CELL_TICK_MS);
+
+    return s->b->config.zero_first_ms > 0 &&
+           now_ticks + AHEAD_TICKS - series->born < hold_ticks + AHEAD_TICKS;
+}
+
+/* As if nothing had been counted yet. @r is what @shown was read with. */
+static void hold_at_zero(struct cell_reader *r, enum snapshot_type type,
+                         struct snapshot_series *shown)
+{
+    if (type == SNAPSHOT_GAUGE)
+        return;
+    shown->value = 0;
+    shown->sum = 0;
+    shown->count = 0;
+    if (shown->cumulative != NULL) {
+        assert(shown->cumulative == r->cumulative);
+        memset(r->cumulative, 0, shown->n_points * sizeof *r->cumulative);
+    }
+    if (shown->native != NULL) {
+        assert(shown->native == &r->native);
+        r->native.zero_count = 0;
+        r->native.n_positive = 0;
+        r->native.n_negative = 0;
+    }
+}
+
 static int series_show(struct bacowr_scrape *s, const struct series *series, struct buf *out)
 {
     struct snapshot_series shown = {
@@ -175,6 +219,8 @@ static int series_show(struct bacowr_scrape *s, const struct series *series, str
     s->b->reader.wants_native = s->encoder->needs_native;
     if (series_read(series, s->now_ms, &s->b->reader, &shown) != 0)
         return -ENOMEM;
+    if (is_held(s, series))
+        hold_at_zero(&s->b->reader, s->view.type, &shown);
     show_series(s, &shown, out);
     return 0;
 }

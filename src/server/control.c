@@ -16,6 +16,8 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "server/mapfile.h"
+
 /* From one line about refused connections to the next. */
 #define TELL_REFUSED_MS 60000
 
@@ -77,6 +79,16 @@ void control_on_tick(uv_timer_t *tick)
     tell_refused(s, now_ms);
     tcp_resume(s->tcp);
     relay_tick(s->relay, now_ms);
+}
+
+void control_on_mapping_changed(void *ctx)
+{
+    struct server *s = ctx;
+    char label[512];
+
+    mapfile_label(&s->o->mapping_config, label, sizeof label);
+    log_event(s->log, LOG_LEVEL_INFO, "mapping_changed", log_str("file", label));
+    reload_ask(s->reload);
 }
 
 /* ---- HTTP ---- */

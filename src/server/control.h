@@ -24,6 +24,7 @@
 #include "server/self.h"
 #include "server/tcp.h"
 #include "server/unixgram.h"
+#include "server/watch.h"
 #include "server/worker.h"
 
 #define SERVER_N_SIGNALS 3
@@ -57,6 +58,7 @@ struct server {
     struct http *http;
     struct self *self;
     struct reload *reload;
+    struct watch *watch;     /* NULL: nobody looks after the mapping files */
     struct relay *relay;     /* NULL: nothing is relayed */
     struct live_page *pages; /* scrapes under way; server/control.c */
 
@@ -77,6 +79,7 @@ int control_on_scrape(void *ctx, struct slice accept, const struct bacowr_format
                       struct bacowr_scrape **out);
 void control_on_scrape_done(void *ctx, struct bacowr_scrape *scrape);
 uint64_t control_on_reload(void *ctx);
+void control_on_mapping_changed(void *ctx);
 void control_on_reload_done(void *ctx, uint64_t run, int r, struct slice message);
 void control_on_quit(void *ctx);
 bool control_on_ready(void *ctx);

@@ -77,11 +77,13 @@ static void close_loop(struct server *s)
 static void server_release(struct server *s)
 {
     stop_threads(s);
+    watch_stop(s->watch); /* before what it would ask */
     reload_stop(s->reload);
     relay_stop(s->relay);
     if (s->http != NULL)
         http_close(s->http);
     close_loop(s);
+    watch_free(s->watch);
     reload_free(s->reload);
     assert(s->pages == NULL);
     self_free(s->self);

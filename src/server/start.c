@@ -142,6 +142,7 @@ static int start_engine(struct server *s)
         .max_series = s->o->max_series,
         .unix_ms_at_zero = unix_ms_at_zero(),
         .openmetrics = s->o->enable_openmetrics,
+        .zero_first_ms = s->o->web_zero_first_ms,
     };
     int r;
 
@@ -165,6 +166,28 @@ static void dump_fsm(const struct server *s)
         return;
     err_format(&e, text, sizeof text);
     log_event(s->log, LOG_LEVEL_ERROR, "dump_failed", log_str("error", text));
+}
+
+/* Before the first load, so that what changes while it goes on is not missed. */
+static int start_watch(struct server *s)
+{
+    const struct watch_config config = {
+        .loop = &s->loop,
+        .paths = &s->o->mapping_config,
+        .ctx = s,
+        .changed = control_on_mapping_changed,
+    };
+    int r;
+
+    if (!s->o->config_watch)
+        return 0;
+    if (config.paths->n == 0) {
+        log_event(s->log, LOG_LEVEL_WARN, "watch_ignored",
+                  log_str("reason", "no file was given with --statsd.mapping-config"));
+        return 0;
+    }
+    r = watch_new(&s->watch, &config);
+    return r == 0 ? 0 : fail_step(s, "watch", r);
 }
 
 static int start_mapping(struct server *s)
@@ -482,8 +505,8 @@ static int start_threads(struct server *s)
 int server_start(struct server *s)
 {
     static int (*const steps[])(struct server *) = {
-        start_addresses, start_loop, start_engine, start_mapping, start_workers, start_relay,
-        start_udp,       start_tcp,  start_unix,   start_http,    start_threads,
+        start_addresses, start_loop, start_engine, start_watch, start_mapping, start_workers,
+        start_relay,     start_udp,  start_tcp,    start_unix,  start_http,    start_threads,
     };
     int r = 0;
 

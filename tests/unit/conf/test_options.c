@@ -104,6 +104,15 @@ START_TEST(test_options_values_in_both_places)
     ck_assert_uint_eq(o.read_buffer, 65536);
     ck_assert_int_eq(o.web_timeout_ms, 90000);
     options_release(&o);
+    ck_assert_int_eq(PARSE("--web.zero-first=1m"), 0);
+    ck_assert_int_eq(o.web_zero_first_ms, 60000);
+    options_release(&o);
+    ck_assert_int_eq(PARSE("--web.zero-first=0s"), 0);
+    ck_assert_int_eq(o.web_zero_first_ms, 0);
+    options_release(&o);
+    ck_assert_int_eq(PARSE("--web.zero-first=1ns"), 0);
+    ck_assert_int_eq(o.web_zero_first_ms, 1);
+    options_release(&o);
     ck_assert_int_eq(PARSE("--statsd.mapping-config", "-"), 0);
     assert_list(&o.mapping_config, "-", NULL);
     options_release(&o);
@@ -240,6 +249,10 @@ static const struct {
      "--web.telemetry-path: '/a?b' is no path of a page, leave out blanks, '?' and '#'"},
     {{"--web.timeout=0"},
      "--web.timeout: '0' is not above zero, write something like 200ms or 30s"},
+    {{"--web.zero-first=-1s"},
+     "--web.zero-first: '-1s' is below zero, write something like 30s, or 0s for none"},
+    {{"--web.zero-first=1"},
+     "--web.zero-first: '1' is no duration, write it with its unit as in 200ms or 30s"},
     {{"--web.timeout=30"},
      "--web.timeout: '30' is no duration, write it with its unit as in 200ms or 30s"},
     {{"--web.timeout=9999999999h"},
