@@ -21,6 +21,7 @@ enum source {
     FROM_STATS_2, /* every second of them: [from], [from + 2], ... n of them */
     FROM_ALIVE,   /* series by type */
     FROM_VECTORS, /* vectors by type */
+    FROM_LIMIT,   /* series that may be alive */
     FROM_BORN,
     FROM_EXPIRED,
     FROM_REBUILT,
@@ -142,6 +143,7 @@ static const struct own_row rows[] = {
     {NULL, NULL, G, "type=\"histogram\"", FROM_ALIVE, METRIC_HISTOGRAM, 1},
     {NULL, NULL, G, "type=\"set\"", FROM_ALIVE, METRIC_SET, 1},
     {NULL, NULL, G, "type=\"summary\"", FROM_ALIVE, METRIC_SUMMARY, 1},
+    {"bacowr_statsd_series_limit", "Series that may be alive at a time.", G, "", FROM_LIMIT, 0, 0},
     {"bacowr_statsd_series_born_total", "Series created.", C, "", FROM_BORN, 0, 0},
     {"bacowr_statsd_series_rebuilt_total",
      "Series that went on with other buckets, quantiles or windows after a reload.", C, "",
@@ -217,6 +219,8 @@ static double row_value(const struct bacowr *b, const struct own_row *row)
         return (double)relaxed_load(&reg->n_alive[row->from]);
     case FROM_VECTORS:
         return (double)relaxed_load(&reg->n_vectors[row->from]);
+    case FROM_LIMIT:
+        return (double)reg->max_series;
     case FROM_BORN:
         return (double)relaxed_load(&reg->n_born);
     case FROM_EXPIRED:

@@ -100,6 +100,10 @@ class SelfTest(ServerTest):
                                  lambda p: p.total("bacowr_statsd_series_expired_total") == 2)
         self.assertEqual(page.total("bacowr_statsd_series", type="counter"), 0)
 
+    def test_the_limit_of_series_is_told(self) -> None:
+        page = self.start("--statsd.max-series=123").scrape()
+        self.assertEqual(page.value("bacowr_statsd_series_limit"), 123)
+
     def test_the_last_scrape_is_measured(self) -> None:
         server = self.start()
         size = len(server.get("/metrics").body)
