@@ -267,6 +267,12 @@ def stage_interop() -> Count:
                         "build-release/bacowr-statsd")
 
 
+def stage_stack() -> Count:
+    build_release()
+    return python_tests("stack", (ROOT / "tests" / "stack").glob("test_*.py"),
+                        "build-release/bacowr-statsd")
+
+
 STAGES: dict[str, tuple[Callable[[], Count], str]] = {
     "style": (stage_style, "which floor includes what, and how files look"),
     "unit": (stage_unit, "C tests with the address and undefined sanitizers"),
@@ -276,6 +282,7 @@ STAGES: dict[str, tuple[Callable[[], Count], str]] = {
     "conformance": (stage_conformance, "recorded behaviour of statsd_exporter"),
     "wire": (stage_wire, "the server over its sockets, with sanitizers"),
     "interop": (stage_interop, "real clients and a real Prometheus"),
+    "stack": (stage_stack, "dashboards: Grafana's types, and each query to a real Prometheus"),
 }
 
 

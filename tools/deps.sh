@@ -58,8 +58,10 @@ need_to_test() {
     need python3-uvicorn 'serves that application'
     need uvicorn 'its command'
     need gunicorn 'a live sender'
-    need nodejs 'runs the live sender hot-shots' node
-    need npm 'fetches the live sender hot-shots' npm
+    need python3-yaml 'reads configuration of Grafana and Prometheus'
+    need python3-jsonschema 'checks the dashboards against schemas'
+    need nodejs 'runs the live sender hot-shots, makes those schemas' node
+    need npm 'fetches hot-shots and what makes the schemas' npm
     need ca-certificates 'npm talks TLS'
 }
 
@@ -92,6 +94,15 @@ unpack() {
     dpkg -x "$programs"/deb/"$1"_*.deb "$programs"
 }
 
+# fetch PACKAGE VERSION REASON: from npm's registry, under build/npm
+fetch() {
+    [ -e "build/npm/node_modules/$1" ] && return
+    echo "  missing: $1 $2 (npm), under build/npm: $3"
+    mkdir -p build/npm
+    echo "+ npm install --prefix build/npm --omit=optional $1@$2"
+    npm install --prefix build/npm --omit=optional --no-audit --no-fund --loglevel=error "$1@$2"
+}
+
 case "${1:-build}" in
     build) need_to_build ;;
     test) need_to_build; need_to_test ;;
@@ -112,11 +123,7 @@ if [ "${1:-build}" = test ]; then
     unpack prometheus usr/bin/prometheus
     unpack prometheus-alertmanager usr/bin/prometheus-alertmanager
     unpack prometheus-node-exporter usr/bin/prometheus-node-exporter
-    if [ ! -e build/npm/node_modules/hot-shots ]; then
-        echo '  missing: hot-shots 17.1.1 (npm), under build/npm'
-        mkdir -p build/npm
-        echo '+ npm install --prefix build/npm --omit=optional hot-shots@17.1.1'
-        npm install --prefix build/npm --omit=optional --no-audit --no-fund --loglevel=error \
-            hot-shots@17.1.1
-    fi
+    fetch hot-shots 17.1.1 'a live sender'
+    fetch @grafana/schema 11.6.14 "Grafana's own types, for the dashboards"
+    fetch ts-json-schema-generator 2.3.0 'makes JSON Schemas of them'
 fi

@@ -69,28 +69,42 @@ def answers(port: int, path: str) -> Callable[[], bool]:
 
 
 class Prometheus:
-    """A real Prometheus that scrapes one server every second."""
+    """A real Prometheus that scrapes one server, or several, every second."""
 
-    def __init__(self, test: unittest.TestCase, folder: Path, port: int, target: int,
-                 flags: Sequence[str] = ()) -> None:
+    def __init__(self, test: unittest.TestCase, folder: Path, port: int,
+                 target: int | Sequence[int], flags: Sequence[str] = ()) -> None:
         self.port = port
+        ports = [target] if isinstance(target, int) else target
+        targets = [f"{HOST}:{each}" for each in ports]
         config = folder / "prometheus.yml"
         config.write_text("global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
                           "scrape_configs:\n"
                           "- job_name: bacowr\n"
-                          f"  static_configs: [{{targets: ['{HOST}:{target}']}}]\n")
+                          f"  static_configs: [{{targets: {json.dumps(targets)}}}]\n")
         start(test, "prometheus", [PROMETHEUS, f"--config.file={config}",
                                    f"--storage.tsdb.path={folder / 'data'}",
                                    f"--web.listen-address={HOST}:{port}", *flags], folder)
         wait_until("Prometheus is ready", answers(port, "/-/ready"), 60)
 
+    def ask(self, path: str, **parameters: str | float) -> Any:
+        """The data that a path of the API answers."""
+        status, body = request(self.port, f"{path}?{urllib.parse.urlencode(parameters)}")
+        answer = json.loads(body)
+        assert status == 200 and answer["status"] == "success", f"{parameters}: {body!r}"
+        return answer["data"]
+
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The vector an instant query answers."""
-        path = "/api/v1/query?" + urllib.parse.urlencode({"query": expression})
-        status, body = request(self.port, path)
-        answer = json.loads(body)
-        assert status == 200 and answer["status"] == "success", body
-        return answer["data"]["result"]
+        return self.ask("/api/v1/query", query=expression)["result"]
+
+    def query_range(self, expression: str, start: float, end: float,
+                    step: float) -> list[dict[str, Any]]:
+        """The matrix a range query answers."""
+        return self.ask("/api/v1/query_range", query=expression, start=start, end=end,
+                        step=step)["result"]
+
+    def label_values(self, label: str, selector: str) -> list[str]:
+        return self.ask(f"/api/v1/label/{label}/values", **{"match[]": selector})
 
     def value(self, expression: str) -> float | None:
         """The one value an instant query answers; None when it answers nothing."""
