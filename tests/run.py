@@ -267,6 +267,12 @@ def stage_interop() -> Count:
                         "build-release/bacowr-statsd")
 
 
+def stage_clients() -> Count:
+    build_asan("bacowr-statsd")
+    return python_tests("clients", (ROOT / "tests" / "clients").glob("test_*.py"),
+                        "build-asan/bacowr-statsd")
+
+
 def stage_stack() -> Count:
     build_release()
     return python_tests("stack", (ROOT / "tests" / "stack").glob("test_*.py"),
@@ -281,6 +287,7 @@ STAGES: dict[str, tuple[Callable[[], Count], str]] = {
     "fuzz": (stage_fuzz, "fuzz targets: their corpora, then new inputs"),
     "conformance": (stage_conformance, "recorded behaviour of statsd_exporter"),
     "wire": (stage_wire, "the server over its sockets, with sanitizers"),
+    "clients": (stage_clients, "the Python client, and an application that uses it"),
     "interop": (stage_interop, "real clients and a real Prometheus"),
     "stack": (stage_stack, "dashboards: Grafana's types, and each query to a real Prometheus"),
 }

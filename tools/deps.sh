@@ -58,6 +58,10 @@ need_to_test() {
     need python3-uvicorn 'serves that application'
     need uvicorn 'its command'
     need gunicorn 'a live sender'
+    need python3-pip 'installs the Python client'
+    need python3-setuptools 'builds its package'
+    need python3-wheel 'in the form that pip takes'
+    need mypy 'checks its types' mypy
     need python3-yaml 'reads configuration of Grafana and Prometheus'
     need python3-jsonschema 'checks the dashboards against schemas'
     need nodejs 'runs the live sender hot-shots, makes those schemas' node

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The package as its users get it: installed offline, typed, with the lines they already wrote."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+
+from lib import programs
+from receiver import (CALLS, CALLS_LINES, DEMO, NAMES, PACKAGE, SCRIPT, Receiver, environment,
+                      run_python)
+
+NEW_MODULES = """
+import sys
+before = set(sys.modules) | set(sys.stdlib_module_names)
+import bacowr_metrics
+print(sorted({name.partition(".")[0] for name in sys.modules} - before))
+"""
+
+WHERE = """
+import bacowr_metrics, importlib.metadata, pathlib
+folder = pathlib.Path(bacowr_metrics.__file__).parent
+print(folder, (folder / "py.typed").is_file(), importlib.metadata.version("bacowr-metrics"))
+"""
+
+
+class PackageTest(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def test_pip_installs_it_offline(self) -> None:
+        """Of a copy, because pip builds where the sources are."""
+        source, target = self.folder / "python", self.folder / "site"
+        shutil.copytree(PACKAGE, source)
+        done = programs.run([programs.PYTHON, "-m", "pip", "install", "--no-index",
+                             "--no-build-isolation", "--no-deps", "--disable-pip-version-check",
+                             "--no-cache-dir", "--root-user-action=ignore", "--target", target,
+                             source])
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        installed = sorted(path.name for path in target.iterdir())
+        self.assertEqual(installed, ["bacowr_metrics", "bacowr_metrics-1.0.0.dist-info"])
+        receiver = Receiver(self)
+        env = receiver.environment(PYTHONPATH=str(target))
+        self.assertEqual(run_python(WHERE, env).split(),
+                         [str(target / "bacowr_metrics"), "True", "1.0.0"])
+        run_python(SCRIPT, env)
+        self.assertEqual(receiver.rest(), CALLS_LINES)
+
+    def test_the_imports_of_the_application(self) -> None:
+        """`from api.app.middleware import ...` runs as it stands, for each function."""
+        lines = "".join(f"from api.app.middleware import {name}\n" for name in NAMES)
+        receiver = Receiver(self)
+        run_python(lines + CALLS, receiver.environment(PYTHONPATH=f"{PACKAGE}:{DEMO}"))
+        self.assertEqual(receiver.rest(), CALLS_LINES)
+
+    def test_types(self) -> None:
+        """Strictly, for the oldest Python that it is for and for this one."""
+        for version in ([], ["--python-version", "3.9"]):
+            done = programs.run(["mypy", "--strict", "--cache-dir", self.folder / "cache",
+                                 *version, "bacowr_metrics", "demo/load.py"], folder=PACKAGE)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+
+    def test_only_the_standard_library(self) -> None:
+        """... and neither FastAPI nor Starlette is imported, though both are there."""
+        out = run_python(NEW_MODULES, environment(1))
+        self.assertEqual(out.strip(), "['bacowr_metrics']")
+
+    def test_the_width(self) -> None:
+        wide = [f"{file.relative_to(PACKAGE)}:{at}" for file in sorted(PACKAGE.rglob("*.py"))
+                for at, line in enumerate(file.read_text().splitlines(), 1) if len(line) > 100]
+        self.assertEqual(wide, [])
+
+
+if __name__ == "__main__":
+    unittest.main()
