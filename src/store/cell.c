@@ -2,8 +2,8 @@
 /*
  * Cells: values that one thread writes and another reads, without a lock
  *
- * The files of cells (cell_types.h) know the memory order of values; nobody else does. Here are the
- * table of types, counters and gauges.
+ * The files of cells (cell_types.h, seq.h) know the memory order of values; nobody else does. Here
+ * are the table of types, counters and gauges.
  *
  *      counter    | birth tick | whole  | rest  |            32 bytes
  *      gauge      | birth tick | bits   |                    32 bytes, one for all workers
