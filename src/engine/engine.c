@@ -69,6 +69,8 @@ static void worker_free(struct bacowr_worker *w)
     resolver_release(&w->resolver);
     buf_release(&w->suffix);
     buf_release(&w->check);
+    buf_release(&w->exemplar);
+    exemplars_free(w->exemplars);
     free(w);
 }
 
@@ -82,7 +84,7 @@ static int worker_new(struct bacowr_worker **out, struct bacowr *b, unsigned i)
     memset(w, 0, size);
     w->b = b;
     w->i = i;
-    if (resolver_init(&w->resolver) != 0 ||
+    if (resolver_init(&w->resolver) != 0 || exemplars_init(w) != 0 ||
         routes_new(&w->routes, b->config.hash_seed + i, b->config.max_routes) != 0) {
         worker_free(w);
         return -ENOMEM;
@@ -155,6 +157,7 @@ void bacowr_free(struct bacowr *b)
         rules_free(&rules->retired);
     resolver_release(&b->resolver);
     cell_reader_release(&b->reader);
+    exemplar_reader_release(&b->exemplar_reader);
     free(b);
 }
 

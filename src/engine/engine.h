@@ -6,6 +6,7 @@
  *      feed.c      a batch of datagrams through the routes into the cells
  *      long.c      a line that is not plain, sample by sample
  *      resolve.c   the long way: identity -> mapping -> labels -> series -> route
+ *      exemplar.c  tags for exemplars, from the sample to the page
  *      labels.c    its part of the labels: tags and a rule's become one text
  *      sweep.c     after a reload: the long way again for what is remembered
  *      own.c       the engine's own families
@@ -22,6 +23,7 @@
 #include "base/buf.h"
 #include "mapping/mapping.h"
 #include "store/cell.h"
+#include "store/exemplar.h"
 #include "store/reclaim.h"
 #include "store/route.h"
 #include "store/series.h"
@@ -139,8 +141,10 @@ struct bacowr_worker {
     unsigned i;
     struct routes *routes;
     struct resolver resolver;
-    struct buf suffix; /* a suffix without its extras */
-    struct buf check;  /* a service check as the line of a gauge */
+    struct buf suffix;           /* a suffix without its extras */
+    struct buf check;            /* a service check as the line of a gauge */
+    struct buf exemplar;         /* the labels of one */
+    struct exemplars *exemplars; /* NULL: there are no tags for them */
 
     /* Of the batch under way. */
     struct rules *rules;
@@ -158,13 +162,21 @@ struct bacowr_worker {
     relaxed_u64 stats[N_STATS];               /* written here, read by control */
 };
 
+/* Room for the exemplars of a series: grows to the most buckets met. */
+struct exemplar_reader {
+    struct snapshot_exemplar *items;
+    char (*texts)[EXEMPLAR_TEXT_MAX];
+    unsigned n;
+};
+
 struct bacowr {
     struct bacowr_config config;
     struct reclaim reclaim;
     struct registry registry;
-    _Atomic(struct rules *) rules; /* published with release by control */
-    struct cell_reader reader;     /* control's */
-    struct resolver resolver;      /* control's: explain */
+    _Atomic(struct rules *) rules;          /* published with release by control */
+    struct cell_reader reader;              /* control's */
+    struct exemplar_reader exemplar_reader; /* control's */
+    struct resolver resolver;               /* control's: explain */
     struct bacowr_worker *workers[BACOWR_MAX_WORKERS];
 };
 
@@ -207,6 +219,18 @@ bool feed_is_set(struct slice suffix);
  * False when it is malformed.
  */
 bool feed_read_value(struct slice suffix, struct slice value, double *v);
+
+/* ---- exemplar.c ---- */
+
+int exemplars_init(struct bacowr_worker *w); /* 0 or -ENOMEM */
+
+/* A sample with value @v was applied by @r: keep what it brought for an exemplar, counted. */
+void exemplar_keep(struct bacowr_worker *w, const struct route *r, const struct statsd_exemplar *e,
+                   double v);
+
+/* Show the newest exemplars of @series. To be called before it is read. 0 or -ENOMEM. */
+int exemplars_show(struct bacowr *b, const struct series *series, struct snapshot_series *shown);
+void exemplar_reader_release(struct exemplar_reader *r); /* accepts a zeroed one */
 
 /* ---- resolve.c ---- */
 
@@ -252,6 +276,9 @@ enum statsd_reason resolve_refusal(struct bacowr_worker *w, struct slice name, s
  */
 void route_from_identity(struct route *r, const struct statsd_identity *id,
                          const struct resolution *res, unsigned n_name_tag_errors);
+
+/* Is @v the value of a sample that the series of @r would take? */
+bool route_wants(const struct route *r, double v);
 
 /* The enum mapping_kind of a StatsD type. */
 enum mapping_kind kind_of(enum statsd_type type);

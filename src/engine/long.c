@@ -107,18 +107,6 @@ static void refuse_value(struct bacowr_worker *w, struct long_line *l, struct sl
     stat_add(w, STAT_REASONS + resolve_refusal(w, l->parts.name, suffix), 1);
 }
 
-static void count_exemplar(struct bacowr_worker *w, const struct statsd_exemplar *e)
-{
-    size_t len = 0;
-
-    if (e->n == 0)
-        return;
-    for (unsigned i = 0; i < e->n; i++)
-        len += e->tags[i].key.len + e->tags[i].value.len;
-    stat_add(w, STAT_EXEMPLARS, 1);
-    stat_add(w, STAT_EXEMPLARS_DROPPED, len > STATSD_MAX_EXEMPLAR_BYTES);
-}
-
 static void feed_sample(struct bacowr_worker *w, struct long_line *l,
                         const struct statsd_sample *sample)
 {
@@ -137,8 +125,8 @@ static void feed_sample(struct bacowr_worker *w, struct long_line *l,
         return;
     if (r->flags & ROUTE_TAGGED)
         stat_add(w, STAT_TAGGED, 1);
-    count_exemplar(w, &l->stripped.exemplar);
     feed_apply(w, r, sample->value, v);
+    exemplar_keep(w, r, &l->stripped.exemplar, v);
 }
 
 /* A service check: only counted, or fed as the line of a gauge, which is no check again. */

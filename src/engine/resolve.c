@@ -415,8 +415,7 @@ enum statsd_reason resolve_refusal(struct bacowr_worker *w, struct slice name, s
     return STATSD_E_VALUE;
 }
 
-/* Is this the value of a sample that its series would take? */
-static bool wants_series(const struct route *r, double v)
+bool route_wants(const struct route *r, double v)
 {
     switch ((enum op)r->op) {
     case OP_COUNT:
@@ -456,7 +455,7 @@ struct route *resolve_route(struct bacowr_worker *w, const struct route_request 
     stat_add(w, STAT_RENAMED_LABELS, r->n_renamed);
     stat_add(w, STAT_REGEX_LIMIT, res.match.limit_hit);
     if (has_series_op(room)) {
-        if (!wants_series(room, q->value))
+        if (!route_wants(room, q->value))
             return room;
         if (route_to_series(w, &res, room) != 0) {
             stat_add(w, STAT_NO_MEMORY, 1);

@@ -197,6 +197,7 @@ static void hold_at_zero(struct cell_reader *r, enum snapshot_type type,
     shown->value = 0;
     shown->sum = 0;
     shown->count = 0;
+    shown->exemplars = NULL;
     if (shown->cumulative != NULL) {
         assert(shown->cumulative == r->cumulative);
         memset(r->cumulative, 0, shown->n_points * sizeof *r->cumulative);
@@ -216,6 +217,8 @@ static int series_show(struct bacowr_scrape *s, const struct series *series, str
         .created_ms = series_created_ms(s, series),
     };
 
+    if (s->encoder->needs_exemplars && exemplars_show(s->b, series, &shown) != 0)
+        return -ENOMEM;
     s->b->reader.wants_native = s->encoder->needs_native;
     if (series_read(series, s->now_ms, &s->b->reader, &shown) != 0)
         return -ENOMEM;

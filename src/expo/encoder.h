@@ -25,8 +25,9 @@
 
 struct encoder {
     const char *content_type;
-    bool needs_stems;  /* looks at snapshot_family.stem_is_free */
-    bool needs_native; /* looks at snapshot_series.native */
+    bool needs_stems;     /* looks at snapshot_family.stem_is_free */
+    bool needs_native;    /* looks at snapshot_series.native */
+    bool needs_exemplars; /* looks at snapshot_series.exemplars */
 
     void (*family_begin)(struct buf *out, const struct snapshot_family *f);
     void (*part_begin)(struct buf *out, const struct snapshot_family *f); /* or NULL */

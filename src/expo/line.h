@@ -31,7 +31,10 @@ static const struct part part_sum = {{"_sum", 4}, {NULL, 0}};
 static const struct part part_count = {{"_count", 6}, {NULL, 0}};
 
 /* The most that a line adds to name, labels and text: _created { , quantile=" .0" } value LF. */
-#define LINE_EXTRA (8 + 2 + 10 + 2 + 4 + NUM_TEXT_MAX)
+#define LINE_EXTRA     (8 + 2 + 10 + 2 + 4 + NUM_TEXT_MAX)
+
+/* The most that an exemplar adds to its labels: " # {" "} " value, a time in milliseconds. */
+#define EXEMPLAR_EXTRA (4 + 2 + NUM_TEXT_MAX + 1 + NUM_TEXT_MAX + 4)
 
 static inline char *put(char *p, struct slice s)
 {
@@ -72,6 +75,8 @@ static inline char *reserve_lines(struct buf *out, const struct snapshot_family 
 
     for (unsigned i = 0; i < s->n_points; i++)
         need += s->point_texts[i].len;
+    for (unsigned i = 0; s->exemplars != NULL && i <= s->n_points; i++)
+        need += s->exemplars[i].labels.len + EXEMPLAR_EXTRA;
     return buf_reserve(out, need) < 0 ? NULL : out->p + out->len;
 }
 

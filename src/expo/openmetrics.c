@@ -5,6 +5,7 @@
  *      # HELP stem help                       backslash, LF and double quote escaped
  *      # TYPE stem type
  *      name[_suffix][{labels[,key="text"]}] value
+ *      stem_total or name_bucket ... value # {labels} value [seconds]     with an exemplar
  *      stem_created{labels} seconds           counters, histograms, summaries
  *      # EOF
  *
@@ -22,7 +23,7 @@
  *
  * Bounds. `le` and `quantile` are floats in canonical spelling: 2.0, where the text format has 2.
  *
- * Laws: no blank lines, no timestamps, no units.
+ * Laws: no blank lines, no timestamps but of births and exemplars, no units.
  *       A series appears whole or, when memory is short, not at all.
  */
 #include "expo/encoder.h"
@@ -69,15 +70,43 @@ static struct slice canonical(char room[NUM_TEXT_MAX + 2], struct slice text)
     return slice_of(room, text.len + 2);
 }
 
+/* Behind a line's value, which ended at @p with an LF. */
+static char *put_exemplar(char *p, const struct snapshot_exemplar *e)
+{
+    uint64_t ms = (uint64_t)e->unix_ms;
+
+    if (e->labels.len == 0)
+        return p;
+    p = put(p - 1, SLICE_LIT(" # {"));
+    p = put(p, e->labels);
+    p = put(p, SLICE_LIT("} "));
+    p += num_print(p, e->value);
+    if (e->unix_ms > 0) {
+        *p++ = ' ';
+        p += num_print_u64(p, ms / 1000);
+        *p++ = '.';
+        for (unsigned unit = 100; unit > 0; unit /= 10)
+            *p++ = (char)('0' + ms / unit % 10);
+    }
+    *p++ = '\n';
+    return p;
+}
+
 static void add_value(struct buf *out, const struct snapshot_family *f,
                       const struct snapshot_series *s)
 {
     struct slice stem = f->type == SNAPSHOT_COUNTER ? counter_stem(f) : slice_of(NULL, 0);
+    const struct snapshot_exemplar *exemplar = stem.len > 0 ? s->exemplars : NULL;
+    size_t need = 2 * (f->name.len + s->labels.len + LINE_EXTRA);
     char *p;
 
-    if (buf_reserve(out, 2 * (f->name.len + s->labels.len + LINE_EXTRA)) < 0)
+    if (exemplar != NULL)
+        need += exemplar->labels.len + EXEMPLAR_EXTRA;
+    if (buf_reserve(out, need) < 0)
         return;
     p = put_line(out->p + out->len, f->name, s->labels, &part_plain, SLICE_LIT(""), s->value);
+    if (exemplar != NULL)
+        p = put_exemplar(p, exemplar);
     if (stem.len > 0)
         p = put_created(p, stem, s);
     commit(out, p);
@@ -106,10 +135,15 @@ static void add_histogram(struct buf *out, const struct snapshot_family *f,
 
     if (!p)
         return;
-    for (unsigned i = 0; i < s->n_points; i++)
-        p = put_line(p, f->name, s->labels, &part_bucket, canonical(room, s->point_texts[i]),
-                     (double)s->cumulative[i]);
-    p = put_line(p, f->name, s->labels, &part_bucket, SLICE_LIT("+Inf"), (double)s->count);
+    for (unsigned i = 0; i <= s->n_points; i++) {
+        bool last = i == s->n_points;
+        struct slice le = last ? SLICE_LIT("+Inf") : canonical(room, s->point_texts[i]);
+
+        p = put_line(p, f->name, s->labels, &part_bucket, le,
+                     (double)(last ? s->count : s->cumulative[i]));
+        if (s->exemplars != NULL)
+            p = put_exemplar(p, &s->exemplars[i]);
+    }
     if (is_counter_like(s->sum) && (s->n_points == 0 || s->points[0] >= 0)) {
         p = put_sum(p, f, s);
         p = put_count(p, f, s);
@@ -184,6 +218,7 @@ static void openmetrics_end(struct buf *out)
 const struct encoder encoder_openmetrics = {
     .content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8",
     .needs_stems = true,
+    .needs_exemplars = true,
     .family_begin = openmetrics_family_begin,
     .series = openmetrics_series,
     .family_end = openmetrics_family_end,

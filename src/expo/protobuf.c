@@ -22,7 +22,8 @@
  *
  * Laws: - field numbers are those of io.prometheus.client (public since 2013), in ascending order;
  *         zero values are written too, since readers of proto2 tell them from absent ones.
- *       - Buckets are the finite ones, as from statsd_exporter: +Inf is sample_count.
+ *       - Buckets are the finite ones, as from statsd_exporter: +Inf is sample_count. It is there
+ *         when it has an exemplar.
  *       - put_...() write to room that was made for the whole metric: see metric_room().
  *       - Native buckets stand beside the others. That a histogram keeps them is told by its zero
  *         threshold, and by a span of no buckets where there are none yet.
@@ -30,6 +31,7 @@
 #include "expo/encoder.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 enum wire { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2 };
@@ -52,6 +54,7 @@ enum field {
     GAUGE_VALUE = 1,
 
     COUNTER_VALUE = 1,
+    COUNTER_EXEMPLAR = 2,
     COUNTER_CREATED = 3,
 
     SUMMARY_COUNT = 1,
@@ -79,6 +82,11 @@ enum field {
 
     BUCKET_COUNT = 1,
     BUCKET_BOUND = 2,
+    BUCKET_EXEMPLAR = 3,
+
+    EXEMPLAR_LABEL = 1,
+    EXEMPLAR_VALUE = 2,
+    EXEMPLAR_TIME = 3,
 
     TIMESTAMP_SECONDS = 1,
     TIMESTAMP_NANOS = 2,
@@ -189,10 +197,10 @@ static char *put_unescaped(char *p, struct slice *rest)
 }
 
 /* The first of @rest's labels, a="b", which is cut off with the comma behind it. */
-static char *put_label(char *p, struct slice *rest)
+static char *put_label(char *p, enum field field, struct slice *rest)
 {
     size_t name_len = slice_find(*rest, '=');
-    char *label = message_begin(p, METRIC_LABEL);
+    char *label = message_begin(p, field);
     char *value;
 
     assert(name_len + 1 < rest->len && rest->p[name_len + 1] == '"');
@@ -208,12 +216,12 @@ static char *put_label(char *p, struct slice *rest)
 /* ---- metrics ---- */
 
 /* As google.protobuf.Timestamp. */
-static char *put_created(char *p, enum field field, int64_t created_ms)
+static char *put_time(char *p, enum field field, int64_t unix_ms)
 {
-    uint64_t ms = (uint64_t)created_ms;
+    uint64_t ms = (uint64_t)unix_ms;
     char *message;
 
-    if (created_ms <= 0)
+    if (unix_ms <= 0)
         return p;
     message = message_begin(p, field);
     p = put_u64(message, TIMESTAMP_SECONDS, ms / 1000);
@@ -221,12 +229,29 @@ static char *put_created(char *p, enum field field, int64_t created_ms)
     return message_end(message, p);
 }
 
+static char *put_exemplar(char *p, enum field field, const struct snapshot_exemplar *e)
+{
+    struct slice labels = e->labels;
+    char *exemplar;
+
+    if (labels.len == 0)
+        return p;
+    exemplar = message_begin(p, field);
+    p = exemplar;
+    while (labels.len > 0)
+        p = put_label(p, EXEMPLAR_LABEL, &labels);
+    p = put_double(p, EXEMPLAR_VALUE, e->value);
+    return message_end(exemplar, put_time(p, EXEMPLAR_TIME, e->unix_ms));
+}
+
 static char *put_counter(char *p, const struct snapshot_series *s)
 {
     char *counter = message_begin(p, METRIC_COUNTER);
 
     p = put_double(counter, COUNTER_VALUE, s->value);
-    p = put_created(p, COUNTER_CREATED, s->created_ms);
+    if (s->exemplars != NULL)
+        p = put_exemplar(p, COUNTER_EXEMPLAR, s->exemplars);
+    p = put_time(p, COUNTER_CREATED, s->created_ms);
     return message_end(counter, p);
 }
 
@@ -317,22 +342,31 @@ static size_t native_room(const struct snapshot_native *h)
 
 /* ---- metrics by type ---- */
 
+static char *put_bucket(char *p, uint64_t count, double bound, const struct snapshot_exemplar *e)
+{
+    char *bucket = message_begin(p, HISTOGRAM_BUCKET);
+
+    p = put_u64(bucket, BUCKET_COUNT, count);
+    p = put_double(p, BUCKET_BOUND, bound);
+    if (e != NULL)
+        p = put_exemplar(p, BUCKET_EXEMPLAR, e);
+    return message_end(bucket, p);
+}
+
 static char *put_histogram(char *p, const struct snapshot_series *s)
 {
     char *histogram = message_begin(p, METRIC_HISTOGRAM);
 
     p = put_u64(histogram, HISTOGRAM_COUNT, s->count);
     p = put_double(p, HISTOGRAM_SUM, s->sum);
-    for (unsigned i = 0; i < s->n_points; i++) {
-        char *bucket = message_begin(p, HISTOGRAM_BUCKET);
-
-        p = put_u64(bucket, BUCKET_COUNT, s->cumulative[i]);
-        p = put_double(p, BUCKET_BOUND, s->points[i]);
-        p = message_end(bucket, p);
-    }
+    for (unsigned i = 0; i < s->n_points; i++)
+        p = put_bucket(p, s->cumulative[i], s->points[i],
+                       s->exemplars != NULL ? &s->exemplars[i] : NULL);
+    if (s->exemplars != NULL && s->exemplars[s->n_points].labels.len > 0)
+        p = put_bucket(p, s->count, INFINITY, &s->exemplars[s->n_points]);
     if (s->native != NULL)
         p = put_native(p, s->native);
-    p = put_created(p, HISTOGRAM_CREATED, s->created_ms);
+    p = put_time(p, HISTOGRAM_CREATED, s->created_ms);
     return message_end(histogram, p);
 }
 
@@ -349,7 +383,7 @@ static char *put_summary(char *p, const struct snapshot_series *s)
         p = put_double(p, QUANTILE_VALUE, s->quantiles[i]);
         p = message_end(quantile, p);
     }
-    p = put_created(p, SUMMARY_CREATED, s->created_ms);
+    p = put_time(p, SUMMARY_CREATED, s->created_ms);
     return message_end(summary, p);
 }
 
@@ -360,21 +394,39 @@ static char *(*const put_by_type[])(char *p, const struct snapshot_series *s) = 
     [SNAPSHOT_SUMMARY] = put_summary,
 };
 
+/* A label's text a="b", is its bytes and at least 4 more, which three tags and lengths take the
+ * place of. */
+static size_t labels_room(struct slice labels)
+{
+    return labels.len + labels.len / SLICE_LIT("a=\"\"").len * 3 * HEAD_MAX;
+}
+
+#define TIME_ROOM (HEAD_MAX + 2 * (1 + VARINT_MAX))
+
+/* The most that exemplars take, and the bucket that stands there only for one. */
+static size_t exemplars_room(enum snapshot_type type, const struct snapshot_series *s)
+{
+    unsigned n = type == SNAPSHOT_HISTOGRAM ? s->n_points + 1 : 1;
+    size_t room = HEAD_MAX + 2 * (1 + VARINT_MAX);
+
+    for (unsigned i = 0; i < n; i++)
+        room += HEAD_MAX + labels_room(s->exemplars[i].labels) + 1 + sizeof(double) + TIME_ROOM;
+    return room;
+}
+
 /*
- * The most that a metric takes. A label's text a="b", is its bytes and at least 4 more, which three
- * tags and lengths take the place of. A point is a double and another double or a varint, in a
- * message.
+ * The most that a metric takes. A point is a double and another double or a varint, in a message.
  */
 static size_t metric_room(enum snapshot_type type, const struct snapshot_series *s)
 {
-    size_t n_labels = s->labels.len / SLICE_LIT("a=\"\"").len;
-    size_t labels = s->labels.len + n_labels * 3 * HEAD_MAX;
     size_t points = (size_t)s->n_points * (HEAD_MAX + 2 * (1 + VARINT_MAX));
     size_t count_and_sum = 2 * (1 + VARINT_MAX);
-    size_t created = HEAD_MAX + 2 * (1 + VARINT_MAX);
     size_t native = type == SNAPSHOT_HISTOGRAM ? native_room(s->native) : 0;
 
-    return 2 * HEAD_MAX + labels + points + count_and_sum + created + native;
+    size_t exemplars = s->exemplars != NULL ? exemplars_room(type, s) : 0;
+
+    return 2 * HEAD_MAX + labels_room(s->labels) + points + count_and_sum + TIME_ROOM + native +
+           exemplars;
 }
 
 static void protobuf_series(struct buf *out, const struct snapshot_family *f,
@@ -388,7 +440,7 @@ static void protobuf_series(struct buf *out, const struct snapshot_family *f,
     metric = message_begin(out->p + out->len, FAMILY_METRIC);
     p = metric;
     while (labels.len > 0)
-        p = put_label(p, &labels);
+        p = put_label(p, METRIC_LABEL, &labels);
     p = message_end(metric, put_by_type[f->type](p, s));
     out->len = (size_t)(p - out->p);
     assert(out->len <= out->cap);
@@ -435,6 +487,7 @@ const struct encoder encoder_protobuf = {
     .content_type = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
                     "encoding=delimited; escaping=underscores",
     .needs_native = true,
+    .needs_exemplars = true,
     .family_begin = protobuf_family,
     .part_begin = protobuf_part_begin,
     .series = protobuf_series,

@@ -72,6 +72,9 @@ struct cell_outgrown {
 int cell_observe_buckets(struct cell *c, const struct shape *shape, double v, uint64_t weight,
                          struct cell_time t, struct cell_outgrown **outgrown);
 
+/* The bucket that @v falls in: the first whose bound is not below it, n_points for +Inf. */
+unsigned cell_bucket_of(const struct shape *shape, double v);
+
 /* Set. @outgrown gets what is to be freed, or NULL. 0 or -ENOMEM. */
 int cell_set_add(struct cell *c, const struct shape *shape, struct slice member, struct cell_time t,
                  struct cell_outgrown **outgrown);

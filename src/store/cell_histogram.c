@@ -164,6 +164,11 @@ static unsigned bucket_of(const double *points, unsigned n, double v)
     return low;
 }
 
+unsigned cell_bucket_of(const struct shape *shape, double v)
+{
+    return bucket_of(shape->points, shape->n_points, v);
+}
+
 /* Release: a reader that finds the block finds what was written into it. */
 static void publish(struct histogram_cell *c, struct native *b)
 {

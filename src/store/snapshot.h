@@ -48,6 +48,12 @@ struct snapshot_native {
     const struct snapshot_bucket *positive, *negative;
 };
 
+struct snapshot_exemplar {
+    struct slice labels; /* as those of a series; empty: there is none */
+    double value;        /* not NaN */
+    int64_t unix_ms;     /* when it was; 0: unknown */
+};
+
 struct snapshot_series {
     /* Rendered at the series' birth: a="b",c="d" - names in order, values escaped as in the text
      * format, no braces, no trailing comma; empty without labels. */
@@ -72,6 +78,10 @@ struct snapshot_series {
     /* Histogram, told only to an encoder that asks: NULL when there are none. Then the count is
      * their sum, zeros and NaNs included. */
     const struct snapshot_native *native;
+
+    /* Counter: one. Histogram: n_points + 1, each of a sample between a bound and the one before.
+     * NULL when there are none; told only to an encoder that asks. */
+    const struct snapshot_exemplar *exemplars;
 };
 
 #endif

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Prometheus scrapes protobuf and OpenMetrics, families of many messages included, and then
-has what the text page shows; and native buckets, and answers from them what was sent.
+has what the text page shows; and native buckets, and answers from them what was sent; and
+exemplars.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 import math
 import re
 import tempfile
+import time
 import unittest
 from pathlib import Path
+from typing import Any
 
 from lib import programs
 from lib.exposition import OWN_PREFIXES, Labels, Page
@@ -102,6 +105,57 @@ class FormatsTest(ServerTest):
         self.assertEqual({name for name, _ in births},
                          {f"{name}_created" for name in ("hits", "big", "lat", "sum", "much")})
         self.same({key: value for key, value in found.items() if key not in births}, wanted)
+
+
+class ExemplarsTest(FormatsTest):
+    LINES = ["hits_total:3|c|#trace_id:c1", "lat.a:1500|ms|#trace_id:l1", "lat.a:1|ms",
+             "lat.a:5e12|ms|#trace_id:l2"]
+
+    def keep(self, flags: list[str], features: str) -> programs.Prometheus:
+        server = self.start("--statsd.exemplar-tag=trace_id", *flags, mapping=MAPPING)
+        server.send(*self.LINES, *(f"hits_total:1|c|#trace_id:c{n}" for n in range(2, 30)))
+        page = server.settle()
+        self.assertEqual(page.value("hits_total"), 31)
+        prometheus = programs.Prometheus(self, self.folder, free_port(), server.ports.web,
+                                         [f"--enable-feature=exemplar-storage{features}"])
+        wait_until("Prometheus has the counter", lambda: prometheus.value("hits_total") == 31, 60)
+        wait_until("Prometheus has exemplars", lambda: prometheus.exemplars("hits_total"), 60)
+        self.assertEqual(prometheus.value("min_over_time(up[1m])"), 1)
+        self.check("c29", 1, prometheus.exemplars("hits_total")["hits_total"])
+        return prometheus
+
+    def check(self, trace: str, value: float, found: list[dict[str, Any]]) -> None:
+        self.assertEqual([(e["labels"], float(e["value"])) for e in found],
+                         [({"trace_id": trace}, value)])
+        self.assertLess(abs(found[0]["timestamp"] - time.time()), 60)
+
+    def test_openmetrics(self) -> None:
+        prometheus = self.keep(["--web.enable-openmetrics"], "")
+        found = prometheus.exemplars("lat_bucket")
+        self.assertEqual(set(found), {"2.0", "+Inf"})
+        self.check("l1", 1.5, found["2.0"])
+        self.check("l2", 5e9, found["+Inf"])
+
+    def test_protobuf(self) -> None:
+        """Which is what Prometheus asks for with native histograms."""
+        prometheus = self.keep([], ",native-histograms")
+        found = prometheus.exemplars("lat_bucket")
+        self.assertEqual(set(found), {"2.0", "+Inf"})
+        self.check("l1", 1.5, found["2.0"])
+        self.check("l2", 5e9, found["+Inf"])
+
+    def test_native_histograms(self) -> None:
+        """They are one series: it has the exemplars of its buckets."""
+        server = self.start("--statsd.exemplar-tag=trace_id", mapping=NATIVE_MAPPING)
+        server.send("lat.a:1500|ms|#trace_id:l1", "lat.a:5e12|ms|#trace_id:l1")
+        server.settle()
+        prometheus = programs.Prometheus(
+            self, self.folder, free_port(), server.ports.web,
+            ["--enable-feature=exemplar-storage,native-histograms"])
+        wait_until("Prometheus has exemplars", lambda: prometheus.exemplars("lat"), 60)
+        self.assertEqual({e["labels"]["trace_id"] for e in prometheus.exemplars("lat")["lat"]},
+                         {"l1"})
+        self.assertEqual(prometheus.value('histogram_count(lat{id="a"})'), 2)
 
 
 class NativeTest(FormatsTest):

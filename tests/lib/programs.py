@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import subprocess
+import time
 import unittest
 import urllib.parse
 from pathlib import Path
@@ -105,6 +106,17 @@ class Prometheus:
 
     def label_values(self, label: str, selector: str) -> list[str]:
         return self.ask(f"/api/v1/label/{label}/values", **{"match[]": selector})
+
+    def exemplars(self, selector: str) -> dict[str, list[dict[str, Any]]]:
+        """What Prometheus keeps of a selector's exemplars, by the series' `le` or its name."""
+        now = time.time()
+        path = "/api/v1/query_exemplars?" + urllib.parse.urlencode(
+            {"query": selector, "start": now - 600, "end": now + 60})
+        status, body = request(self.port, path)
+        answer = json.loads(body)
+        assert status == 200 and answer["status"] == "success", body
+        return {row["seriesLabels"].get("le", row["seriesLabels"]["__name__"]): row["exemplars"]
+                for row in answer["data"]}
 
     def value(self, expression: str) -> float | None:
         """The one value an instant query answers; None when it answers nothing."""

@@ -40,6 +40,14 @@ class Native:
 
 
 @dataclass
+class Exemplar:
+    """What stands behind a sample."""
+    labels: Labels
+    value: float
+    time: float | None
+
+
+@dataclass
 class Message:
     """One MetricFamily, its metrics as the samples that they stand for."""
     name: str
@@ -50,6 +58,7 @@ class Message:
     samples: list[tuple[str, Labels, float]] = field(default_factory=list)
     created: list[tuple[Labels, float]] = field(default_factory=list)
     native: dict[Labels, Native] = field(default_factory=dict)
+    exemplars: dict[tuple[str, Labels], Exemplar] = field(default_factory=dict)  # by sample
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
@@ -136,20 +145,37 @@ def _family(data: bytes) -> Message:
 def _metric(family: Message, data: Value) -> None:
     value_field = VALUE_FIELDS[family.type]
     found = message(data, f"1+ {value_field}")
+    labels = _labels(found)
+    read_value = {"summary": _summary, "histogram": _histogram}.get(family.type, _single)
+    value = read_value(family, labels, found[value_field][0])
+    for stamp in value.get(CREATED_FIELDS.get(family.type, 0), []):
+        family.created.append((labels, _time(stamp)))
+
+
+def _labels(found: Fields) -> Labels:
     labels: Labels = ()
     for pair in found.get(1, []):
         label = message(pair, "1 2")
         labels += ((text(label[1][0]), text(label[2][0])),)
-    read_value = {"summary": _summary, "histogram": _histogram}.get(family.type, _single)
-    value = read_value(family, labels, found[value_field][0])
-    for stamp in value.get(CREATED_FIELDS.get(family.type, 0), []):
-        parts = message(stamp, "1 2")
-        family.created.append((labels, number(parts[1][0]) + number(parts[2][0]) / 1e9))
+    return labels
+
+
+def _time(stamp: Value) -> float:
+    parts = message(stamp, "1 2")
+    return number(parts[1][0]) + number(parts[2][0]) / 1e9
+
+
+def _exemplar(data: Value) -> Exemplar:
+    found = message(data, "1+ 2 3")
+    return Exemplar(_labels(found), number(found[2][0]),
+                    _time(found[3][0]) if 3 in found else None)
 
 
 def _single(family: Message, labels: Labels, data: Value) -> Fields:
-    value = message(data, "1 3" if family.type == "counter" else "1")
+    value = message(data, "1 2 3" if family.type == "counter" else "1")
     family.samples.append((family.name, labels, number(value[1][0])))
+    if 2 in value:
+        family.exemplars[family.name, labels] = _exemplar(value[2][0])
     return value
 
 
@@ -173,11 +199,15 @@ def _histogram(family: Message, labels: Labels, data: Value) -> Fields:
     if 5 in value:
         family.native[labels] = _native(value)
     for piece in value.get(3, []):
-        bucket = message(piece, "1 2")
-        if math.isinf(number(bucket[2][0])):
+        bucket = message(piece, "1 2 3")
+        bound, count = number(bucket[2][0]), number(bucket[1][0])
+        key = (f"{family.name}_bucket", (*labels, ("le", _le(bound))))
+        if 3 in bucket:
+            family.exemplars[key] = _exemplar(bucket[3][0])
+        if not math.isinf(bound):
+            family.samples.append((*key, count))
+        elif 3 not in bucket or count != number(value[1][0]):
             raise WireError("+Inf is the count")
-        family.samples.append((f"{family.name}_bucket", (*labels, ("le", _float(bucket[2][0]))),
-                               number(bucket[1][0])))
     family.samples.append((f"{family.name}_bucket", (*labels, ("le", "+Inf")),
                            number(value[1][0])))
     _totals(family, labels, value)
@@ -232,3 +262,7 @@ def _signed(value: Value) -> int:
 
 def _float(value: Value) -> str:
     return repr(number(value))
+
+
+def _le(bound: float) -> str:
+    return "+Inf" if bound == math.inf else repr(bound)

@@ -65,6 +65,10 @@ def is_own(name: str) -> bool:
     return name.startswith(OWN_PREFIXES)
 
 
+# Labels, value, time.
+Exemplar = tuple[dict[str, str], float, float | None]
+
+
 class Scraped:
     """A page: families with their types, samples of senders by their spelling, birth times."""
 
@@ -75,6 +79,7 @@ class Scraped:
         self.users: dict[str, float] = {}
         self.created: dict[str, float] = {}
         self.native: dict[str, protobuf.Native] = {}
+        self.exemplars: dict[str, Exemplar] = {}
 
     def add(self, name: str, labels: Iterable[tuple[str, str]], value: float) -> None:
         key = series_key(name, tuple(labels))
@@ -109,6 +114,10 @@ def read_openmetrics(text: str) -> Scraped:
                 scraped.created[key] = sample.value
             else:
                 scraped.add(sample.name, sample.labels.items(), sample.value)
+            if sample.exemplar:
+                scraped.exemplars[series_key(sample.name, tuple(sample.labels.items()))] = (
+                    sample.exemplar.labels, sample.exemplar.value,
+                    None if sample.exemplar.timestamp is None else float(sample.exemplar.timestamp))
     return scraped
 
 
@@ -129,6 +138,8 @@ def read_protobuf(data: bytes) -> Scraped:
             scraped.created[series_key(message.name, labels)] = created
         for labels, native in message.native.items():
             scraped.native[series_key(message.name, labels)] = native
+        for (name, labels), e in message.exemplars.items():
+            scraped.exemplars[series_key(name, labels)] = (dict(e.labels), e.value, e.time)
     return scraped
 
 
@@ -191,6 +202,43 @@ class NegotiationTest(FormatTest):
         self.assertEqual(read_openmetrics(page.decode()).users.keys(), wanted.users.keys())
         page = gzip.decompress(self.ask(server, PROTOBUF, PROTOBUF_TYPE, "gzip"))
         self.same_users(read_protobuf(page), wanted)
+
+
+class ExemplarsTest(FormatTest):
+    LINES = ["hits_total:2|c|#a:b,trace_id:c1", "hits_total:3|c|#trace_id:c2,a:b",
+             "hits_total:1|c|#a:b", "lat.a:700|ms|#trace.id:l1", "lat.a:800|ms|#trace_id:l2",
+             "lat.a:1500|ms|#trace_id:ü\\\"😱", "lat.a:1600|ms", "lat.a:1e15|ms|#trace_id:big",
+             "lat.b:1|ms", "plain:1|c|#trace_id:p", "level:1|g|#trace_id:g",
+             "sum.a:1|h|#trace_id:s", "members:ann|s|#trace_id:m"]
+
+    def test_both_formats_show_them(self) -> None:
+        """Behind counters and the buckets that they fell in, the newest of each; a trace id makes
+        no series, and the text page knows nothing of it."""
+        since = time.time()
+        for threads in ("1", "2"):
+            server = self.start("--web.enable-openmetrics", "--statsd.exemplar-tag=trace_id",
+                                f"--statsd.ingest-threads={threads}", mapping=MAPPING)
+            server.send(*self.LINES)
+            page = server.settle()
+            wanted = {'hits_total{a="b"}': ("c2", 3), 'lat_bucket{id="a",le="1"}': ("l2", 0.8),
+                      'lat_bucket{id="a",le="2"}': ('ü\\"😱', 1.5),
+                      'lat_bucket{id="a",le="+Inf"}': ("big", 1e12)}
+            self.check_exemplars(self.openmetrics(server), wanted, since)
+            self.check_exemplars(self.protobuf(server), wanted | {"plain": ("p", 1)}, since)
+            self.assertEqual(page.value("hits_total", a="b"), 6)
+            self.assertEqual(page.value("bacowr_statsd_exemplars_total"), 10)
+            self.assertNotIn("trace", self.ask(server, "", TEXT_TYPE).decode())
+            self.same_users(self.openmetrics(server), read_text(page))
+            server.stop()
+
+    def check_exemplars(self, found: Scraped, wanted: dict[str, tuple[str, float]],
+                        since: float) -> None:
+        self.assertEqual({key: (labels, value) for key, (labels, value, _) in
+                          found.exemplars.items()},
+                         {key: ({"trace_id": trace}, value)
+                          for key, (trace, value) in wanted.items()})
+        for key, (_, _, when) in found.exemplars.items():
+            self.assertTrue(when is not None and since - 0.2 <= when <= time.time() + 0.2, key)
 
 
 class OpenMetricsTest(FormatTest):

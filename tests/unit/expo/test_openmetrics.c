@@ -241,6 +241,35 @@ START_TEST(test_openmetrics_series_of_a_summary)
 }
 END_TEST
 
+/* An exemplar stands behind the sample that it is of; without a time it has none. Only buckets and
+ * counters that are called so have one. */
+START_TEST(test_openmetrics_series_with_exemplars)
+{
+    const struct snapshot_exemplar exemplars[] = {
+        {SLICE_LIT("trace_id=\"a\",b=\"\\\"\""), 0.67, 1520879607789},
+        {SLICE_LIT(""), 5, 7},
+        {SLICE_LIT("c=\"d\""), INFINITY, 0},
+    };
+    struct snapshot_family f = family("h", SNAPSHOT_HISTOGRAM, false);
+    struct snapshot_series s = histogram(1, 2, 1.5);
+    struct buf out = {0};
+
+    s.exemplars = exemplars;
+    encoder_openmetrics.series(&out, &f, &s);
+    expect(&out, "h_bucket{le=\"0.0\"} 1 # {trace_id=\"a\",b=\"\\\"\"} 0.67 1520879607.789\n"
+                 "h_bucket{le=\"1e-05\"} 2\n"
+                 "h_bucket{le=\"+Inf\"} 1.000004e+06 # {c=\"d\"} +Inf\n"
+                 "h_sum 1.5\nh_count 1.000004e+06\nh_created 5\n");
+    s = (struct snapshot_series){.value = 3, .created_ms = 5000, .exemplars = exemplars};
+    f = family("x_total", SNAPSHOT_COUNTER, true);
+    encoder_openmetrics.series(&out, &f, &s);
+    expect(&out, "x_total 3 # {trace_id=\"a\",b=\"\\\"\"} 0.67 1520879607.789\nx_created 5\n");
+    f = family("x_total", SNAPSHOT_COUNTER, false);
+    encoder_openmetrics.series(&out, &f, &s);
+    expect(&out, "x_total 3\n");
+}
+END_TEST
+
 /* The room made for a series is enough when every part of it is as long as it gets. */
 START_TEST(test_openmetrics_series_reserves_enough)
 {
@@ -249,6 +278,10 @@ START_TEST(test_openmetrics_series_reserves_enough)
     const double quantiles[] = {-longest, -longest, -longest};
     const struct slice texts[] = {digits, digits, digits};
     char name[3000], labels[3000];
+    const struct snapshot_exemplar longest_exemplar = {slice_of(labels, sizeof labels), longest,
+                                                       INT64_MAX};
+    const struct snapshot_exemplar exemplars[] = {longest_exemplar, longest_exemplar,
+                                                  longest_exemplar, longest_exemplar};
 
     memset(name, 'n', sizeof name);
     memcpy(name + sizeof name - 6, "_total", 6);
@@ -268,6 +301,8 @@ START_TEST(test_openmetrics_series_reserves_enough)
                 .point_texts = texts,
                 .cumulative = cumulative,
                 .quantiles = quantiles,
+                .exemplars =
+                    type == SNAPSHOT_COUNTER || type == SNAPSHOT_HISTOGRAM ? exemplars : NULL,
             };
             struct buf out = {0};
 
@@ -312,6 +347,7 @@ static Suite *suite(void)
     tcase_add_test(series, test_openmetrics_series_of_a_histogram);
     tcase_add_test(series, test_openmetrics_series_of_a_histogram_without_sum);
     tcase_add_test(series, test_openmetrics_series_of_a_summary);
+    tcase_add_test(series, test_openmetrics_series_with_exemplars);
     tcase_add_test(series, test_openmetrics_series_reserves_enough);
     tcase_add_test(series, test_openmetrics_series_after_a_failure_writes_nothing);
     suite_add_tcase(s, series);

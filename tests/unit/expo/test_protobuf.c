@@ -115,6 +115,50 @@ START_TEST(test_protobuf_series_of_a_histogram)
 }
 END_TEST
 
+/* Exemplars: labels, value, time if it is known; the last bucket is there only for its own. */
+START_TEST(test_protobuf_series_with_exemplars)
+{
+    static const double points[] = {1};
+    static const uint64_t cumulative[] = {2};
+    const struct snapshot_exemplar e = {SLICE_LIT("a=\"b\""), 1, 300250};
+    struct snapshot_exemplar exemplars[] = {e, {SLICE_LIT(""), 0, 0}};
+    struct snapshot_family f = family(SNAPSHOT_HISTOGRAM);
+    struct snapshot_series s = {
+        .count = 3, .n_points = 1, .points = points, .cumulative = cumulative};
+    struct buf out = {0};
+
+    s.exemplars = exemplars;
+    encode(&out, &f, &s, 1);
+    expect(&out, "\x45" HEAD "\x18\x04"
+                 "\x22\x37\x3a\x35"
+                 "\x08\x03\x11\x00\x00\x00\x00\x00\x00\x00\x00"
+                 "\x1a\x28\x08\x02\x11\x00\x00\x00\x00\x00\x00\xf0\x3f"
+                 "\x1a\x1b\x0a\x06\x0a\x01"
+                 "a\x12\x01"
+                 "b\x11\x00\x00\x00\x00\x00\x00\xf0\x3f"
+                 "\x1a\x08\x08\xac\x02\x10\x80\xe5\x9a\x77");
+    exemplars[0].labels.len = 0;
+    exemplars[1] = (struct snapshot_exemplar){e.labels, INFINITY, 0};
+    encode(&out, &f, &s, 1);
+    expect(&out, "\x48" HEAD "\x18\x04"
+                 "\x22\x3a\x3a\x38"
+                 "\x08\x03\x11\x00\x00\x00\x00\x00\x00\x00\x00"
+                 "\x1a\x0b\x08\x02\x11\x00\x00\x00\x00\x00\x00\xf0\x3f"
+                 "\x1a\x1e\x08\x03\x11\x00\x00\x00\x00\x00\x00\xf0\x7f"
+                 "\x1a\x11\x0a\x06\x0a\x01"
+                 "a\x12\x01"
+                 "b\x11\x00\x00\x00\x00\x00\x00\xf0\x7f");
+    f = family(SNAPSHOT_COUNTER);
+    s = (struct snapshot_series){.exemplars = &exemplars[1]};
+    encode(&out, &f, &s, 1);
+    expect(&out, "\x2c" HEAD "\x18\x00"
+                 "\x22\x1e\x1a\x1c\x09\x00\x00\x00\x00\x00\x00\x00\x00"
+                 "\x12\x11\x0a\x06\x0a\x01"
+                 "a\x12\x01"
+                 "b\x11\x00\x00\x00\x00\x00\x00\xf0\x7f");
+}
+END_TEST
+
 /* Native buckets: a new span past two empty buckets, zeros within one, differences in zigzag, none
  * of either sign, and a span of nothing where there is nothing at all. */
 START_TEST(test_protobuf_series_of_a_native_histogram)
@@ -356,9 +400,11 @@ START_TEST(test_protobuf_series_reserves_enough)
     struct snapshot_bucket buckets[N];
     struct snapshot_native native = {
         .schema = -4, .zero_count = UINT64_MAX, .positive = buckets, .negative = buckets};
+    struct snapshot_exemplar exemplars[N];
     struct buf labels = {0};
 
     for (unsigned i = 0; i < N; i++) {
+        exemplars[i] = (struct snapshot_exemplar){SLICE_LIT("a=\"\",b=\"\""), 1, 9000000000999};
         points[i] = i;
         cumulative[i] = UINT64_MAX;
         buf_add_str(&labels, i > 0 ? ",a=\"\"" : "a=\"\"");
@@ -380,6 +426,12 @@ START_TEST(test_protobuf_series_reserves_enough)
             s.labels = slice_of(labels.p, n * 5 - 1);
             expect_room(&f, &s);
         }
+        if (type == SNAPSHOT_GAUGE || type == SNAPSHOT_SUMMARY)
+            continue;
+        s.labels.len = 0;
+        s.exemplars = exemplars;
+        for (; s.n_points < N; s.n_points += 333)
+            expect_room(&f, &s);
     }
     for (unsigned i = 0; i < N; i++) /* as far apart and as different as can be */
         buckets[i] = (struct snapshot_bucket){(int32_t)i * 100000 - 50000000,
@@ -457,6 +509,7 @@ static Suite *suite(void)
     tcase_add_test(bytes, test_protobuf_series_of_a_counter);
     tcase_add_test(bytes, test_protobuf_series_of_a_gauge);
     tcase_add_test(bytes, test_protobuf_series_of_a_histogram);
+    tcase_add_test(bytes, test_protobuf_series_with_exemplars);
     tcase_add_test(bytes, test_protobuf_series_of_a_native_histogram);
     tcase_add_test(bytes, test_protobuf_series_of_a_summary);
     tcase_add_test(bytes, test_protobuf_content_type_is_the_rivals);
