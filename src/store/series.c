@@ -294,6 +294,13 @@ int series_acquire(struct registry *r, const struct series_birth *birth, struct 
     return rc;
 }
 
+/* What was to live for ever does so until its next sample, as in statsd_exporter: nobody's old
+ * totals go because a ttl was added for what comes. */
+static bool ttl_waits(const struct series *s, uint32_t ttl_ticks)
+{
+    return relaxed_load(&s->ttl_ticks) == 0 && ttl_ticks != 0;
+}
+
 int series_follow(struct registry *r, const struct series_birth *birth, struct series_ref *out)
 {
     struct series *s;
@@ -305,10 +312,13 @@ int series_follow(struct registry *r, const struct series_birth *birth, struct s
     pthread_mutex_lock(&r->lock);
     s = index_find(r, &birth->key);
     if (s != NULL && !s->family->reserved && s->family->type == birth->spec->type) {
-        series_set_ttl(r, s, birth->ttl_ticks);
         rc = vector_decide(r, s->vector, birth);
-        if (rc == 0)
+        if (rc == 0 && ttl_waits(s, birth->ttl_ticks)) {
+            rc = SERIES_E_ABSENT;
+        } else if (rc == 0) {
+            series_set_ttl(r, s, birth->ttl_ticks);
             rc = ref_take(s, birth->worker, out);
+        }
     }
     pthread_mutex_unlock(&r->lock);
     return rc;

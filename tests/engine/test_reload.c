@@ -123,7 +123,8 @@ static void idle(struct engine *e, unsigned worker)
     bacowr_feed(bacowr_worker(e->b, worker), NULL, 0, e->now_ms);
 }
 
-/* A ttl that is new reaches all series of a worker with its next call; so does one that is gone. */
+/* A ttl where there was none reaches a series with its next sample; one that changes, or goes,
+ * reaches all series of a worker with its next call. */
 START_TEST(test_reload_ttl)
 {
     struct engine e;
@@ -135,8 +136,11 @@ START_TEST(test_reload_ttl)
     ck_assert_str_eq(engine_series(&e), "a 1\nb 1\nc 1\n");
     engine_feed(&e, "a:1|c\nc:+1|g");
     engine_pass(&e, 1000);
-    ck_assert_str_eq(engine_series(&e), "a 2\nc 2\n");
+    ck_assert_str_eq(engine_series(&e), "a 2\nb 1\nc 2\n");
     engine_pass(&e, 1000);
+    ck_assert_str_eq(engine_series(&e), "b 1\n");
+    engine_feed(&e, "b:1|c");
+    engine_pass(&e, 2000);
     ck_assert_str_eq(engine_series(&e), "");
 
     engine_feed(&e, "a:1|c\nb:1|c\nc:1|g");
@@ -318,7 +322,7 @@ START_TEST(test_reload_sweep_in_steps)
     struct buf lines = {0};
     unsigned n_calls = 0;
 
-    engine_init(&e, NULL, NULL);
+    engine_init(&e, NULL, "defaults: {ttl: 2h}\n");
     for (unsigned i = 0; i < 5000; i++) {
         buf_addf(&lines, "series.of.many.%u:1|c\n", i);
         if (i % 500 == 499) {

@@ -82,14 +82,15 @@ class ReloadTest(ServerTest):
         self.assertGreater(page.value(when), began)
 
     def test_a_ttl_reaches_idle_series(self) -> None:
-        """Without a further sample; another rule's series stay, and so do all when it is gone."""
+        """Without a further sample; another rule's series stay, and so do all when it is gone. One
+        that had none gets it with its next sample."""
         rules = "mappings:\n- match: r.*\n  name: r\n  labels: {which: $1}\n%s- match: s\n  name: s\n"
-        server = self.start(mapping=rules % "")
+        server = self.start(mapping=rules % "  ttl: 1h\n")
         server.send("r.x:1|c\nr.y:1|c\ns:1|c")
         server.settle()
         server.write_mapping(rules % "  ttl: 1s\n")
         server.reload()
-        wait_until("x has expired", lambda: "r" not in server.scrape().families)
+        wait_until("x has expired", lambda: "r" not in server.scrape().families, 20)
         self.assertEqual(server.scrape().value("s"), 1)
         server.send("r.x:1|c")
         server.settle()

@@ -85,7 +85,7 @@ END_TEST
 /* Following decides as a sample does, but makes no cell and no series. */
 START_TEST(test_rebuild_follow)
 {
-    struct born a = {.name = "h", .type = METRIC_HISTOGRAM, .n_bounds = 1, .gen = 1};
+    struct born a = {.name = "h", .type = METRIC_HISTOGRAM, .n_bounds = 1, .ttl = 90, .gen = 1};
     struct shape_spec spec = spec_of(METRIC_HISTOGRAM, 2);
     struct series_birth birth = {.spec = &spec, .ttl_ticks = 7, .gen = 2};
     struct series_ref ref;
