@@ -172,7 +172,8 @@ static int64_t series_created_ms(const struct bacowr_scrape *s, const struct ser
     int64_t zero_ms = s->b->config.unix_ms_at_zero;
     int64_t now_ticks = s->now_ms / CELL_TICK_MS;
     /* Signed: a worker's clock reading may be a moment ahead of the scrape's. */
-    int32_t age_ticks = (int32_t)((uint32_t)now_ticks - series->born);
+    int32_t age_ticks =
+        (int32_t)((uint32_t)now_ticks - series_since(series, s->encoder->needs_native));
 
     return zero_ms > 0 ? zero_ms + (now_ticks - age_ticks) * CELL_TICK_MS : 0;
 }

@@ -14,6 +14,7 @@
 struct leaving {
     struct leaving *next;
     const struct shape *shape; /* of the cells */
+    uint32_t since;            /* the tick in which they were left */
     unsigned n;
     struct cell *cells[]; /* one for each worker; NULL: it had none */
 };
@@ -26,6 +27,13 @@ struct carried_point {
 struct carried {
     struct leaving *leaving; /* owned; its cells belong to their pools */
     uint32_t tick;           /* when what is folded in was written to last */
+
+    /* Counted in no native buckets before there were any: not told to who asks for native ones.
+     * Owned; its own fields above and `native` are not used. NULL: nothing. */
+    struct carried *unseen;
+    uint32_t since; /* the tick from which on all but that was counted */
+
+    struct native_kept *native; /* owned; NULL: not all that is counted here is in native buckets */
     double sum;
     uint64_t count;
     unsigned n_points;
@@ -37,14 +45,26 @@ struct carried {
 
 /*
  * Fold @from, what was read of cells that nobody writes to any more, into *@c (NULL: the first).
- * @shape: how the series is kept now. 0, or -ENOMEM with *@c as it was.
+ * @native: the native buckets of *@c and @from together, or NULL if they are not in any. @shape:
+ * how the series is kept now. 0, or -ENOMEM with *@c as it was.
  */
-int carried_fold(struct carried **c, const struct snapshot_series *from, const struct shape *shape);
+int carried_fold(struct carried **c, const struct snapshot_series *from,
+                 const struct native_merge *native, const struct shape *shape);
 
-/* Add what was carried, and what is still leaving, to what was read into @out with @r. 0 or
- * -ENOMEM. */
-int carried_add(const struct carried *c, int64_t now_ms, struct cell_reader *r,
-                struct snapshot_series *out);
+/* The same for the cells that are leaving, whose struct becomes the caller's. */
+int carried_fold_leaving(struct carried **c, int64_t now_ms, const struct shape *shape);
+
+/*
+ * Read @n cells of @shape and what was carried, and what is still leaving, as cell_read() does the
+ * cells alone. 0 or -ENOMEM.
+ */
+int carried_read(const struct carried *c, struct cell *const *cells, unsigned n,
+                 const struct shape *shape, int64_t now_ms, struct cell_reader *r,
+                 struct snapshot_series *out);
+
+/* The tick from which on that counted which is told to who asks for native buckets; @born if it is
+ * everything. */
+uint32_t carried_since(const struct carried *c, const struct shape *shape, uint32_t born);
 
 void carried_free(struct carried *c); /* accepts NULL */
 

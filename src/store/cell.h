@@ -103,6 +103,20 @@ void cell_reader_release(struct cell_reader *r); /* accepts a zeroed one */
 int cell_read(struct cell *const *cells, unsigned n, const struct shape *shape, int64_t now_ms,
               struct cell_reader *r, struct snapshot_series *out);
 
+/* Room for a sum of native buckets. 0 or -ENOMEM. */
+int cell_reader_reserve_native(struct cell_reader *r);
+
+/*
+ * Histogram: add the native buckets of @n cells to @m. 1; 0 when not all that the cells count is in
+ * them; -ENOMEM. Classic buckets that are read after this hold at least what was added.
+ */
+int cell_native_add(struct cell *const *cells, unsigned n, const struct shape *shape,
+                    struct native_merge *m);
+
+/* Histogram: show the native buckets of @r, which add up to @count, with the classic ones of @out,
+ * which were read later into @r. */
+void cell_native_show(struct cell_reader *r, uint64_t count, struct snapshot_series *out);
+
 /* How the page shows a metric type. */
 enum snapshot_type metric_snapshot_type(enum metric_type type);
 

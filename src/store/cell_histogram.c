@@ -63,33 +63,58 @@ void cell_histogram_release(struct cell *cell, const struct shape *shape)
 
 /* ---- reading ---- */
 
-/* Add up native buckets: 1 when there are some to show, 0 when not, or -ENOMEM. */
-static int read_native(struct cell *const *cells, unsigned n, const struct shape *shape,
-                       struct cell_reader *r, uint64_t *count)
+int cell_reader_reserve_native(struct cell_reader *r)
 {
-    if (!r->wants_native || shape->native_max == 0)
-        return 0;
     if (r->native_merge == NULL)
         r->native_merge = native_merge_new();
-    if (r->native_merge == NULL)
-        return -ENOMEM;
-    native_merge_begin(r->native_merge, shape->native_schema);
+    return r->native_merge != NULL ? 0 : -ENOMEM;
+}
+
+int cell_native_add(struct cell *const *cells, unsigned n, const struct shape *shape,
+                    struct native_merge *m)
+{
     for (unsigned i = 0; i < n; i++) {
         const struct histogram_cell *c = (const struct histogram_cell *)cells[i];
-        /* Acquire pairs with the release in publish(): the block is whole. */
-        const struct native *b =
-            c != NULL ? atomic_load_explicit(&c->native, memory_order_acquire) : NULL;
+        const struct native *b;
 
-        if (c != NULL && relaxed_load(&c->lost) != 0)
+        if (c == NULL)
+            continue;
+        if (shape->native_max == 0 || relaxed_load(&c->lost) != 0)
             return 0;
-        if (b != NULL && native_merge_add(r->native_merge, b) != 0)
+        /* Acquire pairs with the release in publish(): the block is whole. */
+        b = atomic_load_explicit(&c->native, memory_order_acquire);
+        if (b != NULL && native_merge_add(m, b) != 0)
             return -ENOMEM;
     }
-    native_merge_end(r->native_merge, shape->native_max, &r->native, count);
     /* Pairs with the fence in cell_observe_buckets(): what was found in native buckets is found in
      * classic ones from here on. */
     atomic_thread_fence(memory_order_acquire);
     return 1;
+}
+
+void cell_native_show(struct cell_reader *r, uint64_t count, struct snapshot_series *out)
+{
+    for (unsigned p = 0; p < out->n_points; p++)
+        r->cumulative[p] = r->cumulative[p] < count ? r->cumulative[p] : count;
+    out->count = count;
+    out->native = &r->native;
+}
+
+/* Add up native buckets: 1 when there are some to show, 0 when not, or -ENOMEM. */
+static int read_native(struct cell *const *cells, unsigned n, const struct shape *shape,
+                       struct cell_reader *r, uint64_t *count)
+{
+    int rc;
+
+    if (!r->wants_native || shape->native_max == 0)
+        return 0;
+    if (cell_reader_reserve_native(r) != 0)
+        return -ENOMEM;
+    native_merge_begin(r->native_merge, shape->native_schema);
+    rc = cell_native_add(cells, n, shape, r->native_merge);
+    if (rc == 1)
+        native_merge_end(r->native_merge, shape->native_max, &r->native, count);
+    return rc;
 }
 
 static uint64_t read_counts(struct cell *const *cells, unsigned n, const struct shape *shape,
@@ -123,7 +148,7 @@ static double read_sum(struct cell *const *cells, unsigned n)
 int cell_histogram_read(struct cell *const *cells, unsigned n, const struct shape *shape,
                         int64_t now_ms, struct cell_reader *r, struct snapshot_series *out)
 {
-    uint64_t native_count = UINT64_MAX, count;
+    uint64_t native_count;
     int shows_native;
 
     if (cell_reader_reserve(r, shape->n_points) != 0)
@@ -131,16 +156,15 @@ int cell_histogram_read(struct cell *const *cells, unsigned n, const struct shap
     shows_native = read_native(cells, n, shape, r, &native_count);
     if (shows_native < 0)
         return shows_native;
-    count = read_counts(cells, n, shape, r->cumulative);
-    for (unsigned p = 0; shows_native && p < shape->n_points; p++)
-        r->cumulative[p] = r->cumulative[p] < native_count ? r->cumulative[p] : native_count;
+    out->count = read_counts(cells, n, shape, r->cumulative);
     out->sum = read_sum(cells, n);
-    out->count = shows_native ? native_count : count;
     out->n_points = shape->n_points;
     out->points = shape->points;
     out->point_texts = shape->texts;
     out->cumulative = r->cumulative;
-    out->native = shows_native ? &r->native : NULL;
+    out->native = NULL;
+    if (shows_native)
+        cell_native_show(r, native_count, out);
     return 0;
 }
 
@@ -208,7 +232,7 @@ int cell_observe_buckets(struct cell *cell, const struct shape *shape, double v,
     relaxed_grow(&c->counts[bucket_of(shape->points, shape->n_points, v)], weight);
     if (shape->native_max == 0 || weight == 0)
         return 0;
-    /* Who sees the native count that follows sees the classic one: see read_native(). */
+    /* Who sees the native count that follows sees the classic one: see cell_native_add(). */
     atomic_thread_fence(memory_order_release);
     b = atomic_load_explicit(&c->native, memory_order_relaxed);
     if (b != NULL && (native_count(b, v, weight) || native_add(b, v, weight, shape->native_max)))

@@ -201,16 +201,6 @@ void family_settled(struct registry *r, struct family *f)
     relaxed_store(&r->n_changed, relaxed_load(&r->n_changed) - 1);
 }
 
-/* Series that moved would lose their native buckets, so for these alone none does. */
-static bool is_change(const struct shape *shape, const struct shape_spec *spec)
-{
-    struct shape_spec but_native = *spec;
-
-    but_native.native_max = shape->native_max;
-    but_native.native_schema = shape->native_schema;
-    return !shape_is(shape, &but_native);
-}
-
 int vector_decide(struct registry *r, struct vector *v, const struct series_birth *birth)
 {
     struct shape *shape = v->shape;
@@ -218,7 +208,7 @@ int vector_decide(struct registry *r, struct vector *v, const struct series_birt
     /* Signed: generations wrap. What an older one says comes too late. */
     if ((int32_t)(birth->gen - relaxed_load(&v->gen)) <= 0)
         return 0;
-    if (is_change(shape, birth->spec)) {
+    if (!shape_is(shape, birth->spec)) {
         shape = shape_acquire(r, birth->spec);
         if (shape == NULL)
             return -ENOMEM;

@@ -311,6 +311,15 @@ static void shift(struct pairs *pairs, unsigned steps)
         pairs->p[i].index = bucket_coarser(pairs->p[i].index, steps);
 }
 
+static void coarsen_to(struct native_merge *m, int schema)
+{
+    if (schema >= m->schema)
+        return;
+    shift(&m->pairs[POSITIVE], (unsigned)(m->schema - schema));
+    shift(&m->pairs[NEGATIVE], (unsigned)(m->schema - schema));
+    m->schema = schema;
+}
+
 /* One slot, if it has counted. */
 static void take_slot(struct native_merge *m, const struct native *b, uint32_t slot, bool negative)
 {
@@ -333,11 +342,7 @@ int native_merge_add(struct native_merge *m, const struct native *b)
 
     if (reserve(m, n) != 0)
         return -ENOMEM;
-    if (b->schema < m->schema) {
-        shift(&m->pairs[POSITIVE], (unsigned)(m->schema - b->schema));
-        shift(&m->pairs[NEGATIVE], (unsigned)(m->schema - b->schema));
-        m->schema = b->schema;
-    }
+    coarsen_to(m, b->schema);
     m->zero = sum_or_most(m->zero, relaxed_load(&b->zero));
     m->nan = sum_or_most(m->nan, relaxed_load(&b->nan));
     /* In the order that needs little sorting: slots of negative values descend. */
@@ -434,4 +439,56 @@ void native_merge_end(struct native_merge *m, uint32_t max, struct snapshot_nati
         .negative = neg->p,
     };
     *count = total(pos, total(neg, sum_or_most(m->zero, m->nan)));
+}
+
+/* ---- keeping ---- */
+
+struct native_kept {
+    int schema;
+    uint64_t zero, nan;
+    size_t n[N_SIGNS];
+    struct snapshot_bucket p[]; /* of each sign */
+};
+
+int native_keep(const struct native_merge *m, struct native_kept **out)
+{
+    const struct pairs *pos = &m->pairs[POSITIVE], *neg = &m->pairs[NEGATIVE];
+    struct native_kept *k = NULL;
+
+    if (pos->n + neg->n > 0 || m->zero > 0 || m->nan > 0) {
+        k = malloc(sizeof *k + (pos->n + neg->n) * sizeof k->p[0]);
+        if (k == NULL)
+            return -ENOMEM;
+        *k = (struct native_kept){m->schema, m->zero, m->nan, {pos->n, neg->n}};
+        for (size_t i = 0; i < pos->n; i++)
+            k->p[i] = pos->p[i];
+        for (size_t i = 0; i < neg->n; i++)
+            k->p[pos->n + i] = neg->p[i];
+    }
+    *out = k;
+    return 0;
+}
+
+void native_kept_free(struct native_kept *k)
+{
+    free(k);
+}
+
+int native_merge_add_kept(struct native_merge *m, const struct native_kept *k)
+{
+    const struct snapshot_bucket *from = k->p;
+
+    if (reserve(m, k->n[POSITIVE] + k->n[NEGATIVE]) != 0)
+        return -ENOMEM;
+    coarsen_to(m, k->schema);
+    m->zero = sum_or_most(m->zero, k->zero);
+    m->nan = sum_or_most(m->nan, k->nan);
+    for (unsigned sign = 0; sign < N_SIGNS; sign++) {
+        struct pairs *to = &m->pairs[sign];
+
+        for (size_t i = 0; i < k->n[sign]; i++, from++)
+            to->p[to->n++] = (struct snapshot_bucket){
+                bucket_coarser(from->index, (unsigned)(k->schema - m->schema)), from->count};
+    }
+    return 0;
 }

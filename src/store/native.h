@@ -58,7 +58,7 @@ void native_merge_free(struct native_merge *m);
 /* Begin a sum that is as fine as @schema or coarser. */
 void native_merge_begin(struct native_merge *m, int schema);
 
-/* 0 or -ENOMEM: then the sum is of no use. */
+/* 0 or -ENOMEM: then the sum is of no use. More can be added to one that was put in order. */
 int native_merge_add(struct native_merge *m, const struct native *b);
 
 /*
@@ -68,5 +68,16 @@ int native_merge_add(struct native_merge *m, const struct native *b);
  */
 void native_merge_end(struct native_merge *m, uint32_t max, struct snapshot_native *out,
                       uint64_t *count);
+
+/* A sum that outlives its blocks. It never changes. */
+struct native_kept;
+
+/* Keep what native_merge_end() has put in order: 0 with a copy that the caller owns, or NULL if
+ * nothing was counted; -ENOMEM. */
+int native_keep(const struct native_merge *m, struct native_kept **out);
+void native_kept_free(struct native_kept *k); /* accepts NULL */
+
+/* As native_merge_add(). */
+int native_merge_add_kept(struct native_merge *m, const struct native_kept *k);
 
 #endif

@@ -42,17 +42,19 @@ int series_read(const struct series *s, int64_t now_ms, struct cell_reader *r,
                 struct snapshot_series *out)
 {
     struct cell *cells[RECLAIM_MAX_WORKERS];
-    int rc;
 
     for (unsigned i = 0; i < s->n_cells; i++)
         /* Acquire pairs with the cell's birth: what it holds is initialised. */
         cells[i] = atomic_load_explicit(&s->cells[i], memory_order_acquire);
-    if (s->carried != NULL && (s->carried->count > 0 || s->carried->leaving != NULL))
-        r->wants_native = false; /* what is carried is in none, and they are to add up */
-    rc = cell_read(cells, s->n_cells, series_shape(s), now_ms, r, out);
-    if (rc != 0 || s->carried == NULL || s->family->type == METRIC_SET)
-        return rc;
-    return carried_add(s->carried, now_ms, r, out);
+    if (s->carried == NULL || series_shape(s)->type == METRIC_SET)
+        return cell_read(cells, s->n_cells, series_shape(s), now_ms, r, out);
+    return carried_read(s->carried, cells, s->n_cells, series_shape(s), now_ms, r, out);
+}
+
+uint32_t series_since(const struct series *s, bool wants_native)
+{
+    return wants_native && s->carried != NULL ? carried_since(s->carried, series_shape(s), s->born)
+                                              : s->born;
 }
 
 /* ---- the second step: fold ---- */
@@ -60,21 +62,12 @@ int series_read(const struct series *s, int64_t now_ms, struct cell_reader *r,
 /* What the cells hold goes to what is carried. A set's members are not: its window begins anew. */
 static int fold(struct series *s, int64_t now_ms)
 {
-    struct leaving *l = s->carried->leaving;
     uint32_t tick = series_last_seen(s);
-    struct cell_reader reader = {0};
-    struct snapshot_series from = {0};
-    int rc = 0;
 
-    if (l->shape->type != METRIC_SET) {
-        rc = cell_read(l->cells, l->n, l->shape, now_ms, &reader, &from);
-        if (rc == 0)
-            rc = carried_fold(&s->carried, &from, series_shape(s));
-        cell_reader_release(&reader);
-    }
-    if (rc != 0)
-        return rc;
-    s->carried->leaving = NULL;
+    if (s->carried->leaving->shape->type == METRIC_SET)
+        s->carried->leaving = NULL;
+    else if (carried_fold_leaving(&s->carried, now_ms, series_shape(s)) != 0)
+        return -ENOMEM;
     s->carried->tick = tick;
     return 0;
 }
@@ -110,7 +103,7 @@ static void end_moves(struct registry *r, int64_t now_ms)
 /* ---- the first step: move ---- */
 
 /* Room to carry and to leave. */
-static int prepare(struct series *s)
+static int prepare(struct series *s, uint32_t now)
 {
     struct leaving *l = calloc(1, sizeof *l + s->n_cells * sizeof l->cells[0]);
 
@@ -121,13 +114,14 @@ static int prepare(struct series *s)
         return -ENOMEM;
     }
     l->shape = series_shape(s);
+    l->since = now;
     l->n = s->n_cells;
     s->carried->leaving = l;
     return 0;
 }
 
 /* Under the lock: the cells are set aside and @s is as one without any. The order: see the head. */
-static int move(struct registry *r, struct series *s)
+static int move(struct registry *r, struct series *s, uint32_t now)
 {
     if (shape_same_cells(series_shape(s), s->vector->shape)) {
         atomic_store_explicit(&s->shape, s->vector->shape, memory_order_release);
@@ -135,7 +129,7 @@ static int move(struct registry *r, struct series *s)
     }
     /* Nothing is moved while anything is leaving. */
     assert(!series_is_leaving(s));
-    if (relaxed_load(&s->state) != SERIES_LIVE || prepare(s) != 0)
+    if (relaxed_load(&s->state) != SERIES_LIVE || prepare(s, now) != 0)
         return -EAGAIN;
     for (unsigned i = 0; i < s->n_cells; i++) {
         struct cell *c = atomic_load_explicit(&s->cells[i], memory_order_relaxed);
@@ -152,7 +146,7 @@ static int move(struct registry *r, struct series *s)
 }
 
 /* Under the lock: some of the family's series. True when all are kept as they should be. */
-static bool move_family(struct registry *r, struct family *f, unsigned *looks)
+static bool move_family(struct registry *r, struct family *f, uint32_t now, unsigned *looks)
 {
     struct series_list *list = atomic_load_explicit(&f->list, memory_order_relaxed);
     uint32_t n = list != NULL ? relaxed_load(&list->n) : 0;
@@ -162,7 +156,7 @@ static bool move_family(struct registry *r, struct family *f, unsigned *looks)
 
         if (s == NULL || series_shape(s) == s->vector->shape)
             continue;
-        if (move(r, s) != 0)
+        if (move(r, s, now) != 0)
             f->look_again = true;
         else
             relaxed_add(&r->n_rebuilt, 1);
@@ -183,7 +177,7 @@ static int moving_reserve(struct registry *r)
     return r->moving != NULL ? 0 : -ENOMEM;
 }
 
-static void begin_moves(struct registry *r)
+static void begin_moves(struct registry *r, uint32_t now)
 {
     unsigned looks = LOOKS_MAX;
 
@@ -191,7 +185,7 @@ static void begin_moves(struct registry *r)
     while (r->changed != NULL) {
         struct family *f = table_entry(r->changed, struct family, changed);
 
-        if (!move_family(r, f, &looks))
+        if (!move_family(r, f, now, &looks))
             break;
         family_settled(r, f);
     }
@@ -207,5 +201,5 @@ void registry_rebuild(struct registry *r, int64_t now_ms)
     /* Relaxed: what a worker changed just now is seen by the next step. */
     if (r->n_moving > 0 || relaxed_load(&r->n_changed) == 0 || moving_reserve(r) != 0)
         return;
-    begin_moves(r);
+    begin_moves(r, (uint32_t)(now_ms / CELL_TICK_MS));
 }

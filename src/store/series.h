@@ -252,11 +252,14 @@ void registry_expire(struct registry *r, int64_t now_ms);
 void registry_rebuild(struct registry *r, int64_t now_ms);
 
 /*
- * Read all that the series has counted, as cell_read() does; without native buckets if some of it
- * is not in them. 0 or -ENOMEM.
+ * Read all that the series has counted, as cell_read() does; with native buckets only what was
+ * counted since there are any (see carry.c). 0 or -ENOMEM.
  */
 int series_read(const struct series *s, int64_t now_ms, struct cell_reader *r,
                 struct snapshot_series *out);
+
+/* The tick from which on what series_read() tells was counted. */
+uint32_t series_since(const struct series *s, bool wants_native);
 
 /* Give the caller's thread the families in name order: merges in new ones. 0 or -ENOMEM. */
 int registry_sort(struct registry *r);

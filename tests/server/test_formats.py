@@ -16,7 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from lib import protobuf
 from lib.exposition import OWN_PREFIXES, Labels, Page, series_key
-from lib.harness import Server, ServerTest
+from lib.harness import Server, ServerTest, wait_until
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -475,6 +475,44 @@ class NativeTest(FormatTest):
                              Counter(math.ceil(round(math.log2(value) * 2.0 ** found.schema, 9))
                                      for value in values))
         self.assertLessEqual(len(native["coarse"].positive), 10)
+
+    def test_a_reload_carries_them(self) -> None:
+        """Other classic bounds, another factor: one sum. On after off: these pages begin anew."""
+        rule = ("mappings:\n- {match: h, name: h, observer_type: histogram, histogram_options: "
+                "{buckets: [%s], native_histogram_bucket_factor: %s}}\n")
+        server = self.start("--web.enable-lifecycle", mapping=rule % ("1, 5", "1.1"))
+        n_rebuilt = 0
+
+        def turn(bounds: str, factor: str) -> tuple[Scraped, Scraped]:
+            nonlocal n_rebuilt
+            server.write_mapping(rule % (bounds, factor))
+            self.assertEqual(server.get("/-/reload", "POST").status, 200)
+            n_rebuilt += 1
+            wait_until("it is rebuilt", lambda: server.scrape().value(
+                "bacowr_statsd_series_rebuilt_total") == n_rebuilt)
+            server.send("h:0.5|h")
+            text = read_text(server.settle())
+            return text, self.protobuf(server)
+
+        server.send("h:3|h\nh:0.5|h\nh:0|h")
+        server.settle()
+        text, found = turn("2, 5", "1.1")
+        self.same_users(found, text)
+        self.assertEqual(found.native["h"].count(), 4)
+        self.assertEqual(found.native["h"].schema, 3)
+        text, found = turn("2, 5", "2")
+        self.same_users(found, text)
+        self.assertEqual(found.native["h"].positive, {2: 1, -1: 3})
+        born = found.created["h"]
+        text, found = turn("2, 5", "1")
+        self.same_users(found, text)
+        self.assertEqual((found.users["h_count"], found.native), (6, {}))
+        time.sleep(0.2)
+        text, found = turn("2, 5", "1.1")
+        self.assertEqual((text.users["h_count"], found.users["h_count"]), (7, 1))
+        self.assertEqual(found.users['h_bucket{le="2"}'], 1)
+        self.assertEqual(found.native["h"].count(), 1)
+        self.assertGreater(found.created["h"], born)
 
     def test_a_histogram_of_nothing_but_nan(self) -> None:
         server = self.start(mapping=NATIVE_MAPPING)

@@ -222,12 +222,30 @@ struct play {
     uint64_t shown[N_SHOWN]; /* last, 0: never */
 };
 
+/* All that was observed is in native buckets, wherever it is. */
+static void check_native(struct play *p)
+{
+    struct snapshot_series seen = {0};
+    uint64_t n = 0;
+
+    p->w.reader.wants_native = true;
+    ck_assert_int_eq(series_read(series_of(&p->w, &p->rules), p->w.now_ms, &p->w.reader, &seen), 0);
+    p->w.reader.wants_native = false;
+    if (seen.native == NULL || seen.count != p->n_written)
+        ck_abort_msg("%lu native", (unsigned long)seen.count);
+    for (unsigned i = 0; i < seen.native->n_positive; i++)
+        n += seen.native->positive[i].count;
+    if (n != p->n_written)
+        ck_abort_msg("%lu in native buckets", (unsigned long)n);
+}
+
 static void check_buckets(struct play *p)
 {
     uint64_t shown[N_SHOWN];
 
     if (series_of(&p->w, &p->rules) == NULL)
         ck_abort_msg("the series is gone");
+    check_native(p);
     read_buckets(&p->w, &p->rules, shown);
     if (shown[N_SHOWN - 1] != p->n_written)
         ck_abort_msg("%lu of %lu", (unsigned long)shown[N_SHOWN - 1], (unsigned long)p->n_written);
@@ -304,7 +322,8 @@ static void play_reload(struct play *p)
     struct series_ref ref;
 
     p->rules.n_bounds = p->rules.n_bounds % 3 + 1;
-    spec = spec_of(METRIC_HISTOGRAM, p->rules.n_bounds);
+    p->rules.native_max = 20 + p->rules.n_bounds % 2;
+    spec = native_spec_of(METRIC_HISTOGRAM, p->rules.n_bounds, p->rules.native_max);
     birth.key = key_of(&p->w, &p->rules);
     (void)series_follow(&p->w.r, &birth, &ref);
 }
@@ -315,7 +334,9 @@ static void play_reload(struct play *p)
 
 static void play_order(const unsigned char *who, unsigned n)
 {
-    struct play p = {.rules = {.name = "h", .type = METRIC_HISTOGRAM, .n_bounds = 2, .gen = 1}};
+    struct play p = {
+        .rules = {
+            .name = "h", .type = METRIC_HISTOGRAM, .n_bounds = 2, .gen = 1, .native_max = 20}};
 
     /* Whether or not its time is over before the steps, as long as it was not marked. */
     p.rules.ttl = TTL;

@@ -63,6 +63,16 @@ static inline struct shape_spec spec_of(enum metric_type type, unsigned n_bounds
                                .n_slots = 2};
 }
 
+static inline struct shape_spec native_spec_of(enum metric_type type, unsigned n_bounds,
+                                               uint32_t native_max)
+{
+    struct shape_spec spec = spec_of(type, n_bounds);
+
+    spec.native_max = native_max;
+    spec.native_schema = native_max > 0 ? 3 : 0;
+    return spec;
+}
+
 /* A birth in words. */
 struct born {
     const char *name;
@@ -74,6 +84,7 @@ struct born {
     uint32_t gen;
     unsigned worker;
     bool internal;
+    uint32_t native_max;
 };
 
 static inline struct series_key key_of(const struct world *w, const struct born *b)
@@ -83,7 +94,7 @@ static inline struct series_key key_of(const struct world *w, const struct born 
 
 static inline int acquire(struct world *w, const struct born *b, struct series_ref *out)
 {
-    struct shape_spec spec = spec_of(b->type, b->n_bounds);
+    struct shape_spec spec = native_spec_of(b->type, b->n_bounds, b->native_max);
     struct series_birth birth = {
         .key = key_of(w, b),
         .label_names = slice_str(b->label_names != NULL ? b->label_names : ""),
