@@ -127,6 +127,7 @@ struct resolution {
     const struct mapping_label_ops *label_ops;
     const struct mapping_observer_options *observer;
     int64_t set_window_ns;
+    double set_error;
     int64_t ttl_ns;
     double divisor; /* a value is divided by this and multiplied by that */
     double scale;

@@ -22,6 +22,7 @@
 
 #include "base/name.h"
 #include "store/native.h"
+#include "store/set.h"
 
 #define NS_PER_TICK     (INT64_C(1000000) * CELL_TICK_MS)
 
@@ -155,6 +156,7 @@ static void take_settings(const struct mapping *mapping, const struct bacowr_con
     res->label_ops = rule != NULL ? &rule->label_ops : &defaults->label_ops;
     res->observer = rule != NULL ? &rule->observer : &defaults->observer;
     res->set_window_ns = rule != NULL ? rule->set_window_ns : defaults->set_window_ns;
+    res->set_error = rule != NULL ? rule->set_error : defaults->set_error;
     res->ttl_ns = rule != NULL ? rule->ttl_ns : defaults->ttl_ns;
     res->help =
         rule != NULL && rule->help != NULL ? slice_str(rule->help) : SLICE_LIT(DEFAULT_HELP);
@@ -246,6 +248,7 @@ static int shape_settings(struct resolver *r, const struct resolution *res, stru
         spec->n_slots = o->age_buckets < 1 ? 1 : o->age_buckets > 10 ? 10 : o->age_buckets;
     } else if (res->type == METRIC_SET) {
         spec->window_ms = res->set_window_ns / 1000000;
+        spec->set_bits = set_bits_for(res->set_error);
         spec->n_slots = SET_SLOTS;
     }
     return 0;

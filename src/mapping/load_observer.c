@@ -287,7 +287,7 @@ static int on_window(struct load *l, const struct yaml_pair *pair, void *into)
     return r;
 }
 
-/* More registers than the store has, or fewer than mean anything, are nobody's wish. */
+/* More registers than the store has (set.h), or fewer than mean anything, are nobody's wish. */
 #define MIN_SET_ERROR 0.005
 #define MAX_SET_ERROR 0.2
 

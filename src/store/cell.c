@@ -170,7 +170,7 @@ static size_t merge_size(void)
 
 static size_t copy_size(void)
 {
-    size_t set = set_block_size(SET_N_LEVELS - 1);
+    size_t set = set_block_size_max();
 
     return set > SKETCH_MAX_SIZE ? set : SKETCH_MAX_SIZE;
 }

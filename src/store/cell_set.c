@@ -54,7 +54,7 @@ static void set_read_cell(const struct set_cell *c, const struct shape *shape, u
         if (b == NULL)
             continue;
         (void)seq_copy(&c->seq, r->copy, (const relaxed_u64 *)b,
-                       set_block_size(set_block_level(b)) / sizeof(uint64_t));
+                       set_block_size(set_block_bits(b), set_block_level(b)) / sizeof(uint64_t));
         b = (const struct set_block *)r->copy;
         /* Signed: the writer's clock reading may be a moment ahead of the reader's. */
         if ((int32_t)(epoch - set_block_epoch(b)) < (int32_t)shape->n_slots)
@@ -67,7 +67,7 @@ int cell_set_read(struct cell *const *cells, unsigned n, const struct shape *sha
 {
     if (cell_reader_reserve_merge(r) != 0)
         return -ENOMEM;
-    set_merge_init(r->merge);
+    set_merge_init(r->merge, shape->set_bits);
     for (unsigned i = 0; i < n; i++)
         if (cells[i] != NULL)
             set_read_cell((const struct set_cell *)cells[i], shape, slot_epoch(shape, now_ms), r);
@@ -76,15 +76,16 @@ int cell_set_read(struct cell *const *cells, unsigned n, const struct shape *sha
 }
 
 /* A block of @level with the members of @from, not yet visible to readers. */
-static struct set_block *set_block_new(unsigned level, uint32_t epoch, const struct set_block *from)
+static struct set_block *set_block_new(unsigned bits, unsigned level, uint32_t epoch,
+                                       const struct set_block *from)
 {
-    struct cell_outgrown *memory = malloc(sizeof *memory + set_block_size(level));
+    struct cell_outgrown *memory = malloc(sizeof *memory + set_block_size(bits, level));
     struct set_block *b;
 
     if (memory == NULL)
         return NULL;
     b = (struct set_block *)(memory + 1);
-    set_block_init(b, level, epoch);
+    set_block_init(b, bits, level, epoch);
     if (from != NULL)
         set_block_copy(b, from);
     return b;
@@ -100,7 +101,8 @@ static int set_grow(struct set_cell *c, unsigned slot, uint64_t hash,
                     struct cell_outgrown **old_out)
 {
     struct set_block *old = atomic_load_explicit(&c->blocks[slot], memory_order_relaxed);
-    struct set_block *b = set_block_new(set_block_level(old) + 1, set_block_epoch(old), old);
+    struct set_block *b =
+        set_block_new(set_block_bits(old), set_block_level(old) + 1, set_block_epoch(old), old);
 
     if (b == NULL)
         return -ENOMEM;
@@ -123,7 +125,7 @@ int cell_set_add(struct cell *cell, const struct shape *shape, struct slice memb
     *outgrown = NULL;
     cell_touch(cell, t);
     if (b == NULL) {
-        b = set_block_new(0, epoch, NULL);
+        b = set_block_new(shape->set_bits, 0, epoch, NULL);
         if (b == NULL)
             return -ENOMEM;
         set_publish(c, slot, b);

@@ -2,17 +2,25 @@
 /*
  * Set: how many distinct members were seen
  *
- *      level 0, 1 | header | n hashes, ascending | free |          32 or 256 hashes
- *      level 2    | header | 4096 registers, eight to a word |     HyperLogLog
+ *      first levels | header | n hashes, ascending | free |          32, 256, 2048 hashes
+ *      last level   | header | 2^bits registers, eight to a word |   HyperLogLog
  *
  * A member is its 64-bit hash under a fixed seed: two members in 2^64 would have to meet for an
  * exact count to be wrong. The hashes lie sorted, so that asking is a binary search and a union is
- * one walk; births shift at most 2 KB and there are at most 256 of them to an epoch.
+ * one walk; births shift at most the block's hashes, and there are no more of them to an epoch.
  *
- * Past that a hash's first 12 bits choose a register, which keeps the longest run of zeros seen at
- * the head of the other 52, plus one. The count is Ertl's improved raw estimate ("New cardinality
- * estimation algorithms for HyperLogLog sketches", 2017), which needs no correction for small or
- * large numbers: standard error 1.04 / sqrt(4096) = 1.6 %, so 95 of 100 counts are within 3.3 %.
+ * A level of hashes is there only if it takes no more memory than the registers. Past it a hash's
+ * first bits choose a register, which keeps the longest run of zeros seen at the head of the
+ * others, plus one. The count is Ertl's improved raw estimate ("New cardinality estimation
+ * algorithms for HyperLogLog sketches", 2017), which needs no correction for small or large
+ * numbers. Its standard error is 1.04 / sqrt(registers); 95 of 100 counts are within twice that.
+ *
+ *      bits             8       9      10      11      12      13      14      15      16
+ *      error        6.5 %   4.6 %   3.3 %   2.3 %   1.6 %   1.1 %   0.8 %   0.6 %   0.4 %
+ *      registers    256 B   512 B   1 KB    2 KB    4 KB    8 KB   16 KB   32 KB   64 KB
+ *      hashes up to    32      32      32     256     256     256    2048    2048    2048
+ *
+ * Fewer would save nothing: 32 hashes are 256 bytes as well.
  *
  * Laws: a union is exact as long as all its blocks are and it has at most 2048 members. What was
  *       added before changes nothing, at any level. Registers only grow until the block is reset.
@@ -27,25 +35,53 @@
 #include <string.h>
 
 /* Any number would do, but it may never change: registers outlive the process. */
-#define SET_SEED     UINT64_C(0x6261636f77722173)
+#define SET_SEED  UINT64_C(0x6261636f77722173)
 
-#define N_INDEX_BITS 12
-#define N_REGISTERS  (1u << N_INDEX_BITS)
-#define N_WORDS      (N_REGISTERS / 8)
-#define N_RANK_BITS  (64 - N_INDEX_BITS) /* ranks are 1..N_RANK_BITS + 1; 0: nothing seen */
+#define MAX_WORDS (1u << (SET_MAX_BITS - 3))
 
-/* Words behind the header; for the hashes that is how many fit. */
-static const uint16_t level_words[SET_N_LEVELS] = {32, 256, N_WORDS};
+/* How many hashes a block of each level has room for, a word each. */
+static const uint16_t level_hashes[] = {32, 256, 2048};
 
-#define LEVEL_REGISTERS (SET_N_LEVELS - 1)
+#define N_HASH_LEVELS (sizeof level_hashes / sizeof level_hashes[0])
 
 /* Everything here is written by the block's only writer. */
 struct set_block {
     relaxed_u32 epoch;
-    relaxed_u16 level; /* never changes */
-    relaxed_u16 n;     /* hashes held; 0 in registers */
+    relaxed_u8 bits;  /* never changes */
+    relaxed_u8 level; /* never changes */
+    relaxed_u16 n;    /* hashes held; 0 in registers */
     relaxed_u64 words[];
 };
+
+unsigned set_bits_for(double error)
+{
+    unsigned bits = SET_MIN_BITS;
+
+    while (bits < SET_MAX_BITS && 1.04 / sqrt((double)(1u << bits)) > error)
+        bits++;
+    return bits;
+}
+
+static unsigned register_words(unsigned bits)
+{
+    return 1u << (bits - 3);
+}
+
+unsigned set_n_levels(unsigned bits)
+{
+    unsigned n = 0;
+
+    while (n < N_HASH_LEVELS && level_hashes[n] <= register_words(bits))
+        n++;
+    return n + 1;
+}
+
+/* Words behind the header. */
+static unsigned level_words(unsigned bits, unsigned level)
+{
+    assert(level < set_n_levels(bits));
+    return level < set_n_levels(bits) - 1 ? level_hashes[level] : register_words(bits);
+}
 
 uint64_t set_hash(struct slice member)
 {
@@ -54,15 +90,16 @@ uint64_t set_hash(struct slice member)
 
 /* ---- registers ---- */
 
-static unsigned hash_register(uint64_t hash)
+static unsigned hash_register(unsigned bits, uint64_t hash)
 {
-    return (unsigned)(hash >> N_RANK_BITS);
+    return (unsigned)(hash >> (64 - bits));
 }
 
-static unsigned hash_rank(uint64_t hash)
+/* 1 to 64 - @bits + 1; 0 in a register is: nothing seen. */
+static unsigned hash_rank(unsigned bits, uint64_t hash)
 {
-    /* The bit set below the 52 ends the run at its longest. */
-    uint64_t tail = hash << N_INDEX_BITS | UINT64_C(1) << (N_INDEX_BITS - 1);
+    /* The bit set below the others ends the run at its longest. */
+    uint64_t tail = hash << bits | UINT64_C(1) << (bits - 1);
 
     return (unsigned)__builtin_clzll(tail) + 1;
 }
@@ -77,14 +114,14 @@ static uint64_t word_raise(uint64_t word, unsigned i, unsigned rank)
     return (word & ~(UINT64_C(0xff) << shift)) | (uint64_t)rank << shift;
 }
 
-static void registers_add(relaxed_u64 *words, uint64_t hash)
+static void registers_add(struct set_block *b, uint64_t hash)
 {
-    unsigned i = hash_register(hash);
-    uint64_t old = relaxed_load(&words[i / 8]);
-    uint64_t raised = word_raise(old, i, hash_rank(hash));
+    unsigned bits = set_block_bits(b), i = hash_register(bits, hash);
+    uint64_t old = relaxed_load(&b->words[i / 8]);
+    uint64_t raised = word_raise(old, i, hash_rank(bits, hash));
 
     if (raised != old)
-        relaxed_store(&words[i / 8], raised);
+        relaxed_store(&b->words[i / 8], raised);
 }
 
 /* ---- hashes ---- */
@@ -109,17 +146,38 @@ static unsigned hashes_below(const relaxed_u64 *words, unsigned n, uint64_t hash
 
 /* ---- block ---- */
 
-size_t set_block_size(unsigned level)
+size_t set_block_size(unsigned bits, unsigned level)
 {
-    assert(level < SET_N_LEVELS);
-    return sizeof(struct set_block) + level_words[level] * sizeof(uint64_t);
+    return sizeof(struct set_block) + level_words(bits, level) * sizeof(uint64_t);
 }
 
-void set_block_init(struct set_block *b, unsigned level, uint32_t epoch)
+size_t set_block_size_max(void)
 {
-    memset(b, 0, set_block_size(level));
-    relaxed_store(&b->level, (uint16_t)level);
+    return sizeof(struct set_block) + MAX_WORDS * sizeof(uint64_t);
+}
+
+void set_block_init(struct set_block *b, unsigned bits, unsigned level, uint32_t epoch)
+{
+    assert(bits >= SET_MIN_BITS && bits <= SET_MAX_BITS);
+    memset(b, 0, set_block_size(bits, level));
+    relaxed_store(&b->bits, (uint8_t)bits);
+    relaxed_store(&b->level, (uint8_t)level);
     relaxed_store(&b->epoch, epoch);
+}
+
+unsigned set_block_bits(const struct set_block *b)
+{
+    return relaxed_load(&b->bits);
+}
+
+static bool has_registers(const struct set_block *b)
+{
+    return set_block_level(b) == set_n_levels(set_block_bits(b)) - 1;
+}
+
+static unsigned n_words(const struct set_block *b)
+{
+    return level_words(set_block_bits(b), set_block_level(b));
 }
 
 unsigned set_block_level(const struct set_block *b)
@@ -136,8 +194,8 @@ void set_block_reset(struct set_block *b, uint32_t epoch)
 {
     relaxed_store(&b->epoch, epoch);
     relaxed_store(&b->n, 0);
-    if (set_block_level(b) == LEVEL_REGISTERS)
-        for (unsigned i = 0; i < N_WORDS; i++)
+    if (has_registers(b))
+        for (unsigned i = 0; i < n_words(b); i++)
             relaxed_store(&b->words[i], 0);
 }
 
@@ -145,8 +203,8 @@ bool set_block_note(struct set_block *b, uint64_t hash)
 {
     unsigned n = relaxed_load(&b->n), at;
 
-    if (set_block_level(b) == LEVEL_REGISTERS) {
-        registers_add(b->words, hash);
+    if (has_registers(b)) {
+        registers_add(b, hash);
         return true;
     }
     at = hashes_below(b->words, n, hash);
@@ -155,16 +213,16 @@ bool set_block_note(struct set_block *b, uint64_t hash)
 
 int set_block_add(struct set_block *b, uint64_t hash)
 {
-    unsigned level = set_block_level(b), n = relaxed_load(&b->n), at;
+    unsigned n = relaxed_load(&b->n), at;
 
-    if (level == LEVEL_REGISTERS) {
-        registers_add(b->words, hash);
+    if (has_registers(b)) {
+        registers_add(b, hash);
         return 0;
     }
     at = hashes_below(b->words, n, hash);
     if (at < n && relaxed_load(&b->words[at]) == hash)
         return 0;
-    if (n == level_words[level])
+    if (n == n_words(b))
         return SET_E_FULL;
     for (unsigned i = n; i > at; i--)
         relaxed_store(&b->words[i], relaxed_load(&b->words[i - 1]));
@@ -176,13 +234,14 @@ int set_block_add(struct set_block *b, uint64_t hash)
 /* Hashes to registers, or words to words of the same kind: @to is the larger block. */
 void set_block_copy(struct set_block *to, const struct set_block *from)
 {
-    unsigned n = set_block_level(from) == LEVEL_REGISTERS ? N_WORDS : relaxed_load(&from->n);
+    unsigned n = has_registers(from) ? n_words(from) : relaxed_load(&from->n);
 
     assert(set_block_level(to) >= set_block_level(from));
+    assert(set_block_bits(to) == set_block_bits(from));
     set_block_reset(to, set_block_epoch(from));
-    if (set_block_level(to) == LEVEL_REGISTERS && set_block_level(from) != LEVEL_REGISTERS) {
+    if (has_registers(to) && !has_registers(from)) {
         for (unsigned i = 0; i < n; i++)
-            registers_add(to->words, relaxed_load(&from->words[i]));
+            registers_add(to, relaxed_load(&from->words[i]));
         return;
     }
     for (unsigned i = 0; i < n; i++)
@@ -195,10 +254,11 @@ void set_block_copy(struct set_block *to, const struct set_block *from)
 #define MERGE_MAX_HASHES 2048
 
 struct set_merge {
+    unsigned bits;
     bool exact;
     unsigned n;                        /* exact: distinct members so far */
     uint64_t hashes[MERGE_MAX_HASHES]; /* exact: ascending */
-    uint64_t words[N_WORDS];           /* set up when it is no longer exact */
+    uint64_t words[MAX_WORDS];         /* as many as @bits say, when it is no longer exact */
 };
 
 size_t set_merge_size(void)
@@ -206,24 +266,25 @@ size_t set_merge_size(void)
     return sizeof(struct set_merge);
 }
 
-void set_merge_init(struct set_merge *m)
+void set_merge_init(struct set_merge *m, unsigned bits)
 {
+    m->bits = bits;
     m->exact = true;
     m->n = 0;
 }
 
 static void merge_raise(struct set_merge *m, uint64_t hash)
 {
-    unsigned i = hash_register(hash);
+    unsigned i = hash_register(m->bits, hash);
 
-    m->words[i / 8] = word_raise(m->words[i / 8], i, hash_rank(hash));
+    m->words[i / 8] = word_raise(m->words[i / 8], i, hash_rank(m->bits, hash));
 }
 
 static void merge_to_registers(struct set_merge *m)
 {
     if (!m->exact)
         return;
-    memset(m->words, 0, sizeof m->words);
+    memset(m->words, 0, register_words(m->bits) * sizeof m->words[0]);
     for (unsigned i = 0; i < m->n; i++)
         merge_raise(m, m->hashes[i]);
     m->exact = false;
@@ -277,9 +338,10 @@ void set_merge_add(struct set_merge *m, const struct set_block *b)
 {
     unsigned n_new;
 
-    if (set_block_level(b) == LEVEL_REGISTERS) {
+    assert(set_block_bits(b) == m->bits);
+    if (has_registers(b)) {
         merge_to_registers(m);
-        for (unsigned w = 0; w < N_WORDS; w++)
+        for (unsigned w = 0; w < n_words(b); w++)
             m->words[w] = word_max(m->words[w], relaxed_load(&b->words[w]));
         return;
     }
@@ -327,16 +389,17 @@ static double tau(double x)
     return z / 3;
 }
 
-static double estimate(const uint64_t *words)
+static double estimate(const uint64_t *words, unsigned bits)
 {
-    const double m = N_REGISTERS, alpha = 0.5 / M_LN2;
+    const double m = 1u << bits, alpha = 0.5 / M_LN2;
+    const unsigned n_rank_bits = 64 - bits;
     unsigned n_at[256] = {0}; /* registers by rank */
     double z;
 
-    for (unsigned i = 0; i < N_REGISTERS; i++)
+    for (unsigned i = 0; i < 1u << bits; i++)
         n_at[words[i / 8] >> i % 8 * 8 & 0xff]++;
-    z = m * tau(1 - n_at[N_RANK_BITS + 1] / m);
-    for (unsigned rank = N_RANK_BITS; rank >= 1; rank--)
+    z = m * tau(1 - n_at[n_rank_bits + 1] / m);
+    for (unsigned rank = n_rank_bits; rank >= 1; rank--)
         z = (z + n_at[rank]) / 2;
     z += m * sigma(n_at[0] / m);
     return alpha * m * m / z;
@@ -344,5 +407,5 @@ static double estimate(const uint64_t *words)
 
 double set_merge_count(const struct set_merge *m)
 {
-    return m->exact ? m->n : round(estimate(m->words));
+    return m->exact ? m->n : round(estimate(m->words, m->bits));
 }

@@ -18,6 +18,7 @@
 #include "base/num.h"
 #include "store/cell.h"
 #include "store/native.h"
+#include "store/set.h"
 
 static unsigned spec_n_points(const struct shape_spec *spec)
 {
@@ -57,6 +58,13 @@ static int spec_native_schema(const struct shape_spec *spec)
     return spec_native_max(spec) > 0 ? spec->native_schema : 0;
 }
 
+static unsigned spec_set_bits(const struct shape_spec *spec)
+{
+    if (spec->type != METRIC_SET)
+        return 0;
+    return spec->set_bits > 0 ? spec->set_bits : SET_DEFAULT_BITS;
+}
+
 static int shape_print_points(struct shape *s)
 {
     char *text;
@@ -84,6 +92,7 @@ int shape_new(struct shape **out, const struct shape_spec *spec)
     s->native_schema = spec_native_schema(spec);
     s->n_slots = spec_has_window(spec) ? spec->n_slots : 0;
     s->slot_ms = spec_slot_ms(spec);
+    s->set_bits = spec_set_bits(spec);
     s->cell_size = cell_size(s);
     if (s->n_points > 0) {
         s->points = malloc(s->n_points * sizeof *s->points);
@@ -117,6 +126,8 @@ bool shape_is(const struct shape *s, const struct shape_spec *spec)
     if (s->type != spec->type || s->n_points != n || s->slot_ms != spec_slot_ms(spec))
         return false;
     if (spec_has_window(spec) && s->n_slots != spec->n_slots)
+        return false;
+    if (s->set_bits != spec_set_bits(spec))
         return false;
     if (s->native_max != spec_native_max(spec) || s->native_schema != spec_native_schema(spec))
         return false;

@@ -39,6 +39,7 @@ struct shape_spec {
     const double *quantiles;
     int64_t window_ms; /* summary, set */
     unsigned n_slots;  /* the window moves in window_ms / n_slots */
+    unsigned set_bits; /* set: 2^set_bits registers; 0: as many as usual */
 };
 
 struct shape {
@@ -50,6 +51,7 @@ struct shape {
     int native_schema;
     unsigned n_slots;
     int64_t slot_ms;
+    unsigned set_bits;
     size_t cell_size;   /* bytes of one worker's cell, a multiple of CELL_ALIGN */
     struct shape *next; /* the registry's list of shapes */
 };

@@ -177,6 +177,37 @@ START_TEST(test_sampling_sets)
 }
 END_TEST
 
+/* A mapping says how exact a set is: its number of registers, whose steps the small one shows. A
+ * reload begins the window anew. */
+START_TEST(test_sampling_set_error)
+{
+    struct engine e;
+    double coarse, fine;
+
+    engine_init(&e, NULL,
+                "defaults: {set_options: {error: 0.2}}\n"
+                "mappings: [{match: fine, name: fine, set_options: {error: 0.005}}]\n");
+    for (int i = 0; i < 2000; i++) {
+        char line[64];
+
+        snprintf(line, sizeof line, "fine:member-%d|s\nu:member-%d|s", i, i);
+        engine_feed(&e, line);
+    }
+    coarse = engine_value(&e, "u");
+    fine = engine_value(&e, "fine");
+    ck_assert_double_eq(fine, 2000); /* as many hashes take less than 65536 registers */
+    ck_assert_double_ne(coarse, 2000);
+    ck_assert_double_eq_tol(coarse, 2000, 3 * 0.065 * 2000);
+    engine_map(&e, "defaults: {set_options: {error: 0.01}}\n");
+    engine_feed(&e, "u:a|s\nfine:a|s");
+    engine_pass(&e, 500);
+    engine_feed(&e, "u:a|s\nfine:a|s\nfine:b|s");
+    ck_assert_double_eq(engine_value(&e, "u"), 1);
+    ck_assert_double_eq(engine_value(&e, "fine"), 2);
+    engine_release(&e);
+}
+END_TEST
+
 /* Many members outgrow a set's blocks, which a tick frees; the count stays within its error. */
 START_TEST(test_sampling_large_set)
 {
@@ -256,6 +287,7 @@ static Suite *suite(void)
     tcase_add_test(value, test_sampling_quantiles);
     tcase_add_test(value, test_sampling_window);
     tcase_add_test(value, test_sampling_sets);
+    tcase_add_test(value, test_sampling_set_error);
     tcase_add_test(value, test_sampling_large_set);
     tcase_add_test(value, test_sampling_scale);
     tcase_add_loop_test(value, test_sampling_never_wraps, 0, 3);

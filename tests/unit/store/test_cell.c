@@ -523,7 +523,26 @@ START_TEST(test_cell_set_add_grows)
         else if (n % 64 == 0)
             ck_assert_double_eq_tol(look(&w, 0)->value, n + 1, 0.05 * n);
     }
-    ck_assert_uint_eq(n_grown, SET_N_LEVELS - 1);
+    ck_assert_uint_eq(n_grown, set_n_levels(SET_DEFAULT_BITS) - 1);
+    world_release(&w);
+}
+END_TEST
+
+/* With another error other registers, merged over workers and slots, within the error. */
+START_TEST(test_cell_set_add_with_other_errors)
+{
+    struct shape_spec spec = set_spec;
+    unsigned bits = (unsigned)_i;
+    unsigned n_members = 3u << bits;
+    struct world w;
+
+    spec.set_bits = bits;
+    world_init(&w, &spec);
+    for (unsigned n = 0; n < n_members; n++)
+        (void)add_member(&w, n % N_CELLS, n, (int64_t)(n % 4) * 250);
+    ck_assert_double_eq_tol(look(&w, 999)->value, n_members,
+                            3 * 1.04 / sqrt((double)(1u << bits)) * n_members);
+    ck_assert_double_lt(look(&w, 1499)->value, 0.8 * n_members);
     world_release(&w);
 }
 END_TEST
@@ -691,6 +710,7 @@ static void add_windows(Suite *s)
     tcase_add_loop_test(summary, test_cell_read_of_a_summary_being_written, 0, 5);
     suite_add_tcase(s, summary);
     tcase_add_test(set, test_cell_set_add_grows);
+    tcase_add_loop_test(set, test_cell_set_add_with_other_errors, SET_MIN_BITS, 15);
     tcase_add_test(set, test_cell_set_add_window_forgets);
     tcase_add_test(set, test_cell_set_add_counts_the_union);
     tcase_add_test(set, test_cell_read_of_a_set_being_written);

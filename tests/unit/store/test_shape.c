@@ -32,6 +32,8 @@ static const struct shape_spec specs[] = {
     {.type = METRIC_SUMMARY, .n_quantiles = 1, .quantiles = one, .window_ms = 90000, .n_slots = 5},
     {.type = METRIC_SET, .window_ms = 60000, .n_slots = 6},
     {.type = METRIC_SET, .window_ms = 10000, .n_slots = 6},
+    {.type = METRIC_SET, .window_ms = 10000, .n_slots = 6, .set_bits = 8},
+    {.type = METRIC_SET, .window_ms = 10000, .n_slots = 6, .set_bits = 16},
 };
 #define N_SPECS (sizeof specs / sizeof specs[0])
 
