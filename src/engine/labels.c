@@ -43,9 +43,9 @@ static int pairs_reserve(struct resolver *r, unsigned n)
 
 static bool is_reserved_label(struct slice key, enum metric_type type)
 {
-    return slice_starts(key, SLICE_LIT("__")) ||
-           (type == METRIC_HISTOGRAM && slice_eq(key, SLICE_LIT("le"))) ||
-           (type == METRIC_SUMMARY && slice_eq(key, SLICE_LIT("quantile")));
+    struct slice own = metric_own_label(type);
+
+    return slice_starts(key, SLICE_LIT("__")) || (own.len > 0 && slice_eq(key, own));
 }
 
 /* The key, or the one it is renamed to; room for it was reserved in r->keys. */

@@ -381,6 +381,17 @@ void route_from_identity(struct route *r, const struct statsd_identity *id,
         r->flags |= ROUTE_RARE;
 }
 
+/* The route leads to @ref. A series that did not follow its family's type yet is written to as it
+ * is kept. */
+static void route_lead(struct route *r, const struct series_ref *ref)
+{
+    r->cell = ref->cell;
+    r->shape = ref->shape;
+    r->birth = ref->birth;
+    if (r->op == OP_BUCKETS || r->op == OP_SKETCH)
+        r->op = ref->shape->type == METRIC_HISTOGRAM ? OP_BUCKETS : OP_SKETCH;
+}
+
 /* Ask the registry for the series of a route that is to have one. 0 or -ENOMEM. */
 static int route_to_series(struct bacowr_worker *w, const struct resolution *res, struct route *r)
 {
@@ -402,9 +413,7 @@ static int route_to_series(struct bacowr_worker *w, const struct resolution *res
         if (conflict_counter(w, res, &ref) != 0)
             return -ENOMEM;
     }
-    r->cell = ref.cell;
-    r->shape = ref.shape;
-    r->birth = ref.birth;
+    route_lead(r, &ref);
     return 0;
 }
 
@@ -483,8 +492,6 @@ void resolve_again(struct bacowr_worker *w, struct route *r)
     if (!has_series_op(&now) || series_of(w, &res, series_follow, &ref) != 0)
         return;
     now.gen = w->rules->gen;
-    now.cell = ref.cell;
-    now.shape = ref.shape;
-    now.birth = ref.birth;
+    route_lead(&now, &ref);
     route_renew(r, &now);
 }

@@ -46,6 +46,7 @@ struct bacowr_scrape {
 
     /* The place in the family under way. */
     struct snapshot_family view;
+    enum metric_type type;  /* the family's, when its head was written */
     bool begun;             /* its head was written */
     bool in_part;           /* of this slice: see expo/encoder.h */
     size_t part;            /* where it began in the buffer */
@@ -211,6 +212,18 @@ static void hold_at_zero(struct cell_reader *r, enum snapshot_type type,
     }
 }
 
+/* The family may have changed its type since its head was written, or the series not yet. The two
+ * types of observers share count and sum. */
+static void show_as(enum metric_type type, const struct series *series,
+                    struct snapshot_series *shown)
+{
+    if (series_shape(series)->type == type)
+        return;
+    shown->n_points = 0;
+    shown->native = NULL;
+    shown->exemplars = NULL;
+}
+
 static int series_show(struct bacowr_scrape *s, const struct series *series, struct buf *out)
 {
     struct snapshot_series shown = {
@@ -218,11 +231,14 @@ static int series_show(struct bacowr_scrape *s, const struct series *series, str
         .created_ms = series_created_ms(s, series),
     };
 
+    if (vector_clashes(series->vector, s->type))
+        return 0;
     if (s->encoder->needs_exemplars && exemplars_show(s->b, series, &shown) != 0)
         return -ENOMEM;
     s->b->reader.wants_native = s->encoder->needs_native;
     if (series_read(series, s->now_ms, &s->b->reader, &shown) != 0)
         return -ENOMEM;
+    show_as(s->type, series, &shown);
     if (is_held(s, series))
         hold_at_zero(&s->b->reader, s->view.type, &shown);
     show_series(s, &shown, out);
@@ -258,8 +274,10 @@ static int family_slice(struct bacowr_scrape *s, struct buf *out, size_t until)
     struct family *f = s->families[s->family_at];
     const struct series *series;
 
-    if (!s->begun)
-        view_set(s, f->name, f->help, metric_snapshot_type(f->type));
+    if (!s->begun) {
+        s->type = family_type(f);
+        view_set(s, f->name, f->help, metric_snapshot_type(s->type));
+    }
     while (out->len < until) {
         series = series_next(s, f);
         if (series == NULL) {

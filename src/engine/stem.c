@@ -85,7 +85,7 @@ static bool is_sample(const struct page_names *names, struct slice stem)
         if (stem.len <= suffix.len || !slice_eq(slice_from(stem, stem.len - suffix.len), suffix))
             continue;
         f = find_family(names, slice_of(stem.p, stem.len - suffix.len), SLICE_LIT(""));
-        if (f != NULL && (f->type == METRIC_HISTOGRAM || f->type == METRIC_SUMMARY))
+        if (f != NULL && (family_type(f) == METRIC_HISTOGRAM || family_type(f) == METRIC_SUMMARY))
             return true;
     }
     return false;

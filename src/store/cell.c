@@ -122,6 +122,13 @@ enum snapshot_type metric_snapshot_type(enum metric_type type)
     return metric_rows[type].shown_as;
 }
 
+struct slice metric_own_label(enum metric_type type)
+{
+    return type == METRIC_HISTOGRAM ? SLICE_LIT("le")
+           : type == METRIC_SUMMARY ? SLICE_LIT("quantile")
+                                    : SLICE_LIT("");
+}
+
 const char *metric_type_name(enum metric_type type)
 {
     return metric_rows[type].name;

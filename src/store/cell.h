@@ -120,6 +120,9 @@ void cell_native_show(struct cell_reader *r, uint64_t count, struct snapshot_ser
 /* How the page shows a metric type. */
 enum snapshot_type metric_snapshot_type(enum metric_type type);
 
+/* The label that the page adds to a type's samples by itself: `le`, `quantile`; empty: none. */
+struct slice metric_own_label(enum metric_type type);
+
 /* "counter", "gauge", "histogram", "summary", "set". */
 const char *metric_type_name(enum metric_type type);
 

@@ -8,7 +8,11 @@
  * So whatever is in the registry makes a page that Prometheus takes.
  *
  * A vector - the family's series with the same label names - is made by its first series and keeps
- * that one's shape for all of them, until the first that comes under newer rules says otherwise. A
+ * that one's shape for all of them, until the first that comes under newer rules says otherwise.
+ * The same goes for the type of a family of observers, summary or histogram: it changes at once,
+ * the vectors' shapes with it, and rebuild.c moves the series. Between the two a series takes
+ * samples as it is kept, whatever the family is. Where two rules disagree about a name, the type
+ * was decided before and stays. A
  * family's list is what the scrape walks: series in order of birth, growing by replacement; places
  * of series that are gone are empty until the list is compacted.
  *
@@ -22,6 +26,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "store/index.h"
 
 #define LIST_MIN 4u
 
@@ -66,7 +71,7 @@ static bool suffix_is_taken(const struct registry *r, struct slice name)
         if (name.len <= len || memcmp(name.p + name.len - len, suffixes[i], len) != 0)
             continue;
         f = family_find(r, slice_of(name.p, name.len - len));
-        if (f != NULL && !f->reserved && type_owns_suffix(f->type, i))
+        if (f != NULL && !f->reserved && type_owns_suffix(family_type(f), i))
             return true;
     }
     return false;
@@ -105,7 +110,7 @@ struct family *family_new(struct registry *r, struct slice name, struct slice he
         memcpy(f->text + name.len, help.p, help.len);
     f->name = slice_of(f->text, name.len);
     f->help = slice_of(f->text + name.len, help.len);
-    f->type = type;
+    relaxed_store(&f->type, type);
     f->link.hash = name_hash(r, name);
     if (table_insert(&r->families, &f->link) != 0) {
         free(f);
@@ -136,10 +141,8 @@ int family_acquire(struct registry *r, const struct series_birth *birth, struct 
     if (f != NULL) {
         if (f->reserved && !(birth->internal && f->internal))
             return SERIES_E_RESERVED;
-        if (f->type != birth->spec->type)
-            return SERIES_E_TYPE;
         *out = f;
-        return 0;
+        return family_decide(r, f, birth);
     }
     if (suffix_is_taken(r, name))
         return SERIES_E_SUFFIX;
@@ -152,6 +155,7 @@ int family_acquire(struct registry *r, const struct series_birth *birth, struct 
     f = family_new(r, name, birth->help, birth->spec->type);
     if (f == NULL)
         return -ENOMEM;
+    f->gen = birth->gen;
     *out = f;
     return 0;
 }
@@ -201,10 +205,98 @@ void family_settled(struct registry *r, struct family *f)
     relaxed_store(&r->n_changed, relaxed_load(&r->n_changed) - 1);
 }
 
+/* ---- the type of observers ---- */
+
+static bool is_observer(enum metric_type type)
+{
+    return type == METRIC_HISTOGRAM || type == METRIC_SUMMARY;
+}
+
+/* Is @type's own label one of @names, each of which is followed by a comma? */
+static bool names_clash(struct slice names, enum metric_type type)
+{
+    struct slice own = metric_own_label(type);
+    const char *p = names.p, *end = names.p + names.len;
+
+    while (own.len > 0 && p < end) {
+        const char *comma = memchr(p, ',', (size_t)(end - p));
+
+        if (slice_eq(slice_of(p, (size_t)(comma - p)), own))
+            return true;
+        p = comma + 1;
+    }
+    return false;
+}
+
+/* Move @n from one type's number to the other's. */
+static void recount(relaxed_u64 *by_type, enum metric_type from, enum metric_type to, unsigned n)
+{
+    relaxed_store(&by_type[from], relaxed_load(&by_type[from]) - n);
+    relaxed_add(&by_type[to], n);
+}
+
+static int change_type(struct registry *r, struct family *f, const struct series_birth *birth)
+{
+    enum metric_type was = family_type(f), type = birth->spec->type;
+    struct shape *shape;
+    bool taken;
+
+    if (suffix_takes(r, f->name, type, &taken) != 0)
+        return -ENOMEM;
+    if (taken)
+        return SERIES_E_SUFFIX;
+    shape = shape_acquire(r, birth->spec);
+    if (shape == NULL)
+        return -ENOMEM;
+    recount(r->n_alive, was, type, f->n_alive);
+    recount(r->n_vectors, was, type, f->n_vectors);
+    f->shape = shape;
+    f->contested = false;
+    f->gen = birth->gen;
+    relaxed_store(&f->type, type);
+    family_changed(r, f);
+    /* What was refused for the type is possible now. Release: as in registry_remove(). */
+    atomic_store_explicit(&r->n_removals, relaxed_load(&r->n_removals) + 1, memory_order_release);
+    return 0;
+}
+
+int family_decide(struct registry *r, struct family *f, const struct series_birth *birth)
+{
+    enum metric_type type = family_type(f), says = birth->spec->type;
+    /* Signed: generations wrap. */
+    int32_t newer = (int32_t)(birth->gen - f->gen);
+
+    if (says == type) {
+        f->gen = newer > 0 ? birth->gen : f->gen;
+        return 0;
+    }
+    if (!is_observer(type) || !is_observer(says))
+        return SERIES_E_TYPE;
+    if (newer == 0)
+        f->contested = true;
+    /* What an older one says comes too late: its samples are kept as they are now. */
+    if (newer < 0)
+        return names_clash(birth->label_names, type) ? SERIES_E_TYPE : 0;
+    /* Where rules disagree they do so after a reload as well, and it changes nothing. */
+    if (newer == 0 || (f->contested && index_find(r, &birth->key) == NULL))
+        return SERIES_E_TYPE;
+    return change_type(r, f, birth);
+}
+
+/* ---- vectors ---- */
+
+void vector_conform(struct vector *v)
+{
+    if (v->shape->type != family_type(v->family))
+        v->shape = v->family->shape;
+}
+
 int vector_decide(struct registry *r, struct vector *v, const struct series_birth *birth)
 {
-    struct shape *shape = v->shape;
+    struct shape *shape;
 
+    vector_conform(v);
+    shape = v->shape;
     /* Signed: generations wrap. What an older one says comes too late. */
     if ((int32_t)(birth->gen - relaxed_load(&v->gen)) <= 0)
         return 0;
@@ -215,6 +307,7 @@ int vector_decide(struct registry *r, struct vector *v, const struct series_birt
         v->shape = shape;
         family_changed(r, v->family);
     }
+    v->family->shape = shape;
     relaxed_store(&v->gen, birth->gen);
     return 0;
 }
@@ -234,10 +327,14 @@ struct vector *vector_acquire(struct registry *r, struct family *f,
     v = calloc(1, sizeof *v + names.len);
     if (v == NULL)
         return NULL;
-    v->shape = shape_acquire(r, birth->spec);
+    /* Older rules may say another type. */
+    v->shape = birth->spec->type == family_type(f) ? shape_acquire(r, birth->spec) : f->shape;
     if (v->shape == NULL)
         goto fail;
+    f->shape = v->shape;
     v->family = f;
+    v->clashes = (uint32_t)names_clash(names, METRIC_HISTOGRAM) << METRIC_HISTOGRAM |
+                 (uint32_t)names_clash(names, METRIC_SUMMARY) << METRIC_SUMMARY;
     relaxed_store(&v->gen, birth->gen);
     v->link.hash = hash;
     v->names_len = (unsigned)names.len;
@@ -245,8 +342,9 @@ struct vector *vector_acquire(struct registry *r, struct family *f,
         memcpy(v->names, names.p, names.len);
     if (table_insert(&r->vectors, &v->link) != 0)
         goto fail;
+    f->n_vectors++;
     if (!f->internal)
-        relaxed_add(&r->n_vectors[f->type], 1);
+        relaxed_add(&r->n_vectors[family_type(f)], 1);
     return v;
 
 fail:
@@ -260,9 +358,10 @@ void vector_drop_empty(struct registry *r, struct vector *v)
     if (v->n_alive > 0)
         return;
     table_remove(&r->vectors, &v->link);
+    v->family->n_vectors--;
     if (!v->family->internal)
-        relaxed_store(&r->n_vectors[v->family->type],
-                      relaxed_load(&r->n_vectors[v->family->type]) - 1);
+        relaxed_store(&r->n_vectors[family_type(v->family)],
+                      relaxed_load(&r->n_vectors[family_type(v->family)]) - 1);
     registry_outgrow(r, &v->retired, retired_free_whole);
 }
 

@@ -20,6 +20,12 @@ struct family *family_new(struct registry *r, struct slice name, struct slice he
 /* Find or create the family of a birth. 0; -ENOMEM; the SERIES_E_... that refuse a name. */
 int family_acquire(struct registry *r, const struct series_birth *birth, struct family **out);
 
+/*
+ * What @birth says of a family's type: under a newer generation a histogram becomes a summary, and
+ * the reverse. 0 when the birth is possible; -ENOMEM; SERIES_E_TYPE; SERIES_E_SUFFIX.
+ */
+int family_decide(struct registry *r, struct family *f, const struct series_birth *birth);
+
 /* Show the family to the control thread: it has its first series. */
 void family_announce(struct registry *r, struct family *f);
 
@@ -36,6 +42,10 @@ struct vector *vector_acquire(struct registry *r, struct family *f,
  * that is a change, the family goes to registry_rebuild(). 0 or -ENOMEM.
  */
 int vector_decide(struct registry *r, struct vector *v, const struct series_birth *birth);
+
+/* A vector that was decided when its family had another type is kept as the last one that was
+ * decided since. */
+void vector_conform(struct vector *v);
 
 /* All its series are kept as their vectors say. */
 void family_settled(struct registry *r, struct family *f);

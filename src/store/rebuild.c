@@ -16,6 +16,10 @@
  * any more. Where the cells would be laid out the same, as with other quantiles over the same
  * window, only the shape changes.
  *
+ * A family of observers that changes its type (family_decide()) moves its series in the same way:
+ * a histogram's buckets are remembered by what it carries, of a summary count and sum go on. A
+ * series whose labels the new type has for itself is not shown any more and expires.
+ *
  * A worker that looks without the lock must not take an old cell for one of the new shape. It
  * reads birth number, shape and cell, in this order and each with acquire; a move takes the cells
  * away, then sets the shape, then the new birth number, each with release. So a new number implies
@@ -154,7 +158,14 @@ static bool move_family(struct registry *r, struct family *f, uint32_t now, unsi
     for (; f->looked<n && * looks> 0 && r->n_moving < MOVES_MAX; f->looked++, --*looks) {
         struct series *s = atomic_load_explicit(&list->entries[f->looked], memory_order_relaxed);
 
-        if (s == NULL || series_shape(s) == s->vector->shape)
+        if (s == NULL)
+            continue;
+        if (vector_clashes(s->vector, family_type(f))) {
+            series_set_ttl(r, s, 1);
+            continue;
+        }
+        vector_conform(s->vector);
+        if (series_shape(s) == s->vector->shape)
             continue;
         if (move(r, s, now) != 0)
             f->look_again = true;

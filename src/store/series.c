@@ -62,7 +62,7 @@ static bool type_has_settings(enum metric_type type)
 /* Is what @q says of the series known already? */
 static bool is_settled(const struct series *s, const struct series_query *q)
 {
-    if (s->family->type != q->type || relaxed_load(&s->ttl_ticks) != q->ttl_ticks)
+    if (family_type(s->family) != q->type || relaxed_load(&s->ttl_ticks) != q->ttl_ticks)
         return false;
     /* Signed: generations wrap. */
     return !type_has_settings(q->type) || (int32_t)(q->gen - relaxed_load(&s->vector->gen)) <= 0;
@@ -153,7 +153,7 @@ static int cell_acquire(struct registry *r, struct series *s, unsigned worker, u
 
     if (c != NULL)
         return 0;
-    c = pool_take(cell_pool(r, s->family->type, worker), series_shape(s)->cell_size);
+    c = pool_take(cell_pool(r, series_shape(s)->type, worker), series_shape(s)->cell_size);
     if (c == NULL)
         return -ENOMEM;
     cell_init(c, series_shape(s));
@@ -174,7 +174,7 @@ uint32_t registry_next_birth(struct registry *r)
 static struct series *series_new(struct registry *r, struct vector *v,
                                  const struct series_birth *birth)
 {
-    unsigned n_cells = type_is_shared(v->family->type) ? 1 : r->n_workers;
+    unsigned n_cells = type_is_shared(v->shape->type) ? 1 : r->n_workers;
     struct slice labels = birth->key.labels;
     struct series *s = calloc(1, sizeof *s + n_cells * sizeof s->cells[0] + labels.len);
 
@@ -194,8 +194,7 @@ static struct series *series_new(struct registry *r, struct vector *v,
     return s;
 }
 
-/* Under the lock: have control look at the series' time to live. */
-static void series_set_ttl(struct registry *r, struct series *s, uint32_t ttl_ticks)
+void series_set_ttl(struct registry *r, struct series *s, uint32_t ttl_ticks)
 {
     if (relaxed_load(&s->ttl_ticks) == ttl_ticks)
         return;
@@ -219,7 +218,7 @@ static void count_birth(struct registry *r, struct series *s)
     }
     /* Release, after index_put(): see registry_full(). */
     atomic_store_explicit(&r->n_series, relaxed_load(&r->n_series) + 1, memory_order_release);
-    relaxed_add(&r->n_alive[f->type], 1);
+    relaxed_add(&r->n_alive[family_type(f)], 1);
     relaxed_add(&r->n_born, 1);
 }
 
@@ -274,15 +273,16 @@ int series_acquire(struct registry *r, const struct series_birth *birth, struct 
         rc = series_create(r, birth, &s);
     } else if (s->family->reserved && !birth->internal) {
         rc = SERIES_E_RESERVED;
-    } else if (s->family->type != birth->spec->type) {
-        rc = SERIES_E_TYPE;
     } else {
-        rc = vector_decide(r, s->vector, birth);
+        rc = family_decide(r, s->family, birth);
+        if (rc == 0)
+            rc = vector_decide(r, s->vector, birth);
         if (rc == 0)
             rc = cell_acquire(r, s, birth->worker, birth->tick);
         if (rc == 0 && relaxed_load(&s->state) == SERIES_DYING)
             series_revive(s);
-        series_set_ttl(r, s, birth->ttl_ticks);
+        if (rc <= 0)
+            series_set_ttl(r, s, birth->ttl_ticks);
     }
     if (rc == 0) {
         struct cell *c =
@@ -311,8 +311,10 @@ int series_follow(struct registry *r, const struct series_birth *birth, struct s
         return SERIES_E_ABSENT;
     pthread_mutex_lock(&r->lock);
     s = index_find(r, &birth->key);
-    if (s != NULL && !s->family->reserved && s->family->type == birth->spec->type) {
-        rc = vector_decide(r, s->vector, birth);
+    if (s != NULL && !s->family->reserved) {
+        rc = family_decide(r, s->family, birth);
+        if (rc == 0)
+            rc = vector_decide(r, s->vector, birth);
         if (rc == 0 && ttl_waits(s, birth->ttl_ticks)) {
             rc = SERIES_E_ABSENT;
         } else if (rc == 0) {
@@ -321,7 +323,7 @@ int series_follow(struct registry *r, const struct series_birth *birth, struct s
         }
     }
     pthread_mutex_unlock(&r->lock);
-    return rc;
+    return rc <= 0 ? rc : SERIES_E_ABSENT;
 }
 
 /* ---- death ---- */
@@ -373,7 +375,7 @@ void registry_remove(struct registry *r, struct series *s)
     v->n_alive--;
     if (!f->internal) {
         relaxed_store(&r->n_series, relaxed_load(&r->n_series) - 1);
-        relaxed_store(&r->n_alive[f->type], relaxed_load(&r->n_alive[f->type]) - 1);
+        relaxed_store(&r->n_alive[family_type(f)], relaxed_load(&r->n_alive[family_type(f)]) - 1);
         relaxed_add(&r->n_expired, 1);
     }
     /* Release: who sees the removal sees that there is room. */

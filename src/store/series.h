@@ -8,7 +8,8 @@
  *                                              |`--> cell of worker 0, 1, ...
  *                                              `--> what it carries of former shapes
  *
- * A family has one name, one help, one type. A vector is a family's series with the same label
+ * A family has one name, one help, one type; newer rules may make a histogram of a summary and the
+ * reverse. A vector is a family's series with the same label
  * names: the first that comes under a generation of rules decides how all of them are kept. A
  * series is a set of labels; it hands each worker a cell of its own (gauges: one for all).
  *
@@ -35,7 +36,7 @@
 
 enum series_outcome {
     SERIES_E_ABSENT = 1, /* series_find(): not there, or not ready for this worker: acquire it */
-    SERIES_E_TYPE,       /* the family exists with another type */
+    SERIES_E_TYPE,       /* the family exists with another type, and that holds */
     SERIES_E_SUFFIX,   /* the name clashes with a histogram's or summary's _bucket, _sum, _count */
     SERIES_E_RESERVED, /* the name is one of the server's own families */
     SERIES_E_LIMIT,    /* as many series as allowed are alive */
@@ -49,11 +50,15 @@ struct family {
     struct family *next_new; /* in registry.new_families */
     struct slice name;       /* in text */
     struct slice help;       /* in text */
-    enum metric_type type;
-    bool reserved;                      /* of the server's own; senders may not use the name */
-    bool internal;                      /* holds own series: outside limits and counts of series */
-    bool announced;                     /* was pushed to new_families; under the lock */
-    bool gone;                          /* unlinked; the control thread's */
+    relaxed_u32 type;        /* enum metric_type. Written under the lock. */
+    uint32_t gen;            /* under which that was decided or confirmed; under the lock */
+    struct shape *shape;     /* decided last, of this type; under the lock */
+    bool contested;          /* the other type of observer was refused; under the lock */
+    unsigned n_vectors;      /* under the lock */
+    bool reserved;           /* of the server's own; senders may not use the name */
+    bool internal;           /* holds own series: outside limits and counts of series */
+    bool announced;          /* was pushed to new_families; under the lock */
+    bool gone;               /* unlinked; the control thread's */
     _Atomic(struct series_list *) list; /* published with release; the control thread reads */
     unsigned n_alive;                   /* under the lock */
     unsigned n_gone;                    /* empty places in the list; under the lock */
@@ -67,6 +72,11 @@ struct family {
     char text[]; /* name, help */
 };
 
+static inline enum metric_type family_type(const struct family *f)
+{
+    return (enum metric_type)relaxed_load(&f->type);
+}
+
 struct vector {
     struct retired retired;
     struct table_link link; /* in registry.vectors */
@@ -74,6 +84,7 @@ struct vector {
     struct shape *shape;    /* outlives the vector; of those born now. Under the lock. */
     relaxed_u32 gen;        /* under which it was decided or confirmed. Written under the lock. */
     unsigned n_alive;
+    uint32_t clashes; /* with these types, as bits: it has the label that they add themselves */
     unsigned names_len;
     char names[]; /* label names, sorted, each followed by ',' */
 };
@@ -101,6 +112,12 @@ struct series {
     bool timed;                     /* in the wheel, or about to be; under the lock */
     _Atomic(struct cell *) cells[]; /* n_cells; the labels' text follows */
 };
+
+/* Its labels cannot stand on the page beside those of a family of this type. */
+static inline bool vector_clashes(const struct vector *v, enum metric_type type)
+{
+    return (v->clashes >> type & 1) != 0;
+}
 
 /* The labels as the page shows them; they are also the series' identity. */
 static inline struct slice series_labels(const struct series *s)
@@ -277,6 +294,9 @@ void registry_remove(struct registry *r, struct series *s);
  * back. */
 void series_mark(struct series *s);
 void series_revive(struct series *s);
+
+/* Under the lock: its time to live. Control looks at it. */
+void series_set_ttl(struct registry *r, struct series *s, uint32_t ttl_ticks);
 
 /* Give the cells back to their pools: nobody can reach them any more. */
 void series_release_cells(struct registry *r, struct series *s);

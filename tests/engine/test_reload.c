@@ -3,6 +3,7 @@
  * Reload: what the new rules say holds from the next sample on, what they leave alone stays
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/engine.h"
@@ -46,9 +47,17 @@ static const struct change changes[] = {
     {RULES("- {match: a, name: a, scale: 10}\n"), RULES("- {match: a, name: a, scale: 100}\n"),
      "a:1|c", "a 210\n"},
     {RULES("- {match: a, name: a, scale: 10}\n"), "", "a:+1|g", "a 12\n"},
-    /* Another type under the same name is refused while the old one lives. */
+    /* Another type of observer takes the name over, with count and sum; what comes before the
+     * series has moved is known as the old type knows it. */
     {RULES("- {match: a, name: a, observer_type: summary}\n"),
-     RULES("- {match: a, name: a, observer_type: histogram}\n"), "a:1|h", "a_sum 1\na_count 1\n"},
+     RULES("- {match: a, name: a, observer_type: histogram, histogram_options: {buckets: [1]}}\n"),
+     "a:1|h", "a_bucket{le=\"1\"} 1\na_bucket{le=\"+Inf\"} 3\na_sum 3\na_count 3\n"},
+    {RULES("- {match: a, name: a, observer_type: histogram}\n"),
+     RULES("- {match: a, name: a, observer_type: summary}\n"), "a:1|h", "a_sum 3\na_count 3\n"},
+    /* Any other type is refused while the old one lives. */
+    {RULES("- {match: a, match_metric_type: counter, name: a}\n"),
+     RULES("- {match: a, match_metric_type: counter, name: b}\n- {match: a, name: a}\n"),
+     "a:1|c\na:1|h", "a 1\nb 2\n"},
     /* Other buckets: what is known of the old samples goes on under them. */
     {RULES("- {match: a, name: a, observer_type: histogram, histogram_options: {buckets: [1]}}\n"),
      RULES("- {match: a, name: a, observer_type: histogram, histogram_options: {buckets: [2]}}\n"),
@@ -268,6 +277,49 @@ START_TEST(test_reload_quantiles)
 }
 END_TEST
 
+/* A type that changes while its family is on a page: that one ends as it began, the next one has
+ * the new type, and all of them are whole. */
+START_TEST(test_reload_type_amid_a_scrape)
+{
+    static const char *const types[] = {"defaults: {observer_type: summary}\n",
+                                        "defaults: {observer_type: histogram}\n"};
+    struct engine e;
+
+    engine_init(&e, NULL, types[_i]);
+    for (unsigned i = 0; i < 60; i++) {
+        char line[32];
+
+        (void)snprintf(line, sizeof line, "a:1|h|#id:%u", i);
+        engine_feed(&e, line);
+    }
+    for (unsigned passes = 0; passes < 2; passes++) {
+        struct bacowr_scrape *s;
+        struct buf page = {0};
+        int rc = 1;
+
+        ck_assert_int_eq(
+            bacowr_scrape_new(&s, e.b, bacowr_format_for(e.b, SLICE_LIT("")), NULL, 0, e.now_ms),
+            0);
+        for (unsigned i = 0; rc == 1; i++) {
+            rc = bacowr_scrape_next(s, &page, 400);
+            if (i == 3) {
+                engine_map(&e, types[(_i + passes + 1) % 2]);
+                idle(&e, 0);
+            }
+            if (i == 6 && passes == 1)
+                engine_pass(&e, 300);
+        }
+        ck_assert_int_eq(rc, 0);
+        engine_check_page(buf_slice(&page));
+        ck_assert(page_has(buf_slice(&page), "a_count{id=\"59\"} 1"));
+        bacowr_scrape_free(s);
+        buf_release(&page);
+    }
+    ck_assert_double_eq(engine_value(&e, "a_count{id=\"30\"}"), 1);
+    engine_release(&e);
+}
+END_TEST
+
 /* A ttl goes away at the last moment: the series is marked, and lives on. */
 START_TEST(test_reload_no_ttl_while_marked)
 {
@@ -447,6 +499,7 @@ static Suite *suite(void)
     tcase_add_test(shapes, test_reload_buckets_of_idle_series);
     tcase_add_test(shapes, test_reload_of_the_same_moves_nothing);
     tcase_add_test(shapes, test_reload_quantiles);
+    tcase_add_loop_test(shapes, test_reload_type_amid_a_scrape, 0, 2);
     suite_add_tcase(s, shapes);
     tcase_add_test(ttl, test_reload_ttl);
     tcase_add_test(ttl, test_reload_shorter_ttl);

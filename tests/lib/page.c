@@ -225,6 +225,10 @@ static const char *take_composite(struct reading *r, const struct sample *s)
 
     if (has_suffix(r, s, histogram ? "_bucket" : ""))
         return take_point(r, s);
+    if (!histogram && r->at == AT_START) { /* without quantiles, until it has moved to others */
+        r->base = s->base;
+        r->at = AT_POINTS;
+    }
     if (s->is_point || !slice_eq(s->base, r->base))
         return "_sum and _count have the series' labels";
     if (has_suffix(r, s, "_sum")) {

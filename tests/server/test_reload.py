@@ -127,6 +127,23 @@ class ReloadTest(ServerTest):
         page = server.settle()
         self.assertEqual((page.value("a_bucket", le="10"), page.value("a_count")), (3, 4))
 
+    def test_an_observer_changes_its_type(self) -> None:
+        """There and back: one family, nothing refused, count and sum go on."""
+        mapping = "defaults: {observer_type: %s}\n"
+        server = self.start("--web.enable-lifecycle", mapping=mapping % "summary")
+        server.send("a:1|h\na:2|h")
+        server.settle()
+        for n, kind in ((1, "histogram"), (2, "summary")):
+            server.write_mapping(mapping % kind)
+            self.assertEqual(server.get("/-/reload", "POST").status, 200)
+            wait_until("it has moved", lambda: server.scrape().value(
+                "bacowr_statsd_series_rebuilt_total") == n)
+            server.send("a:3|h")
+            page = server.settle()
+            self.assertEqual(page.refused(), {})
+            self.assertEqual(page.families["a"].type, kind)
+            self.assertEqual((page.value("a_count"), page.value("a_sum")), (2 + n, 3 + 3 * n))
+
     def test_without_a_file(self) -> None:
         """There is nothing to reload, which is no failure."""
         server = self.start()

@@ -414,6 +414,133 @@ START_TEST(test_rebuild_two_reloads)
 }
 END_TEST
 
+/* ---- another type of observer ---- */
+
+static struct snapshot_series seen_of(struct world *w, const struct born *b)
+{
+    struct snapshot_series seen = {0};
+
+    ck_assert_int_eq(series_read(series_of(w, b), w->now_ms, &w->reader, &seen), 0);
+    return seen;
+}
+
+static void sample(struct world *w, const struct series_ref *ref)
+{
+    if (ref->shape->type == METRIC_HISTOGRAM)
+        observe(w, ref, 0.5);
+    else
+        cell_observe_sketch(ref->cell, ref->shape, 0.5, 1, time_of(w));
+}
+
+/* There and back with a batch that stays open: what is known goes on, samples go where the series
+ * is kept at the time, and the older rules have nothing to say. */
+START_TEST(test_rebuild_type_there_and_back)
+{
+    struct born h = {.name = "m", .type = METRIC_HISTOGRAM, .n_bounds = 1, .gen = 1};
+    struct born s = {.name = "m", .type = METRIC_SUMMARY, .gen = 2}, late = h;
+    struct series_ref old, ref;
+    struct world w;
+
+    world_init(&w, 10);
+    old = must_acquire(&w, &h);
+    sample(&w, &old);
+    reclaim_enter(&w.reclaim, 0);
+    ref = must_acquire(&w, &s);
+    ck_assert_int_eq(family_type(series_of(&w, &h)->family), METRIC_SUMMARY);
+    ck_assert_int_eq(ref.shape->type, METRIC_HISTOGRAM);
+    sample(&w, &ref);
+    control(&w);
+    sample(&w, &old);
+    ref = must_acquire(&w, &late);
+    ck_assert_int_eq(ref.shape->type, METRIC_SUMMARY);
+    sample(&w, &ref);
+    ck_assert_uint_eq(seen_of(&w, &h).count, 4);
+    ck_assert_double_eq(seen_of(&w, &h).sum, 2);
+    h.gen = 3;
+    (void)must_acquire(&w, &h);
+    control(&w);
+    ck_assert_uint_eq(seen_of(&w, &h).count, 4);
+    reclaim_leave(&w.reclaim, 0);
+    for (unsigned i = 0; i < 6; i++)
+        control(&w);
+    ck_assert_uint_eq(seen_of(&w, &h).count, 4);
+    ck_assert_ptr_nonnull(seen_of(&w, &h).cumulative);
+    ck_assert_uint_eq(seen_of(&w, &h).cumulative[0], 3);
+    ck_assert_uint_eq(relaxed_load(&w.r.n_alive[METRIC_HISTOGRAM]), 1);
+    ck_assert_uint_eq(relaxed_load(&w.r.n_alive[METRIC_SUMMARY]), 0);
+    ck_assert_uint_eq(relaxed_load(&w.r.n_vectors[METRIC_SUMMARY]), 0);
+    ck_assert_uint_eq(relaxed_load(&w.r.n_changed), 0);
+    world_release(&w);
+}
+END_TEST
+
+/* One generation has one type, whoever comes; rules that disagree do so after a reload as well;
+ * types of other kinds never give way. */
+START_TEST(test_rebuild_type_is_decided_once)
+{
+    struct born h = {.name = "m",
+                     .labels = "l=\"h\"",
+                     .label_names = "l,",
+                     .type = METRIC_HISTOGRAM,
+                     .n_bounds = 1,
+                     .gen = 1};
+    struct born s = {.name = "m", .type = METRIC_SUMMARY, .gen = 1};
+    struct born c = {.name = "m", .type = METRIC_COUNTER, .gen = 9};
+    struct series_ref ref;
+    struct world w;
+
+    world_init(&w, 10);
+    (void)must_acquire(&w, &h);
+    ck_assert_int_eq(acquire(&w, &s, &ref), SERIES_E_TYPE);
+    s.gen = 2;
+    ck_assert_int_eq(acquire(&w, &s, &ref), SERIES_E_TYPE);
+    ck_assert_int_eq(acquire(&w, &c, &ref), SERIES_E_TYPE);
+    /* The rule of what is there has changed. */
+    h.type = METRIC_SUMMARY;
+    h.gen = 2;
+    (void)must_acquire(&w, &h);
+    ck_assert_int_eq(must_acquire(&w, &s).shape->type, METRIC_SUMMARY);
+    /* A name that the new type needs. */
+    s.name = "m_bucket";
+    (void)must_acquire(&w, &s);
+    h.type = METRIC_HISTOGRAM;
+    h.gen = 3;
+    ck_assert_int_eq(acquire(&w, &h, &ref), SERIES_E_SUFFIX);
+    world_release(&w);
+}
+END_TEST
+
+/* Labels that the new type has for itself: the series is let go. Other vectors follow. */
+START_TEST(test_rebuild_type_against_labels)
+{
+    struct born le = {
+        .name = "m", .labels = "le=\"x\"", .label_names = "le,", .type = METRIC_SUMMARY, .gen = 1};
+    struct born other = {.name = "m", .type = METRIC_SUMMARY, .gen = 1};
+    struct born h = {.name = "m",
+                     .labels = "l=\"h\"",
+                     .label_names = "l,",
+                     .type = METRIC_HISTOGRAM,
+                     .n_bounds = 2,
+                     .gen = 2};
+    struct series_ref ref;
+    struct world w;
+
+    world_init(&w, 10);
+    (void)must_acquire(&w, &le);
+    ref = must_acquire(&w, &other);
+    sample(&w, &ref);
+    (void)must_acquire(&w, &h);
+    ck_assert(vector_clashes(series_of(&w, &le)->vector, METRIC_HISTOGRAM));
+    ck_assert_int_eq(acquire(&w, &le, &ref), SERIES_E_TYPE);
+    control(&w);
+    expire_all(&w);
+    ck_assert_ptr_null(series_of(&w, &le));
+    ck_assert_uint_eq(seen_of(&w, &other).n_points, 2);
+    ck_assert_uint_eq(seen_of(&w, &other).count, 1);
+    world_release(&w);
+}
+END_TEST
+
 /* ---- beside expiry ---- */
 
 /* A series that is marked moves when it was kept, or never; one with cells that are leaving is
@@ -534,7 +661,7 @@ static Suite *suite(void)
 {
     Suite *s = suite_create("rebuild");
     TCase *shape = tcase_create("shape"), *orders = tcase_create("orders");
-    TCase *expiry = tcase_create("expiry");
+    TCase *expiry = tcase_create("expiry"), *type = tcase_create("type");
 
     tcase_add_test(shape, test_rebuild_the_first_of_a_generation_decides);
     tcase_add_test(shape, test_rebuild_follow);
@@ -547,6 +674,10 @@ static Suite *suite(void)
     tcase_add_test(orders, test_rebuild_against_two_workers);
     tcase_add_test(orders, test_rebuild_two_reloads);
     suite_add_tcase(s, orders);
+    tcase_add_test(type, test_rebuild_type_there_and_back);
+    tcase_add_test(type, test_rebuild_type_is_decided_once);
+    tcase_add_test(type, test_rebuild_type_against_labels);
+    suite_add_tcase(s, type);
     tcase_add_test(expiry, test_rebuild_beside_expiry);
     tcase_add_test(expiry, test_rebuild_cut_short);
     suite_add_tcase(s, expiry);
