@@ -301,6 +301,21 @@ class SenderTest(unittest.TestCase):
                 self.assertTrue(client.flush(20))
         self.assertEqual(self.receiver.rest()[-1], "qc_score:5|h")
 
+    def test_a_name_needs_no_codec(self) -> None:
+        """Which would be imported in the thread: a fork just then would leave half of it."""
+        out = run_python("import sys, bacowr_metrics as m\nm.track_qc_score(1)\n"
+                         "print(m.flush(20), 'encodings.idna' in sys.modules)",
+                         self.receiver.environment())
+        self.assertEqual(out.split(), ["True", "False"])
+
+    def test_names_that_are_not_ascii(self) -> None:
+        for name in ("b\xfccher.invalid", "b\xfc" + "c" * 99 + ".invalid", "a\0b"):
+            with self.subTest(name), self.assertLogs("bacowr_metrics"):
+                client = self.client(host=name)
+                client.track_qc_score(1)
+                wait_until("a lookup", lambda: client.stats()["lookups_failed"] > 0)
+                client.close()
+
     # ---- never wait ----
 
     def stuck(self) -> tuple[Client, Callable[[], None]]:
@@ -365,7 +380,8 @@ class SenderTest(unittest.TestCase):
         self.assertEqual(self.receiver.lines(2), ["qc_score:1|h", "qc_score:2|h"])
 
     def test_a_mistake_of_ours_does_not_end_the_thread(self) -> None:
-        with mock.patch("bacowr_metrics.sender.RETRY_SECONDS", 0.05):
+        with mock.patch("bacowr_metrics.sender.RETRY_SECONDS", 0.05), \
+                self.assertLogs("bacowr_metrics"):
             sender = Sender(Settings(port=self.receiver.port),
                             mock.Mock(side_effect=[ValueError("ours"), []]))
             self.addCleanup(sender.close)

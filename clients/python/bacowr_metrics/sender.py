@@ -19,7 +19,7 @@ import time
 from collections import Counter, deque
 from typing import Callable, Iterable, Iterator, Optional
 
-from bacowr_metrics.settings import Settings
+from bacowr_metrics.settings import Settings, logger
 from bacowr_metrics.target import Target
 
 MAX_DATAGRAM = 1432      # bytes: what an Ethernet frame holds, with room for headers and tunnels
@@ -153,6 +153,8 @@ class Sender:
                 self._turn(target, self._own_lines(beat))
                 next_beat = now + BEAT_SECONDS if beat else next_beat
             except Exception:  # pylint: disable=broad-except # no mistake may end the beats
+                if self._counts["turns_failed"] == 0:
+                    logger.warning("metrics are not sent, which is a mistake", exc_info=True)
                 self._counts["turns_failed"] += 1
                 time.sleep(RETRY_SECONDS)
         self._turn(target, [])

@@ -27,7 +27,7 @@ class Target:
     """A StatsD server over UDP."""
 
     def __init__(self, host: str, port: int, counts: Counter[str]) -> None:
-        self._host = host
+        self._host = _encoded(host)
         self._port = port
         self._counts = counts
         self._addresses: list[Address] = []
@@ -103,8 +103,8 @@ class Target:
             self._next_lookup = time.monotonic() + wait
             if not self._warned:
                 self._warned = True
-                logger.warning("STATSD_HOST=%s: %s; trying again from time to time", self._host,
-                               error)
+                logger.warning("STATSD_HOST=%s: %s; trying again from time to time",
+                               self._host.decode("ascii", "replace"), error)
             return
         self._next_lookup = None if literal else time.monotonic() + LOOKUP_SECONDS
         if set(map(repr, found)) != set(map(repr, self._addresses)):
@@ -125,3 +125,15 @@ class Target:
         if not found:
             raise OSError("no address")
         return sorted(found, key=lambda row: row[0] != socket.AF_INET), literal
+
+
+def _encoded(host: str) -> bytes:
+    """A name as the resolver wants it, made before any thread starts.
+
+    getaddrinfo() would do it too, but imports a codec for that: a process forked just then by
+    another thread inherits half a module, and never looks up any name again.
+    """
+    try:
+        return host.encode("ascii" if host.isascii() else "idna")
+    except UnicodeError:
+        return host.encode("utf-8", "replace")  # a name that nobody knows, told by the lookup
