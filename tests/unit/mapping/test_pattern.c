@@ -136,7 +136,7 @@ START_TEST(test_pattern_compares_patterns)
 
     for (unsigned i = 0; i < 364; i++)
         for (const char *c = "abc"; *c != '\0'; c++)
-            sprintf(texts[n_texts++], "%s%c", texts[i], *c);
+            (void)snprintf(texts[n_texts++], sizeof texts[0], "%.6s%c", texts[i], *c);
     for (int i = 0; i < 4000; i++) {
         bool meets = false, covers = true;
         char a[9], b[9];
