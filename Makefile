@@ -4,7 +4,7 @@
 PYTHON := $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo python3)
 BINARY := build/bacowr-statsd
 
-.PHONY: all build deps test-deps run test test-unit bench clean help
+.PHONY: all build deps test-deps run test test-unit test-stack bench backup restore clean help
 
 all: build
 
@@ -40,10 +40,17 @@ test: test-deps
 test-unit: test-deps
 	@$(PYTHON) tests/run.py --only style --only unit
 
+test-stack:
+	@tools/deps.sh stack
+	@$(PYTHON) tests/run.py --only stack
+
 bench: test-deps
 	@test -e build-bench/build.ninja || meson setup build-bench
 	@ninja --quiet -C build-bench tests/bench/bench
 	@build-bench/tests/bench/bench
+
+backup restore:
+	@tools/volumes.sh $@
 
 clean:
 	rm -rf build build-asan build-bench build-fuzz build-release build-tsan
@@ -54,5 +61,8 @@ help:
 	@echo 'make run        deps, build, and serve with conf/bacowr.yml on loopback'
 	@echo 'make test       install what the tests need and run all of them'
 	@echo 'make test-unit  the style checks and the C unit tests only'
+	@echo 'make test-stack the Dockerfile and the compose file on a real Docker engine (as root)'
 	@echo 'make bench      the benchmarks'
+	@echo 'make backup     the volumes of the monitoring to $(or $(BACKUP_DIR),backup)/'
+	@echo 'make restore    and back'
 	@echo 'make clean      remove everything that was built'
