@@ -42,7 +42,7 @@ test-unit: test-deps
 
 test-stack:
 	@tools/deps.sh stack
-	@$(PYTHON) tests/run.py --only stack
+	@$(PYTHON) tests/run.py --only containers
 
 bench: test-deps
 	@test -e build-bench/build.ninja || meson setup build-bench

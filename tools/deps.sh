@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs what is missing to build (tools/deps.sh build) or to build and test (tools/deps.sh test).
+# Installs what is missing to build (tools/deps.sh build), to build and test (tools/deps.sh test), or
+# to test the containers (tools/deps.sh stack).
 #
 # It names each missing Debian package and what it is for, shows the command that installs it, and
 # runs it; sudo only when not root. When nothing is missing it says nothing and asks no network.
-# Programs that are services on a Debian system (Prometheus and its kin) are never installed: their packages
+# Programs that are services on a Debian system (Prometheus and its kin, Docker) are never installed: their packages
 # are unpacked under build/programs.
 set -eu
 
@@ -69,6 +70,17 @@ need_to_test() {
     need ca-certificates 'npm talks TLS'
 }
 
+need_for_stack() {
+    need python3 'runs the tests'
+    need docker-compose 'starts the stack (a script; its engine is not installed)'
+    need python3-yaml 'reads what it made of the compose file'
+    need mmdebstrap 'makes the base image from packages, no registry needed' mmdebstrap
+    need iptables 'publishes ports in the network namespace of the tests'
+    need iproute2 'sets up that namespace' ip
+    need libdevmapper1.02.1 'the engine is linked with it'
+    need libseccomp2 'runc is linked with it'
+}
+
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         set -- env DEBIAN_FRONTEND=noninteractive "$@"
@@ -110,7 +122,8 @@ fetch() {
 case "${1:-build}" in
     build) need_to_build ;;
     test) need_to_build; need_to_test ;;
-    *) echo "usage: $0 build|test" >&2; exit 2 ;;
+    stack) need_for_stack ;;
+    *) echo "usage: $0 build|test|stack" >&2; exit 2 ;;
 esac
 
 if [ -n "$missing" ]; then
@@ -123,11 +136,21 @@ if [ -n "$missing" ]; then
     as_root apt-get install -y --no-install-recommends $missing
 fi
 
-if [ "${1:-build}" = test ]; then
+if [ "${1:-build}" != build ]; then
     unpack prometheus usr/bin/prometheus
     unpack prometheus-alertmanager usr/bin/prometheus-alertmanager
     unpack prometheus-node-exporter usr/bin/prometheus-node-exporter
+fi
+
+if [ "${1:-build}" = test ]; then
     fetch hot-shots 17.1.1 'a live sender'
     fetch @grafana/schema 11.6.14 "Grafana's own types, for the dashboards"
     fetch ts-json-schema-generator 2.3.0 'makes JSON Schemas of them'
+fi
+
+if [ "${1:-build}" = stack ]; then
+    unpack docker.io usr/sbin/dockerd
+    unpack containerd usr/bin/containerd
+    unpack runc usr/sbin/runc
+    unpack busybox-static bin/busybox
 fi
