@@ -48,8 +48,8 @@ FIRST_BACKUP = ("docker run --rm -v bacowr_prometheus_data:/data -v $(pwd):/back
 ORDER = ("test_configuration", "test_everything_is_healthy", "test_containers_are_confined",
          "test_limits_are_applied", "test_ports_are_on_loopback", "test_image",
          "test_names_resolve_in_the_image", "test_lines_reach_prometheus",
-         "test_targets_are_up", "test_retention", "test_alert_reaches_alertmanager",
-         "test_backup_and_restore", "test_broken_backup_changes_nothing",
+         "test_targets_are_up", "test_replicas_add_up", "test_retention",
+         "test_alert_reaches_alertmanager", "test_backup_and_restore", "test_broken_backup_changes_nothing",
          "test_first_backup_command", "test_stop_is_orderly", "test_down_leaves_volumes")
 
 
@@ -70,9 +70,9 @@ class HostPage(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def send_udp(port: int, line: str) -> None:
+def send_udp(port: int, line: str, host: str = HOST) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.sendto(line.encode(), (HOST, port))
+        sender.sendto(line.encode(), (host, port))
 
 
 def send_tcp(port: int, line: str) -> None:
@@ -136,7 +136,7 @@ class ContainersTest(unittest.TestCase):
         shutil.copytree(ROOT / "prometheus", ours)
         cls.folder.chmod(0o755)
         main = ours / "prometheus.yml"
-        main.write_text(re.sub(r"(?m)^( *(?:scrape|evaluation)_interval): \w+$", r"\1: 1s",
+        main.write_text(re.sub(r"(?m)^( *(?:scrape|evaluation|refresh)_interval): \w+$", r"\1: 1s",
                                main.read_text()))
         rules = ours / "alert_rules.yml"
         rules.write_text(re.sub(r"(?m)^( *for): \w+$", r"\1: 2s", rules.read_text()))
@@ -146,9 +146,10 @@ class ContainersTest(unittest.TestCase):
         (cls.folder / "override.yml").write_text(yaml.safe_dump(override))
 
     @classmethod
-    def compose(cls, *words: str, seconds: float = 60) -> str:
+    def compose(cls, *words: str, seconds: float = 60, also: str = "") -> str:
         override = cls.folder / "override.yml"
-        more = [f"--file={override}"] if override.exists() else []
+        more = [f"--file={also}"] if also else []
+        more += [f"--file={override}"] if override.exists() else []
         return cls.engine.run("docker-compose", f"--project-name={PROJECT}",
                               "--env-file=.env.example", f"--file={FILE}", *more,
                               "--profile=alerting", "--profile=node", *words, seconds=seconds)
@@ -283,6 +284,28 @@ class ContainersTest(unittest.TestCase):
                          {"bacowr-api", "prometheus", "alertmanager", "node"})
         self.assertEqual(value("program_on_the_host"), 1)
         self.assertIsNotNone(value("node_memory_MemTotal_bytes"))
+
+    def test_replicas_add_up(self) -> None:
+        """As many as were asked for, found by their name, summed; those that go are forgotten."""
+        service, scale = "bacowr-statsd-replicas", "compose/scale.yml"
+        up = ("up", "--detach", "--no-build")
+        before = value('count(up{job="bacowr-api"} == 1)') or 0
+        self.compose(*up, f"--scale={service}=3", also=scale)
+        wait_until("the replicas are scraped",
+                   lambda: value('count(up{job="bacowr-api"} == 1)') == before + 3, 30)
+        names = self.compose("ps", "--quiet", service, also=scale).split()
+        for one in json.loads(self.engine.run("docker", "inspect", *names)):
+            (network,) = one["NetworkSettings"]["Networks"].values()
+            send_udp(8125, "api_requests_total:1|c|#endpoint:/replica,method:GET,status:200",
+                     network["IPAddress"])
+        wait_until("what they counted is summed",
+                   lambda: value('sum(api_requests_total{endpoint="/replica"})') == 3, 20)
+        # Not to none: nobody answers for names that the engine does not know, and then Prometheus
+        # keeps what it knew.
+        self.compose(*up, f"--scale={service}=1", also=scale)
+        wait_until("two replicas are forgotten",
+                   lambda: value('count(up{job="bacowr-api"})') == before + 1, 30)
+        self.compose(*up, "--remove-orphans")
 
     def test_retention(self) -> None:
         flags = json.loads(request(9090, "/api/v1/status/flags")[1])["data"]
