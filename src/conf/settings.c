@@ -405,7 +405,8 @@ const struct setting_word settings_print_flags[] = {
 const struct setting_word settings_commands[] = {
     {"serve", "", "Receive StatsD lines and serve the metrics page. The default."},
     {"check", "FILE...", "Check mapping files: the first mistake of each with its line and column, "
-     "and all warnings."},
+     "and all warnings. Each file or directory alone; --check-config takes all that the flags "
+     "name, as one mapping."},
     {"explain", "[LINE...]", "Say how StatsD lines are read, which rule takes them and the series "
      "they become. Without a line, and where one is -, those of the standard input."},
     {"man", "[mapping]", "Print a manual page: this program's, or that of mapping files. To read "
