@@ -3,8 +3,9 @@
 
 PYTHON := $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo python3)
 BINARY := build/bacowr-statsd
+DEMO := # flags of tools/demo.py
 
-.PHONY: all build deps test-deps run test test-unit test-stack bench backup restore clean help
+.PHONY: all build deps test-deps run demo test test-unit test-stack bench backup restore clean help
 
 all: build
 
@@ -34,6 +35,11 @@ run: deps
 	@echo
 	@exec $(BINARY) --statsd.mapping-config=conf/bacowr.yml
 
+demo:
+	@tools/deps.sh demo
+	@$(MAKE) --no-print-directory build
+	@exec $(PYTHON) tools/demo.py $(DEMO)
+
 test: test-deps
 	@$(PYTHON) tests/run.py
 
@@ -59,6 +65,7 @@ help:
 	@echo 'make            release build: $(BINARY)'
 	@echo 'make deps       install what the build needs (Debian packages, each named with its reason)'
 	@echo 'make run        deps, build, and serve with conf/bacowr.yml on loopback'
+	@echo 'make demo       the whole stack on loopback: application, load, Prometheus, Alertmanager'
 	@echo 'make test       install what the tests need and run all of them'
 	@echo 'make test-unit  the style checks and the C unit tests only'
 	@echo 'make test-stack the Dockerfile and the compose file on a real Docker engine (as root)'

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs what is missing to build (tools/deps.sh build), to build and test (tools/deps.sh test), or
-# to test the containers (tools/deps.sh stack).
+# Installs what is missing to build (tools/deps.sh build), to show the whole stack too (tools/deps.sh
+# demo), to build and test (tools/deps.sh test), or to test the containers (tools/deps.sh stack).
 #
 # It names each missing Debian package and what it is for, shows the command that installs it, and
 # runs it; sudo only when not root. When nothing is missing it says nothing and asks no network.
@@ -46,18 +46,21 @@ need_to_build() {
     fi
 }
 
+need_to_show() {
+    need python3 'runs the demo and the tests'
+    need curl 'a client of the metrics page' curl
+    need python3-fastapi 'the application in the demo and in the end-to-end test'
+    need python3-uvicorn 'serves that application'
+}
+
 need_to_test() {
-    need python3 'runs the tests'
     need check 'C unit tests'
     need python3-prometheus-client 'reads OpenMetrics'
     need clang-14 'fuzzing' clang-14
     need libclang-rt-14-dev 'fuzzing: libFuzzer and the sanitizers'
-    need curl 'a client of the metrics page' curl
     need mandoc 'checks and shows the manual pages' mandoc
     need python3-statsd 'a live sender'
-    need python3-fastapi 'the application in the end-to-end test'
-    need python3-uvicorn 'serves that application'
-    need uvicorn 'its command'
+    need uvicorn "the application's server as a command"
     need gunicorn 'a live sender'
     need python3-pip 'installs the Python client'
     need python3-setuptools 'builds its package'
@@ -121,9 +124,10 @@ fetch() {
 
 case "${1:-build}" in
     build) need_to_build ;;
-    test) need_to_build; need_to_test ;;
+    demo) need_to_build; need_to_show ;;
+    test) need_to_build; need_to_show; need_to_test ;;
     stack) need_for_stack ;;
-    *) echo "usage: $0 build|test|stack" >&2; exit 2 ;;
+    *) echo "usage: $0 build|demo|test|stack" >&2; exit 2 ;;
 esac
 
 if [ -n "$missing" ]; then
@@ -136,11 +140,16 @@ if [ -n "$missing" ]; then
     as_root apt-get install -y --no-install-recommends $missing
 fi
 
-if [ "${1:-build}" != build ]; then
-    unpack prometheus usr/bin/prometheus
-    unpack prometheus-alertmanager usr/bin/prometheus-alertmanager
-    unpack prometheus-node-exporter usr/bin/prometheus-node-exporter
-fi
+case "${1:-build}" in
+    demo | test | stack)
+        unpack prometheus usr/bin/prometheus
+        unpack prometheus-alertmanager usr/bin/prometheus-alertmanager
+        ;;
+esac
+
+case "${1:-build}" in
+    test | stack) unpack prometheus-node-exporter usr/bin/prometheus-node-exporter ;;
+esac
 
 if [ "${1:-build}" = test ]; then
     fetch hot-shots 17.1.1 'a live sender'

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import argparse
+import http.client
 import random
 import sys
 import threading
@@ -43,7 +44,7 @@ def ask(url: str, method: str, path: str) -> str:
     except urllib.error.HTTPError as error:
         error.close()
         return str(error.code)
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:  # gone in the middle of an answer
         return type(error).__name__
 
 
