@@ -69,25 +69,11 @@ def answers(port: int, path: str) -> Callable[[], bool]:
     return check
 
 
-class Prometheus:
-    """A real Prometheus that scrapes one server, or several, every second, or does what @config
-    says."""
+class PrometheusApi:
+    """Asks a Prometheus, whoever started it."""
 
-    def __init__(self, test: unittest.TestCase, folder: Path, port: int,
-                 target: int | Sequence[int] = (), flags: Sequence[str] = (),
-                 config: str | None = None, name: str = "prometheus") -> None:
+    def __init__(self, port: int) -> None:
         self.port = port
-        ports = [target] if isinstance(target, int) else target
-        targets = [f"{HOST}:{each}" for each in ports]
-        file = folder / "prometheus.yml"
-        file.write_text(config or "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
-                                  "scrape_configs:\n"
-                                  "- job_name: bacowr\n"
-                                  f"  static_configs: [{{targets: {json.dumps(targets)}}}]\n")
-        self.process = start(test, name, [PROMETHEUS, f"--config.file={file}",
-                                          f"--storage.tsdb.path={folder / 'data'}",
-                                          f"--web.listen-address={HOST}:{port}", *flags], folder)
-        wait_until(f"{name} is ready", answers(port, "/-/ready"), 60)
 
     def ask(self, path: str, **parameters: str | float) -> Any:
         """The data that a path of the API answers."""
@@ -125,3 +111,24 @@ class Prometheus:
         result = self.query(expression)
         assert len(result) <= 1, f"{expression} answers {len(result)} series"
         return float(result[0]["value"][1]) if result else None
+
+
+class Prometheus(PrometheusApi):
+    """A real Prometheus that scrapes one server, or several, every second, or does what @config
+    says."""
+
+    def __init__(self, test: unittest.TestCase, folder: Path, port: int,
+                 target: int | Sequence[int] = (), flags: Sequence[str] = (),
+                 config: str | None = None, name: str = "prometheus") -> None:
+        super().__init__(port)
+        ports = [target] if isinstance(target, int) else target
+        targets = [f"{HOST}:{each}" for each in ports]
+        file = folder / "prometheus.yml"
+        file.write_text(config or "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+                                  "scrape_configs:\n"
+                                  "- job_name: bacowr\n"
+                                  f"  static_configs: [{{targets: {json.dumps(targets)}}}]\n")
+        self.process = start(test, name, [PROMETHEUS, f"--config.file={file}",
+                                          f"--storage.tsdb.path={folder / 'data'}",
+                                          f"--web.listen-address={HOST}:{port}", *flags], folder)
+        wait_until(f"{name} is ready", answers(port, "/-/ready"), 60)
