@@ -234,7 +234,7 @@ class RunTest(ServerTest):
 
 def snake(relabeling: Json) -> Json:
     """Keys as Prometheus spells them."""
-    return {re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", key): value
+    return {re.sub(r"[A-Z]", lambda letter: "_" + letter.group().lower(), key): value
             for key, value in relabeling.items()}
 
 

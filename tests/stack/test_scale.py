@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several aggregators, and several Prometheus, answer as one would.
 
-Each line goes to one of three servers, and a copy of it to a fourth, the reference. What is asked of
-the three, by way of an agent that writes to another Prometheus or by federation, is answered as the
-reference answers: every query of the dashboards of BACOWR, every alert, every recording rule.
+Each line goes to one of three servers, and a copy of it to a fourth, the reference. What is asked
+of the three, by way of an agent that writes to another Prometheus or by federation, is answered as
+the reference answers: every query of the dashboards of BACOWR, every alert, every recording rule.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import re
 import tempfile
 import time
 import unittest
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,7 @@ class ScaleTest(ServerTest):
         folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
+        self.single: programs.Prometheus  # what scrapes the reference
         self.random = random.Random(1)
         self.servers = [self.start_one(str(number)) for number in range(N_SERVERS)]
         self.reference = self.start_one("reference")
@@ -153,12 +156,11 @@ class ScaleTest(ServerTest):
         text = yaml.safe_dump(config) if config else None
         return programs.Prometheus(self, folder, port or free_port(), target, flags, text, name)
 
-    def seen(self, *many: programs.Prometheus) -> float:
-        """Wait until everything that was sent has been scraped, and arrived; a moment after it."""
-        now = time.time()
-        for prometheus in many:
-            n_targets = 1 if prometheus is self.single else N_SERVERS
-            asked = f'count(timestamp(up{{job=~"bacowr.*"}}) > {now:.3f})'
+    @staticmethod
+    def seen(many: dict[programs.Prometheus, int]) -> float:
+        """Wait until each has what was sent, of so many targets. A moment when that is so."""
+        asked = f'count(timestamp(up{{job=~"bacowr.*"}}) > {time.time():.3f})'
+        for prometheus, n_targets in many.items():
             wait_until("all have been scraped again",
                        lambda: prometheus.value(asked) == n_targets, 40)
         return time.time()
@@ -187,7 +189,23 @@ class AgentTest(ScaleTest):
         super().setUp()
         self.central = self.start_prometheus("central", "--web.enable-remote-write-receiver")
         self.single = self.start_prometheus("single", target=self.reference.ports.web)
-        self.start_agent()
+        self.agent_port = self.start_agent()
+
+    def seen_by_both(self) -> float:
+        return self.seen({self.single: 1, self.central: N_SERVERS})
+
+    def seen_by_agent(self) -> float:
+        """As seen(), without anybody who could be asked for values."""
+        now = time.time()
+
+        def all_scraped() -> bool:
+            _, body = programs.request(self.agent_port, "/api/v1/targets")
+            times = [datetime.fromisoformat(target["lastScrape"]).timestamp()
+                     for target in json.loads(body)["data"]["activeTargets"]]
+            return len(times) == N_SERVERS and min(times) > now
+
+        wait_until("the agent has scraped all again", all_scraped, 40)
+        return time.time()
 
     def agent_config(self) -> dict[str, Any]:
         """The shipped one in a hurry. Two targets stand in it, the third in a file beside it."""
@@ -209,15 +227,18 @@ class AgentTest(ScaleTest):
                                    "min_backoff": "30ms", "max_backoff": "100ms"}
         return config
 
-    def start_agent(self) -> None:
+    def start_agent(self) -> int:
         config = self.agent_config()
         folder = self.folder / "agent"
         (folder / "agent.yml").write_text(yaml.safe_dump(config))
         port = free_port()
+        # At its end nobody may be there any more who takes the rest.
         programs.start(self, "agent", [
             programs.PROMETHEUS, "--enable-feature=agent", "--config.file=agent.yml",
-            "--storage.agent.path=data", f"--web.listen-address={HOST}:{port}"], folder)
+            "--storage.agent.path=data", "--storage.remote.flush-deadline=1s",
+            f"--web.listen-address={HOST}:{port}"], folder)
         wait_until("the agent is ready", programs.answers(port, "/-/ready"), 60)
+        return port
 
     # ---- what is compared ----
 
@@ -250,13 +271,13 @@ class AgentTest(ScaleTest):
 
     def test_three_answer_as_one(self) -> None:
         self.send_first()
-        begin = self.seen(self.single, self.central)
+        begin = self.seen_by_both()
         self.check_totals(begin)
         self.send_more()
         scrapes = f'min(count_over_time(up{{job=~"bacowr.*"}}[{N_SCRAPES * 2}s]))'
         for prometheus in (self.single, self.central):
             wait_until("enough scrapes", lambda: (prometheus.value(scrapes) or 0) >= N_SCRAPES, 60)
-        end = self.seen(self.single, self.central)
+        end = self.seen_by_both()
         self.check_totals(end)
         self.check_queries(begin, end)
         self.check_forgotten_sum(begin, end)
@@ -265,14 +286,15 @@ class AgentTest(ScaleTest):
     def test_nothing_is_lost_while_the_receiver_is_away(self) -> None:
         """Not even what was between two of its lives: each scrape arrives, with its own time."""
         self.send_first()
-        begin = self.seen(self.single, self.central)
+        begin = self.seen_by_both()
         end_process(self.central.process)
         self.send_more()
-        away = self.seen(self.single)
+        self.seen({self.single: 1})
+        away = self.seen_by_agent()
         self.send_more()
         self.central = self.start_prometheus("central", "--web.enable-remote-write-receiver",
                                              port=self.central.port)
-        end = self.seen(self.single, self.central)
+        end = self.seen_by_both()
         for at in (begin, away, end):
             self.check_totals(at)
 
@@ -285,7 +307,7 @@ class AgentTest(ScaleTest):
         self.send([(f"wait:{ms}|ms", one) for one, ms in enumerate((10, 10, 1000))]
                   + [("users:alice|s", one) for one in range(N_SERVERS)] + [("users:bob|s", 1)]
                   + [("active_jobs:7|g", one) for one in range(2)])
-        at = self.seen(self.single, self.central)
+        at = self.seen_by_both()
 
         def both(asked: str) -> tuple[float, float]:
             (found,) = self.ask(self.central, asked, at).values()
@@ -322,10 +344,11 @@ class FederationTest(ScaleTest):
             group["targets"] = [f"{HOST}:{site.port}"]
         return self.start_prometheus("global", config=config)
 
-    def samples(self, prometheus: programs.Prometheus, asked: str, at: float
+    @staticmethod
+    def samples(prometheus: programs.Prometheus, asked: str, at: float
                 ) -> dict[frozenset[tuple[str, str]], set[tuple[float, str]]]:
         rows = prometheus.ask("/api/v1/query", query=asked, time=at)["result"]
-        return {frozenset(row["metric"].items()): {tuple(value) for value in row["values"]}
+        return {frozenset(row["metric"].items()): {(when, value) for when, value in row["values"]}
                 for row in rows}
 
     def check_copies(self, names: list[str], at: float) -> None:
@@ -347,18 +370,24 @@ class FederationTest(ScaleTest):
         self.single = self.start_site("single", [self.reference])
         self.above = self.start_global(*self.sites.values())
         self.send_first()
-        lines = "sum(statsd_exporter_lines_total)"
-        for prometheus in (self.single, *self.sites.values()):
-            wait_until("the first round was scraped", lambda: prometheus.value(lines), 40)
+        targets = {self.single: 1, self.sites["first"]: 2, self.sites["second"]: 1}
+        self.seen(targets)
         self.send_more()
+        self.recorded_after(self.seen(targets))
+        at = time.time()
         names = [rule["record"] for group in load("recording_rules.yml")["groups"]
                  for rule in group["rules"]]
-        scrapes = f"min(count_over_time(job:api_requests:rate5m[{N_SCRAPES * 2}s]))"
-        wait_until("enough scrapes", lambda: (self.above.value(scrapes) or 0) >= N_SCRAPES, 60)
-        at = time.time()
         self.check_copies(names, at)
         self.check_sums(at)
         self.assertEqual(self.above.query("api_requests_total"), [])
+
+    def recorded_after(self, begin: float) -> None:
+        """Wait until what is recorded is of samples that were taken then, and of enough of them."""
+        name = "job:api_requests:rate5m"
+        asked = (f"count(timestamp({name}) > {begin:.3f}"
+                 f" and count_over_time({name}[{N_SCRAPES * 3}s]) >= {N_SCRAPES})")
+        for prometheus, n_sites in ((self.single, 1), (self.above, len(self.sites))):
+            wait_until("enough is recorded", lambda: prometheus.value(asked) == n_sites, 60)
 
     def check_sums(self, at: float) -> None:
         queries = {
