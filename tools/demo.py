@@ -10,7 +10,7 @@ Everything is configured by the project's own files (demo_files.py says what cha
 Alertmanager sends to its webhook are printed. Each start begins with empty databases. --fast
 shortens intervals: scrapes, rules and heartbeats every second, APIDown after about ten.
 
-Laws: whoever ends here was started here: each is ended by its process id, in the reverse order.
+Laws: whoever ends here was started here: each is ended with its session, in the reverse order.
       Nothing is started again by itself; who died is told, with the log that may say why.
       A lock on the pid file says that a demo runs, so its commands never meet another process.
 """
@@ -130,14 +130,18 @@ class Demo:
         return self._folder / "logs" / f"{name}.log"
 
     def _end(self, name: str) -> None:
+        """With its session: workers end at once, not in turn, even when who began them is dead."""
         process = self._running.pop(name)
-        if process.poll() is None:
-            process.terminate()
         try:
+            os.killpg(process.pid, signal.SIGTERM)
             process.wait(END_SECONDS)
+        except ProcessLookupError:
+            pass
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # its session: the application has workers
-            process.wait()
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if name == "app":
+            self._mark.unlink(missing_ok=True)
 
     def start(self) -> None:
         """Everything, each once the one before it is ready."""
@@ -224,7 +228,6 @@ class Demo:
     def stop_app(self) -> None:
         if "app" in self._running:
             self._end("app")
-            self._mark.unlink(missing_ok=True)
             say(f"{time.strftime('%H:%M:%S')} the application is stopped; "
                 "its load goes on and meets nobody")
 
@@ -273,7 +276,6 @@ Ctrl-C ends all of it.
     def end(self) -> None:
         for name in reversed(list(self._running)):
             self._end(name)
-        self._mark.unlink(missing_ok=True)
 
 
 def run(args: argparse.Namespace) -> int:
