@@ -168,6 +168,22 @@ static int on_scalar(struct yaml_builder *b, const yaml_event_t *event)
     return yaml_builder_scalar(b, &head, text, event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE);
 }
 
+/* 0 or -ENOMEM. */
+static int note_rest(struct yaml_doc *doc, const yaml_event_t *event)
+{
+    struct yaml_node *place;
+
+    if (event->type != YAML_DOCUMENT_START_EVENT)
+        return 0;
+    place = yaml_doc_alloc(doc, sizeof(*place));
+    if (place == NULL)
+        return -ENOMEM;
+    place->line = (unsigned)event->start_mark.line + 1;
+    place->column = (unsigned)event->start_mark.column + 1;
+    doc->ignored = place;
+    return 0;
+}
+
 enum event_outcome {
     EVENT_END = 1,  /* of the first document */
     EVENT_END_BARE, /* the same, and no "..." says so: another document may follow, or nothing */
@@ -202,7 +218,7 @@ static int on_event(struct yaml_builder *b, const yaml_event_t *event)
     }
 }
 
-/* The next event to @b, NULL for nobody; as on_event(). */
+/* The next event to @b, NULL behind the first document; as on_event(). */
 static int read_event(struct yaml_doc *doc, yaml_parser_t *parser, struct slice text,
                       struct yaml_builder *b, struct err *e)
 {
@@ -211,7 +227,7 @@ static int read_event(struct yaml_doc *doc, yaml_parser_t *parser, struct slice 
 
     if (!yaml_parser_parse(parser, &event))
         return refuse_syntax(doc, parser, text, e);
-    r = b != NULL ? on_event(b, &event) : 0;
+    r = b != NULL ? on_event(b, &event) : note_rest(doc, &event);
     yaml_event_delete(&event);
     return r;
 }

@@ -59,6 +59,9 @@ void yaml_doc_free(struct yaml_doc *doc); /* accepts NULL */
 /* NULL when the file is empty. Lives as long as the document. */
 const struct yaml_node *yaml_doc_root(const struct yaml_doc *doc);
 
+/* The place of a second document, which nobody reads; no value. NULL when there is none. */
+const struct yaml_node *yaml_doc_ignored(const struct yaml_doc *doc);
+
 /* Fill @e (NULL is allowed) with the place of @node and the message. Always -EINVAL. */
 int yaml_doc_refuse(const struct yaml_doc *doc, const struct yaml_node *node, struct err *e,
                     const char *fmt, ...) __attribute__((format(printf, 4, 5)));

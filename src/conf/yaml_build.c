@@ -100,6 +100,11 @@ const struct yaml_node *yaml_doc_root(const struct yaml_doc *doc)
     return doc->root;
 }
 
+const struct yaml_node *yaml_doc_ignored(const struct yaml_doc *doc)
+{
+    return doc->ignored;
+}
+
 int yaml_doc_refuse(const struct yaml_doc *doc, const struct yaml_node *node, struct err *e,
                     const char *fmt, ...)
 {

@@ -16,8 +16,9 @@ struct yaml_block; /* a piece of the arena */
 struct yaml_doc {
     char *file; /* NULL when it has no name */
     const struct yaml_node *root;
-    struct yaml_block *blocks; /* owned, newest first */
-    size_t spent;              /* of YAML_MAX_NODES */
+    const struct yaml_node *ignored; /* where a second document begins, or NULL */
+    struct yaml_block *blocks;       /* owned, newest first */
+    size_t spent;                    /* of YAML_MAX_NODES */
 };
 
 /* @size zeroed bytes that live as long as @doc, or NULL. */

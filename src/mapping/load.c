@@ -61,6 +61,45 @@ static void append_remedy(char *out, size_t cap, const char *word, const char *c
         len += (size_t)snprintf(out + len, cap - len, "%s%s", i ? ", " : "", words[i]);
 }
 
+static const struct load_key *find_key(const struct load_key *const *tables, struct slice name)
+{
+    for (; *tables != NULL; tables++) {
+        for (const struct load_key *k = *tables; k->name != NULL; k++) {
+            if (slice_eq_str(name, k->name))
+                return k;
+        }
+    }
+    return NULL;
+}
+
+/* Where the key @name of other tables stands, for a remedy; false when there is none such. */
+static bool append_home(char *out, size_t cap, struct slice name)
+{
+    static const struct {
+        const struct load_key *tables[4]; /* NULL ends them */
+        const char *where;
+    } homes[] = {
+        {{load_top_keys}, "at the left margin of the file"},
+        {{load_defaults_keys}, "in defaults"},
+        {{load_rule_keys}, "in a rule"},
+        {{load_common_keys, load_label_keys, load_observer_keys}, "in defaults or in a rule"},
+        {{load_summary_keys}, "in summary_options"},
+        {{load_quantile_keys}, "in an entry of quantiles"},
+        {{load_histogram_keys}, "in histogram_options"},
+        {{load_set_keys}, "in set_options"},
+    };
+    size_t len = 0;
+
+    for (size_t i = 0; i < sizeof(homes) / sizeof(homes[0]) && len < cap; i++) {
+        const struct load_key *key = find_key(homes[i].tables, name);
+
+        if (key != NULL && !key->hidden)
+            len += (size_t)snprintf(out + len, cap - len, "%s%s", len > 0 ? ", or " : "it stands ",
+                                    homes[i].where);
+    }
+    return len > 0;
+}
+
 static int refuse_key(struct load *l, const struct yaml_node *key, const char *what,
                       const struct load_key *const *tables)
 {
@@ -74,19 +113,9 @@ static int refuse_key(struct load *l, const struct yaml_node *key, const char *w
                 words[n++] = k->name;
         }
     }
-    append_remedy(remedy, sizeof(remedy), key->text.p, words, n);
+    if (!append_home(remedy, sizeof(remedy), key->text))
+        append_remedy(remedy, sizeof(remedy), key->text.p, words, n);
     return load_refuse(l, key, "unknown key \"%.100s\" in %s; %s", key->text.p, what, remedy);
-}
-
-static const struct load_key *find_key(const struct load_key *const *tables, struct slice name)
-{
-    for (; *tables != NULL; tables++) {
-        for (const struct load_key *k = *tables; k->name != NULL; k++) {
-            if (slice_eq_str(name, k->name))
-                return k;
-        }
-    }
-    return NULL;
 }
 
 int load_keys(struct load *l, const struct yaml_node *node, const char *what,
@@ -309,6 +338,11 @@ static int read_tops(struct load *l, const struct bacowr_text *texts, size_t n, 
         files->n++;
         l->doc = file->doc;
         root = yaml_doc_root(file->doc);
+        if (yaml_doc_ignored(file->doc) != NULL)
+            load_warn(l, yaml_doc_ignored(file->doc),
+                      "what follows this --- is another document and is ignored, as in "
+                      "statsd_exporter; write all rules under one mappings, or in files of their "
+                      "own");
         if (!yaml_node_is_null(root))
             r = load_keys(l, root, "the file", tables, file);
     }

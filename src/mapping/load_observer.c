@@ -269,11 +269,19 @@ static int on_native_factor(struct load *l, const struct yaml_pair *pair, void *
     return r;
 }
 
+#define MAX_NATIVE_BUCKETS 4096 /* what the engine keeps; more is taken for so many */
+
 static int on_native_max(struct load *l, const struct yaml_pair *pair, void *into)
 {
     struct load_observer *o = into;
+    int r = yaml_node_u32(l->doc, pair->value, pair->key->text.p, &o->native_max_buckets, l->e);
 
-    return yaml_node_u32(l->doc, pair->value, pair->key->text.p, &o->native_max_buckets, l->e);
+    if (r == 0 && o->native_max_buckets > MAX_NATIVE_BUCKETS)
+        load_warn(l, pair->value,
+                  "native_histogram_max_buckets above %d counts as %d: memory is bounded; write %d "
+                  "or less",
+                  MAX_NATIVE_BUCKETS, MAX_NATIVE_BUCKETS, MAX_NATIVE_BUCKETS);
+    return r;
 }
 
 static int on_window(struct load *l, const struct yaml_pair *pair, void *into)
@@ -324,7 +332,7 @@ const struct load_key load_histogram_keys[] = {
      "Native histograms: each bucket is at most so many times as wide as the one before; a value "
      "above 0 and up to 1 turns them off."},
     {"native_histogram_max_buckets", on_native_max, false, "NUMBER", "256",
-     "When a series has more native buckets than this, they are made coarser."},
+     "When a series has more native buckets than this, they are made coarser; at most 4096."},
     {0},
 };
 

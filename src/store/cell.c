@@ -107,13 +107,28 @@ static int gauge_read(struct cell *const *cells, unsigned n, const struct shape 
 }
 
 static const struct metric_row metric_rows[METRIC_N_TYPES] = {
-    [METRIC_COUNTER] = {"counter", SNAPSHOT_COUNTER, counter_size, counter_read},
-    [METRIC_GAUGE] = {"gauge", SNAPSHOT_GAUGE, gauge_size, gauge_read},
-    [METRIC_HISTOGRAM] = {"histogram", SNAPSHOT_HISTOGRAM, cell_histogram_size, cell_histogram_read,
+    [METRIC_COUNTER] = {.name = "counter",
+                        .shown_as = SNAPSHOT_COUNTER,
+                        .size = counter_size,
+                        .read = counter_read},
+    [METRIC_GAUGE] = {.name = "gauge",
+                      .shown_as = SNAPSHOT_GAUGE,
+                      .size = gauge_size,
+                      .read = gauge_read},
+    [METRIC_HISTOGRAM] = {.name = "histogram",
+                          .shown_as = SNAPSHOT_HISTOGRAM,
+                          .size = cell_histogram_size,
+                          .read = cell_histogram_read,
                           .release = cell_histogram_release},
-    [METRIC_SUMMARY] = {"summary", SNAPSHOT_SUMMARY, cell_summary_size, cell_summary_read,
+    [METRIC_SUMMARY] = {.name = "summary",
+                        .shown_as = SNAPSHOT_SUMMARY,
+                        .size = cell_summary_size,
+                        .read = cell_summary_read,
                         .init = cell_summary_init},
-    [METRIC_SET] = {"set", SNAPSHOT_GAUGE, cell_set_size, cell_set_read,
+    [METRIC_SET] = {.name = "set",
+                    .shown_as = SNAPSHOT_GAUGE,
+                    .size = cell_set_size,
+                    .read = cell_set_read,
                     .release = cell_set_release},
 };
 

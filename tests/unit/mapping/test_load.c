@@ -19,7 +19,13 @@ START_TEST(test_load_refuses_unknown_keys)
         {DEFAULTS "  tll: 5s\n", 2, 3, "in defaults; did you mean \"ttl\"?"},
         {DEFAULTS "  colour: red\n", 2, 3, "unknown key \"colour\" in defaults"},
         {RULE "  lables: {}\n", 4, 3, "in a rule; did you mean \"labels\"?"},
-        {RULE "  glob_disable_ordering: true\n", 4, 3, "unknown key"},
+        {RULE "  glob_disable_ordering: true\n", 4, 3, "in a rule; it stands in defaults"},
+        {DEFAULTS "  match: a\n", 2, 3, "in defaults; it stands in a rule"},
+        {"ttl: 5s\n", 1, 1, "in the file; it stands in defaults or in a rule"},
+        {"labels: {}\n", 1, 1, "it stands in defaults, or in a rule"},
+        {"quantiles: []\n", 1, 1, "it stands in summary_options"},
+        {RULE "  max_age: 1m\n", 4, 3, "in a rule; it stands in summary_options"},
+        {RULE "  error: 0.1\n", 4, 3, "it stands in an entry of quantiles, or in set_options"},
         {RULE "  histogram_options: {bucket: [1]}\n", 4, 23,
          "in histogram_options; did you mean \"buckets\"?"},
         {RULE "  summary_options: {max_ages: 1s}\n", 4, 21, "did you mean \"max_age\"?"},
@@ -186,6 +192,7 @@ START_TEST(test_load_warns)
         {DEFAULTS "  ttl: 60\n", 2, 8, "counts nanoseconds"},
         {DEFAULTS "  ttl: -1s\n", 2, 8, "a negative ttl"},
         {RULE "  summary_options: {max_age: 60}\n", 4, 30, "max_age: 60 without a unit"},
+        {RULE "---\nmappings: [{match: b, name: bb}]\n", 4, 1, "another document and is ignored"},
         {"fsm: x\n", 1, 1, "the key fsm has no effect"},
         {"logger: {a: b}\n", 1, 1, "no effect"},
         {"registerer: [1]\n", 1, 1, "no effect"},
@@ -209,6 +216,9 @@ START_TEST(test_load_warns)
         {RULE "  help: one\n- {match: b, name: aa, help: two}\n", 5, 3,
          "aa has another help at line 2"},
         {RULE "  summary_options: {age_buckets: 11}\n", 4, 34, "write 10 or less"},
+        {DEFAULTS "  observer_type: histogram\n"
+                  "  histogram_options: {native_histogram_max_buckets: 4097}\n",
+         3, 53, "write 4096 or less"},
         {"mappings:\n- {match: a, name: statsd_exporter_aa}\n", 2, 20, "the server's own"},
         {"mappings:\n- {match: a, name: bacowr_statsd_aa}\n", 2, 20, "the server's own"},
         {"mappings:\n- {match: a.*, name: process_$1}\n", 2, 22, "begin with process_"},
@@ -255,6 +265,8 @@ START_TEST(test_load_accepts_in_silence)
         "mappings:\n- {match: a, name: process_aa, action: drop}\n- {match: b, name: "
         "processes}\n",
         RULE "  summary_options: {age_buckets: 10}\n",
+        DEFAULTS "  observer_type: histogram\n"
+                 "  histogram_options: {native_histogram_max_buckets: 4096}\n",
         RULE
         "  summary_options: {quantiles: [{quantile: 1, error: 0}, {quantile: 0}], buf_cap: 1}\n",
         RULE "  help: one\n- {match: b, name: aa, help: one}\n- {match: c, name: aa}\n",
