@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Grafana's dashboards as the tests see them: files, panels, expressions, and what Grafana puts in
-the place of variables before it asks Prometheus.
+"""Grafana's dashboards as the tests see them: files, panels, expressions, what Grafana puts in the
+place of variables, and how it asks Prometheus then.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
 from lib.harness import ROOT
+from lib.programs import PrometheusApi
 
 FOLDER = ROOT / "grafana" / "dashboards"
 PROVISIONING = ROOT / "grafana" / "provisioning"
@@ -85,3 +86,37 @@ def intervals(target: Json, scrape: int, span: int, width: int = 800) -> tuple[i
     rate = max(step + least, 4 * least)
     return step, {"__interval": f"{step}s", "__interval_ms": str(step * 1000),
                   "__rate_interval": f"{rate}s", "__range": f"{span}s", "__range_s": str(span)}
+
+
+# ---- as Grafana asks ----
+
+def resolve(board: Json, prometheus: PrometheusApi) -> dict[str, list[str]]:
+    """The values of each variable, in order: one may be chosen by those before it."""
+    found: dict[str, list[str]] = {}
+    for variable in variables(board):
+        query = fill_in(variable["query"]["query"], choose_all(board, found))
+        match = re.fullmatch(r"label_values\((.+), (\w+)\)", query)
+        assert match, query
+        found[variable["name"]] = prometheus.label_values(match[2], match[1])
+        assert found[variable["name"]], f"{variable['name']} has no values"
+    return found
+
+
+def choose_all(board: Json, found: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    of_all = {variable["name"]: variable.get("allValue") for variable in variables(board)}
+    return {name: of_all[name] or choice(values) for name, values in found.items()}
+
+
+def ask(prometheus: PrometheusApi, target: Json, chosen: Mapping[str, str], step: int,
+        start: float, end: float) -> list[Json]:
+    """The series of a target whose variables are all @chosen, each with the values over time."""
+    expression = fill_in(target["expr"], chosen)
+    if target["instant"]:
+        return [series | {"values": [series["value"]]}
+                for series in prometheus.query(expression, end)]
+    return prometheus.query_range(expression, start, end, step)
+
+
+def legend(target: Json, series: Json) -> str:
+    """What a target calls a series. A KeyError names a label that it has not."""
+    return LEGEND_LABEL.sub(lambda match: series["metric"][match[1]], target["legendFormat"])

@@ -82,9 +82,10 @@ class PrometheusApi:
         assert status == 200 and answer["status"] == "success", f"{parameters}: {body!r}"
         return answer["data"]
 
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        """The vector an instant query answers."""
-        return self.ask("/api/v1/query", query=expression)["result"]
+    def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
+        """The vector an instant query answers, now or @at a moment."""
+        moment = {} if at is None else {"time": at}
+        return self.ask("/api/v1/query", query=expression, **moment)["result"]
 
     def query_range(self, expression: str, start: float, end: float,
                     step: float) -> list[dict[str, Any]]:

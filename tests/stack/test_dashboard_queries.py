@@ -8,7 +8,6 @@ Two servers, because a panel that forgets to add them up looks right with one.
 from __future__ import annotations
 
 import math
-import re
 import socket
 import tempfile
 import time
@@ -107,45 +106,20 @@ class DashboardTest(ServerTest):
     # ---- as Grafana asks ----
 
     def resolve(self, board: Json) -> dict[str, list[str]]:
-        """The values of each variable, in order: one may be chosen by those before it."""
-        found: dict[str, list[str]] = {}
-        for variable in dashboards.variables(board):
-            query = dashboards.fill_in(variable["query"]["query"], self.choose_all(board, found))
-            match = re.fullmatch(r"label_values\((.+), (\w+)\)", query)
-            assert match, query
-            found[variable["name"]] = self.prometheus.label_values(match[2], match[1])
-            self.assertTrue(found[variable["name"]], f"{variable['name']} has no values")
-        return found
-
-    @staticmethod
-    def choose_all(board: Json, found: dict[str, list[str]]) -> dict[str, str]:
-        of_all = {variable["name"]: variable.get("allValue")
-                  for variable in dashboards.variables(board)}
-        return {name: of_all[name] or dashboards.choice(values) for name, values in found.items()}
+        return dashboards.resolve(board, self.prometheus)
 
     def ask(self, target: Json, chosen: dict[str, str]) -> list[Json]:
-        """The series of a target, each with the values over time."""
         step, built_in = dashboards.intervals(target, SCRAPE, SPAN)
-        expression = dashboards.fill_in(target["expr"], chosen | built_in)
-        if target["instant"]:
-            return [series | {"values": [series["value"]]}
-                    for series in self.prometheus.query(expression)]
         end = time.time()
-        return self.prometheus.query_range(expression, end - SPAN, end, step)
+        return dashboards.ask(self.prometheus, target, chosen | built_in, step, end - SPAN, end)
 
     def latest(self, name: str, title: str, **chosen: str) -> dict[str, float]:
         """What a panel shows, by legend: of each series the last value that is a number."""
         board = dashboards.load(dashboards.FOLDER / f"{name}.json")
         (panel,) = [panel for panel in dashboards.panels(board) if panel["title"] == title]
-        values = self.choose_all(board, self.resolve(board)) | chosen
-        return {self.legend(target, series): last_number(series)
+        values = dashboards.choose_all(board, self.resolve(board)) | chosen
+        return {dashboards.legend(target, series): last_number(series)
                 for target in panel["targets"] for series in self.ask(target, values)}
-
-    def legend(self, target: Json, series: Json) -> str:
-        labels = series["metric"]
-        for label in dashboards.LEGEND_LABEL.findall(target["legendFormat"]):
-            self.assertIn(label, labels, target["expr"])
-        return dashboards.LEGEND_LABEL.sub(lambda match: labels[match[1]], target["legendFormat"])
 
 
 def last_number(series: Json) -> float:
@@ -170,7 +144,7 @@ class QueriesTest(DashboardTest):
 
     def check_dashboard(self, board: Json) -> None:
         """Each query answers, with numbers; a panel's legends tell its series apart."""
-        values = self.choose_all(board, self.resolve(board))
+        values = dashboards.choose_all(board, self.resolve(board))
         for panel in dashboards.panels(board):
             with self.subTest(f"{board['uid']}: {panel['title']}"):
                 legends = []
@@ -179,7 +153,7 @@ class QueriesTest(DashboardTest):
                     self.assertTrue(found, f"no data: {target['expr']}")
                     for series in found:
                         last_number(series)
-                        legends.append(self.legend(target, series))
+                        legends.append(dashboards.legend(target, series))
                 self.assertEqual(len(set(legends)), len(legends), legends)
                 if panel["type"] == "stat":
                     self.assertEqual(len(legends), 1)
