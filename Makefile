@@ -5,7 +5,8 @@ PYTHON := $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo pyth
 BINARY := build/bacowr-statsd
 DEMO := # flags of tools/demo.py
 
-.PHONY: all build deps test-deps run demo test test-unit test-stack bench backup restore clean help
+.PHONY: all build deps test-deps run demo test test-unit test-stack bench dashboards-preview \
+	backup restore clean help
 
 all: build
 
@@ -55,6 +56,11 @@ bench: test-deps
 	@ninja --quiet -C build-bench tests/bench/bench
 	@build-bench/tests/bench/bench
 
+dashboards-preview:
+	@tools/deps.sh preview
+	@$(MAKE) --no-print-directory build
+	@$(PYTHON) tools/preview/preview.py
+
 backup restore:
 	@tools/volumes.sh $@
 
@@ -70,6 +76,7 @@ help:
 	@echo 'make test-unit  the style checks and the C unit tests only'
 	@echo 'make test-stack the Dockerfile and the compose file on a real Docker engine (as root)'
 	@echo 'make bench      the benchmarks'
+	@echo 'make dashboards-preview  docs/dashboards/*.png anew (installs Chromium; 600 MB from npm)'
 	@echo 'make backup     the volumes of the monitoring to $(or $(BACKUP_DIR),backup)/'
 	@echo 'make restore    and back'
 	@echo 'make clean      remove everything that was built'

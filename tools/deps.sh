@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what is missing to build (tools/deps.sh build), to show the whole stack too (tools/deps.sh
-# demo), to build and test (tools/deps.sh test), or to test the containers (tools/deps.sh stack).
+# demo), to build and test (tools/deps.sh test), to test the containers (tools/deps.sh stack), or to
+# draw the dashboards (tools/deps.sh preview).
 #
 # It names each missing Debian package and what it is for, shows the command that installs it, and
 # runs it; sudo only when not root. When nothing is missing it says nothing and asks no network.
@@ -84,6 +85,16 @@ need_for_stack() {
     need libseccomp2 'runc is linked with it'
 }
 
+need_to_draw() {
+    need python3 'sends traffic, asks for the answers'
+    need chromium 'draws the dashboards (a program, no service)' chromium
+    need fonts-inter "the typeface of Grafana's pages"
+    need pngquant 'makes the pictures small' pngquant
+    need nodejs "builds the page of Grafana's components, drives Chromium" node
+    need npm 'fetches these components' npm
+    need ca-certificates 'npm talks TLS'
+}
+
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         set -- env DEBIAN_FRONTEND=noninteractive "$@"
@@ -122,12 +133,24 @@ fetch() {
     npm install --prefix build/npm --omit=optional --no-audit --no-fund --loglevel=error "$1@$2"
 }
 
+# What tools/preview/package.json names, and all that it needs: some 600 MB.
+fetch_components() {
+    cmp -s tools/preview/package.json build/preview/package.json && return
+    echo "  missing (npm), under build/preview: Grafana's components, React, esbuild, playwright-core"
+    mkdir -p build/preview
+    cp tools/preview/package.json build/preview/
+    echo '+ npm install --prefix build/preview'
+    npm install --prefix build/preview --no-audit --no-fund --loglevel=error ||
+        { rm build/preview/package.json; exit 1; }
+}
+
 case "${1:-build}" in
     build) need_to_build ;;
     demo) need_to_build; need_to_show ;;
     test) need_to_build; need_to_show; need_to_test ;;
     stack) need_for_stack ;;
-    *) echo "usage: $0 build|demo|test|stack" >&2; exit 2 ;;
+    preview) need_to_build; need_to_draw ;;
+    *) echo "usage: $0 build|demo|test|stack|preview" >&2; exit 2 ;;
 esac
 
 if [ -n "$missing" ]; then
@@ -146,6 +169,11 @@ case "${1:-build}" in
         unpack prometheus-alertmanager usr/bin/prometheus-alertmanager
         ;;
 esac
+
+if [ "${1:-build}" = preview ]; then
+    unpack prometheus usr/bin/prometheus
+    fetch_components
+fi
 
 case "${1:-build}" in
     test | stack) unpack prometheus-node-exporter usr/bin/prometheus-node-exporter ;;

@@ -123,6 +123,24 @@ class DashboardsTest(unittest.TestCase):
                     self.assertTrue(panel["description"])
                     self.assertIn(panel["type"], ("stat", "timeseries", "bargauge"))
 
+    def test_sizes_and_ranges_that_grafana_heeds(self) -> None:
+        """With both ends given, 11.6 draws no sparkline; a bar's sizes count when set by hand."""
+        for name, board in self.dashboards.items():
+            for panel in dashboards.panels(board):
+                with self.subTest(f"{name}: {panel['title']}"):
+                    if panel["type"] == "stat" and panel["options"]["graphMode"] != "none":
+                        self.assertFalse({"min", "max"} <= set(panel["fieldConfig"]["defaults"]))
+                    if panel["type"] == "bargauge":
+                        self.assertEqual(panel["options"]["sizing"], "manual")
+
+    def test_each_has_a_picture_of_reasonable_size(self) -> None:
+        text = (ROOT / "docs" / "dashboards.md").read_text(encoding="utf-8")
+        pictures = {path.stem: path for path in (ROOT / "docs" / "dashboards").iterdir()}
+        self.assertEqual(set(pictures), set(self.dashboards))
+        for name, path in pictures.items():
+            self.assertLess(path.stat().st_size, 400_000)
+            self.assertIn(f"(dashboards/{name}.png)", text)
+
     def test_panels_turn_red_where_alerts_fire(self) -> None:
         rules = read_yaml("prometheus", "alert_rules.yml")["groups"][0]["rules"]
         bounds = {rule["alert"]: float(match[1]) for rule in rules
