@@ -20,6 +20,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 from dataclasses import dataclass, field
@@ -34,10 +35,14 @@ HOST = "127.0.0.1"
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
 WAIT_SECONDS = 20.0
+# First ports of blocks, all below the range the kernel gives to outgoing sockets.
+PORTS = range(15000, 32000, 50)
 SANITIZER_STATUS = 99  # of a process with a finding
 
 _SANITIZER = re.compile(r"^.*(?:Sanitizer|runtime error:).*$", re.MULTILINE)
-_handed_out: set[int] = set()
+_blocks: list[socket.socket] = []  # the marks of the blocks of ports that are ours
+_ports: list[int] = []  # of these, what was not handed out yet
+_ports_lock = threading.Lock()
 
 T = TypeVar("T")
 
@@ -65,12 +70,32 @@ def environment() -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A loopback port nobody uses, below the range the kernel gives to outgoing sockets."""
-    for _ in range(1000):
-        port = random.randrange(15000, 32000)
-        if port not in _handed_out and _can_bind(port):
-            _handed_out.add(port)
-            return port
+    """A loopback port nobody uses, which no other call gets, in this process or another one.
+
+    To ask the kernel is not enough: between the answer and the use by a server somebody else may
+    ask too. So ports are dealt in blocks, and a process keeps each block that it took until its end.
+    """
+    with _ports_lock:
+        while True:
+            if not _ports:
+                _ports.extend(_take_block())
+            port = _ports.pop()
+            if _can_bind(port):
+                return port
+
+
+def _take_block() -> range:
+    """A block of ports that is nobody's. It is ours while a socket lives, whose name says so; the
+    names are abstract: they go with the process, and each network namespace has its own."""
+    for first in random.sample(PORTS, len(PORTS)):
+        mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            mark.bind(f"\0bacowr-test-ports-{first}")
+        except OSError:
+            mark.close()
+            continue
+        _blocks.append(mark)
+        return range(first, first + PORTS.step)
     raise RuntimeError("no free port")
 
 
