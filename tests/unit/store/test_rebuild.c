@@ -583,6 +583,38 @@ START_TEST(test_rebuild_beside_expiry)
 }
 END_TEST
 
+/* A batch that ends between control's two steps: what is marked has waited long enough, but its
+ * cells have not been folded, and the next step will look for it. */
+START_TEST(test_rebuild_before_removal)
+{
+    struct born a = {.name = "h", .type = METRIC_HISTOGRAM, .n_bounds = 1, .gen = 1, .ttl = TTL};
+    struct shape_spec spec = spec_of(METRIC_HISTOGRAM, 2);
+    struct series_birth birth = {.spec = &spec, .ttl_ticks = TTL, .gen = 2};
+    struct series_ref ref;
+    struct world w;
+
+    world_init(&w, 10);
+    ref = must_acquire(&w, &a);
+    observe(&w, &ref, 0.5);
+    control(&w);
+    reclaim_enter(&w.reclaim, 0);
+    birth.key = key_of(&w, &a);
+    (void)series_follow(&w.r, &birth, &ref);
+    control(&w);
+    w.now_ms += (TTL + 2) * CELL_TICK_MS;
+    control(&w);
+    ck_assert(series_is_leaving(series_of(&w, &a)));
+    ck_assert_int_eq(relaxed_load(&series_of(&w, &a)->state), SERIES_DYING);
+    registry_rebuild(&w.r, w.now_ms);
+    reclaim_leave(&w.reclaim, 0);
+    registry_expire(&w.r, w.now_ms);
+    ck_assert_ptr_nonnull(series_of(&w, &a));
+    expire_all(&w);
+    ck_assert_ptr_null(series_of(&w, &a));
+    world_release(&w);
+}
+END_TEST
+
 /* A family that goes while it waits, and a registry that ends in the middle of a move. */
 START_TEST(test_rebuild_cut_short)
 {
@@ -679,6 +711,7 @@ static Suite *suite(void)
     tcase_add_test(type, test_rebuild_type_against_labels);
     suite_add_tcase(s, type);
     tcase_add_test(expiry, test_rebuild_beside_expiry);
+    tcase_add_test(expiry, test_rebuild_before_removal);
     tcase_add_test(expiry, test_rebuild_cut_short);
     suite_add_tcase(s, expiry);
     return s;
