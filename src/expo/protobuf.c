@@ -330,14 +330,18 @@ static char *put_native(char *p, const struct snapshot_native *h)
     return put_deltas(p, HISTOGRAM_POSITIVE_DELTA, h->positive, h->n_positive);
 }
 
-/* The most that native buckets take: a span each (or one for none), with as many empty buckets
- * before it as a span goes on over. */
+#define NUMBER_MAX (1 + VARINT_MAX)
+#define SPAN_ROOM  (HEAD_MAX + 2 * NUMBER_MAX)
+
+_Static_assert((1 + SPAN_MAX_GAP) * NUMBER_MAX <= SPAN_ROOM + NUMBER_MAX,
+               "a bucket takes the most where it begins a span, not behind empty ones");
+
+/* The most that native buckets take: each begins a span, and there is one if there are none. */
 static size_t native_room(const struct snapshot_native *h)
 {
-    size_t number = 1 + VARINT_MAX, span = HEAD_MAX + 2 * number;
     size_t n = h != NULL ? (size_t)h->n_positive + h->n_negative : 0;
 
-    return h != NULL ? 3 * number + span + n * (span + (1 + SPAN_MAX_GAP) * number) : 0;
+    return h != NULL ? 3 * NUMBER_MAX + SPAN_ROOM + n * (SPAN_ROOM + NUMBER_MAX) : 0;
 }
 
 /* ---- metrics by type ---- */
