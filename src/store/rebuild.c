@@ -155,7 +155,7 @@ static bool move_family(struct registry *r, struct family *f, uint32_t now, unsi
     struct series_list *list = atomic_load_explicit(&f->list, memory_order_relaxed);
     uint32_t n = list != NULL ? relaxed_load(&list->n) : 0;
 
-    for (; f->looked<n && * looks> 0 && r->n_moving < MOVES_MAX; f->looked++, --*looks) {
+    for (; *looks > 0 && f->looked < n && r->n_moving < MOVES_MAX; f->looked++, --*looks) {
         struct series *s = atomic_load_explicit(&list->entries[f->looked], memory_order_relaxed);
 
         if (s == NULL)

@@ -328,7 +328,7 @@ struct route *route_walk_next(struct routes *t, struct route_walk *walk, uint64_
 {
     if (walk->n_resizes != t->n_resizes)
         *walk = (struct route_walk){.n_resizes = t->n_resizes};
-    while (walk->at<t->n_slots + WINDOW && * n_places> 0) {
+    while (*n_places > 0 && walk->at < t->n_slots + WINDOW) {
         struct route *r = t->slots[walk->at].route;
 
         walk->at++;
