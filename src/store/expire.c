@@ -68,8 +68,8 @@ static void remove_or_keep(struct registry *r, uint32_t now)
         uint32_t due;
 
         /* The rules may have taken its time to live away meanwhile. */
-        if (relaxed_load(&s->state) == SERIES_DYING && relaxed_load(&s->ttl_ticks) != 0 &&
-            !series_is_leaving(s) && is_due(s, now, &due)) {
+        if (s->dying && relaxed_load(&s->ttl_ticks) != 0 && !series_is_leaving(s) &&
+            is_due(s, now, &due)) {
             registry_remove(r, s);
             continue;
         }

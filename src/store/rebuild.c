@@ -133,7 +133,7 @@ static int move(struct registry *r, struct series *s, uint32_t now)
     }
     /* Nothing is moved while anything is leaving. */
     assert(!series_is_leaving(s));
-    if (relaxed_load(&s->state) != SERIES_LIVE || prepare(s, now) != 0)
+    if (s->dying || prepare(s, now) != 0)
         return -EAGAIN;
     for (unsigned i = 0; i < s->n_cells; i++) {
         struct cell *c = atomic_load_explicit(&s->cells[i], memory_order_relaxed);

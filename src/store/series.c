@@ -106,7 +106,7 @@ static void series_set_births(struct series *s, uint32_t birth)
 void series_mark(struct series *s)
 {
     series_set_births(s, 0);
-    relaxed_store(&s->state, SERIES_DYING);
+    s->dying = true;
 }
 
 /* Under the lock, so that nobody gives it another. */
@@ -118,7 +118,7 @@ static uint32_t series_birth_number(const struct series *s)
 void series_revive(struct series *s)
 {
     series_set_births(s, series_birth_number(s));
-    relaxed_store(&s->state, SERIES_LIVE);
+    s->dying = false;
 }
 
 bool series_is_leaving(const struct series *s)
@@ -190,7 +190,6 @@ static struct series *series_new(struct registry *r, struct vector *v,
     atomic_init(&s->birth, registry_next_birth(r));
     atomic_init(&s->shape, v->shape);
     s->born = birth->tick;
-    relaxed_store(&s->state, SERIES_LIVE);
     return s;
 }
 
@@ -279,7 +278,7 @@ int series_acquire(struct registry *r, const struct series_birth *birth, struct 
             rc = vector_decide(r, s->vector, birth);
         if (rc == 0)
             rc = cell_acquire(r, s, birth->worker, birth->tick);
-        if (rc == 0 && relaxed_load(&s->state) == SERIES_DYING)
+        if (rc == 0 && s->dying)
             series_revive(s);
         if (rc <= 0)
             series_set_ttl(r, s, birth->ttl_ticks);
@@ -369,7 +368,6 @@ void registry_remove(struct registry *r, struct series *s)
     index_drop(r, s);
     atomic_store_explicit(&list->entries[s->place], NULL, memory_order_relaxed);
     series_release_cells(r, s);
-    relaxed_store(&s->state, SERIES_DEAD);
     f->n_gone++;
     f->n_alive--;
     v->n_alive--;

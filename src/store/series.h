@@ -9,9 +9,9 @@
  *                                              `--> what it carries of former shapes
  *
  * A family has one name, one help, one type; newer rules may make a histogram of a summary and the
- * reverse. A vector is a family's series with the same label
- * names: the first that comes under a generation of rules decides how all of them are kept. A
- * series is a set of labels; it hands each worker a cell of its own (gauges: one for all).
+ * reverse. A vector is a family's series with the same label names: the first that comes under a
+ * generation of rules decides how all of them are kept. A series is a set of labels; it hands each
+ * worker a cell of its own (gauges: one for all).
  *
  * Contract: series_find() takes no lock. series_acquire() takes the registry's only lock, at a
  * birth or when a worker meets a series for the first time. Everything else is the control
@@ -41,8 +41,6 @@ enum series_outcome {
     SERIES_E_RESERVED, /* the name is one of the server's own families */
     SERIES_E_LIMIT,    /* as many series as allowed are alive */
 };
-
-enum series_state { SERIES_LIVE, SERIES_DYING, SERIES_DEAD };
 
 struct family {
     struct retired retired;
@@ -95,23 +93,25 @@ struct series {
         struct retired retired;  /* when dead */
     };
     uint64_t hash;
-    relaxed_u32 ttl_ticks;   /* 0: never expires. Written under the lock. */
-    relaxed_u32 state;       /* enum series_state. Written under the lock. */
-    _Atomic(uint32_t) birth; /* its cells' birth number; published with release: see rebuild.c */
-    uint32_t place;          /* in the family's list; under the lock */
-    struct family *family;   /* outlives the series */
+    relaxed_u32 ttl_ticks; /* 0: never expires. Written under the lock. */
+    uint32_t place;        /* in the family's list; under the lock */
+    struct family *family; /* outlives the series */
 
     /* What a scrape reads lies together. */
     struct vector *vector;         /* outlives the series */
     _Atomic(struct shape *) shape; /* of its cells; written by control under the lock */
     struct carried *carried;       /* owned; control's */
     uint64_t order;                /* of birth, over all series */
+    _Atomic(uint32_t) birth;       /* its cells' birth number; published with release: rebuild.c */
     uint32_t born;                 /* in ticks: when */
     uint32_t labels_len;
     uint16_t n_cells;
+    bool dying;                     /* marked, see expire.c; under the lock */
     bool timed;                     /* in the wheel, or about to be; under the lock */
     _Atomic(struct cell *) cells[]; /* n_cells; the labels' text follows */
 };
+
+_Static_assert(sizeof(struct series) <= 88, "there may be a million of them");
 
 /* Its labels cannot stand on the page beside those of a family of this type. */
 static inline bool vector_clashes(const struct vector *v, enum metric_type type)

@@ -604,7 +604,7 @@ START_TEST(test_rebuild_before_removal)
     w.now_ms += (TTL + 2) * CELL_TICK_MS;
     control(&w);
     ck_assert(series_is_leaving(series_of(&w, &a)));
-    ck_assert_int_eq(relaxed_load(&series_of(&w, &a)->state), SERIES_DYING);
+    ck_assert(series_of(&w, &a)->dying);
     registry_rebuild(&w.r, w.now_ms);
     reclaim_leave(&w.reclaim, 0);
     registry_expire(&w.r, w.now_ms);
