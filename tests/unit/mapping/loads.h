@@ -56,6 +56,9 @@ static inline struct mapping *load_ok(const char *text, size_t n_warnings)
     return m;
 }
 
+#define RULE     "mappings:\n- match: a.*\n  name: aa\n" /* what follows is line 4, column 3 */
+#define DEFAULTS "defaults:\n"                           /* what follows is line 2, column 3 */
+
 struct place_case {
     const char *text;
     unsigned line, column;
@@ -76,6 +79,25 @@ static inline void check_refusals(const struct place_case *cases, size_t n)
         ck_assert_msg(e.line == cases[i].line && e.column == cases[i].column &&
                           strstr(e.text, cases[i].part) != NULL,
                       "%s\nsaid %u:%u %s", cases[i].text, e.line, e.column, e.text);
+    }
+}
+
+/* Each of @cases loads with one warning: it stands at (line, column) and says @part. */
+static inline void check_warnings(const struct place_case *cases, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct mapping *m;
+        struct warnings w;
+        struct err e;
+        char place[64];
+        int r = load(&m, slice_str(cases[i].text), &w, &e);
+
+        ck_assert_msg(r == 0, "%s\nrefused: %u:%u %s", cases[i].text, e.line, e.column, e.text);
+        snprintf(place, sizeof(place), "m.yml:%u:%u: ", cases[i].line, cases[i].column);
+        ck_assert_msg(w.n == 1 && strncmp(w.text, place, strlen(place)) == 0 &&
+                          strstr(w.text, cases[i].part) != NULL,
+                      "%s\nwarned %zu times: %s", cases[i].text, w.n, w.text);
+        mapping_free(m);
     }
 }
 

@@ -4,9 +4,6 @@
  */
 #include "loads.h"
 
-#define RULE      "mappings:\n- match: a.*\n  name: aa\n"
-#define DEFAULTS  "defaults:\n"
-
 #define MAX_FILES 4
 
 /* Load @files, named 1.yml and so on; NULL ends them. */

@@ -6,9 +6,6 @@
 
 #include <math.h>
 
-#define RULE     "mappings:\n- match: a.*\n  name: aa\n" /* what follows is line 4, column 3 */
-#define DEFAULTS "defaults:\n"                           /* what follows is line 2, column 3 */
-
 /* A key that no table knows is an error that suggests or lists what is known. */
 START_TEST(test_load_refuses_unknown_keys)
 {
@@ -226,20 +223,7 @@ START_TEST(test_load_warns)
         {"mappings:\n- {match: a, name: statsd_metric_mapper_aa}\n", 2, 20, "another name"},
     };
 
-    for (size_t i = 0; i < N(cases); i++) {
-        struct mapping *m;
-        struct warnings w;
-        struct err e;
-        char place[64];
-        int r = load(&m, slice_str(cases[i].text), &w, &e);
-
-        ck_assert_msg(r == 0, "%s\nrefused: %u:%u %s", cases[i].text, e.line, e.column, e.text);
-        snprintf(place, sizeof(place), "m.yml:%u:%u: ", cases[i].line, cases[i].column);
-        ck_assert_msg(w.n == 1 && strncmp(w.text, place, strlen(place)) == 0 &&
-                          strstr(w.text, cases[i].part) != NULL,
-                      "%s\nwarned %zu times: %s", cases[i].text, w.n, w.text);
-        mapping_free(m);
-    }
+    check_warnings(cases, N(cases));
 }
 END_TEST
 

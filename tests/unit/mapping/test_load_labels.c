@@ -5,28 +5,6 @@
  */
 #include "loads.h"
 
-#define RULE     "mappings:\n- match: a.*\n  name: aa\n" /* what follows is line 4, column 3 */
-#define DEFAULTS "defaults:\n"                           /* what follows is line 2, column 3 */
-
-/* The only warning of @text stands at (@line, @column) and says @part. */
-static void check_warnings(const struct place_case *cases, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct mapping *m;
-        struct warnings w;
-        struct err e;
-        char place[64];
-        int r = load(&m, slice_str(cases[i].text), &w, &e);
-
-        ck_assert_msg(r == 0, "refused %u:%u %s\n%s", e.line, e.column, e.text, cases[i].text);
-        snprintf(place, sizeof(place), "m.yml:%u:%u:", cases[i].line, cases[i].column);
-        ck_assert_msg(w.n == 1 && strncmp(w.text, place, strlen(place)) == 0 &&
-                          strstr(w.text, cases[i].part) != NULL,
-                      "%s\nwarned %zu times: %s", cases[i].text, w.n, w.text);
-        mapping_free(m);
-    }
-}
-
 /* What cannot be meant is refused where it stands. */
 START_TEST(test_load_labels_refuses)
 {
