@@ -8,10 +8,6 @@
 #include "lib/engine.h"
 #include "lib/unit.h"
 
-#define OPENMETRICS "application/openmetrics-text;version=1.0.0"
-#define PROTOBUF \
-    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
-
 #define MAPPING                                                                               \
     "defaults: {ttl: 1s}\n"                                                                   \
     "mappings:\n"                                                                             \
@@ -30,26 +26,10 @@ static struct bacowr_config exemplars_config(void)
     return config;
 }
 
-/* A page in one of the formats, NUL-terminated, in @e->page. */
-static const char *page(struct engine *e, const char *accept)
-{
-    struct bacowr_scrape *s;
-
-    buf_clear(&e->page);
-    must(bacowr_scrape_new(&s, e->b, bacowr_format_for(e->b, slice_str(accept)), NULL, 0,
-                           e->now_ms) == 0);
-    while (bacowr_scrape_next(s, &e->page, 1) == 1)
-        continue;
-    bacowr_scrape_free(s);
-    buf_add_byte(&e->page, '\0');
-    must(!e->page.failed);
-    return e->page.p;
-}
-
 /* The lines of the OpenMetrics page that have an exemplar. */
 static const char *exemplars(struct engine *e)
 {
-    const char *line = page(e, OPENMETRICS);
+    const char *line = engine_page(e, OPENMETRICS).p;
 
     buf_clear(&e->text);
     while (*line != '\0') {
@@ -122,9 +102,9 @@ START_TEST(test_exemplars_by_configuration)
     engine_init(&e, &config, MAPPING);
     engine_feed(&e, "a_total:1|c|#trace_id:x");
     ck_assert_str_eq(exemplars(&e), "a_total 1 # {trace_id=\"x\"} 1\n");
-    ck_assert_ptr_null(strstr(page(&e, ""), "trace"));
+    ck_assert_ptr_null(strstr(engine_page(&e, "").p, "trace"));
     ck_assert_ptr_nonnull(memmem(e.page.p, e.page.len, "a_total 1\n", 10));
-    (void)page(&e, PROTOBUF);
+    (void)engine_page(&e, PROTOBUF);
     ck_assert_ptr_nonnull(memmem(e.page.p, e.page.len, "\x0a\x08trace_id\x12\x01x", 13));
     engine_release(&e);
     config.statsd.exemplar_tags[0] = NULL;

@@ -9,10 +9,7 @@
 
 #include "lib/engine.h"
 #include "lib/unit.h"
-
-#define OPENMETRICS "application/openmetrics-text;version=1.0.0"
-#define PROTOBUF \
-    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+#include "lib/wire.h"
 
 static struct bacowr_config formats_config(void)
 {
@@ -23,32 +20,9 @@ static struct bacowr_config formats_config(void)
     return config;
 }
 
-static struct bacowr_scrape *begin(struct engine *e, const char *accept)
-{
-    struct bacowr_scrape *s;
-
-    must(bacowr_scrape_new(&s, e->b, bacowr_format_for(e->b, slice_str(accept)), NULL, 0,
-                           e->now_ms) == 0);
-    return s;
-}
-
-/* The page in OpenMetrics, NUL-terminated, in @e->page. */
-static const char *openmetrics(struct engine *e)
-{
-    struct bacowr_scrape *s = begin(e, OPENMETRICS);
-
-    buf_clear(&e->page);
-    while (bacowr_scrape_next(s, &e->page, 1) == 1)
-        continue;
-    bacowr_scrape_free(s);
-    buf_add_byte(&e->page, '\0');
-    must(!e->page.failed);
-    return e->page.p;
-}
-
 static bool shows(struct engine *e, const char *line)
 {
-    const char *page = openmetrics(e);
+    const char *page = engine_page(e, OPENMETRICS).p;
     const char *at = strstr(page, line);
 
     return at != NULL && at[strlen(line)] == '\n' && (at == page || at[-1] == '\n');
@@ -61,21 +35,8 @@ static unsigned count_messages(struct slice rest)
 {
     unsigned n = 0;
 
-    for (; rest.len > 0; n++) {
-        size_t len = 0;
-        unsigned shift = 0;
-        unsigned char byte;
-
-        do {
-            must(rest.len > 0 && shift < 35);
-            byte = (unsigned char)rest.p[0];
-            len |= (size_t)(byte & 0x7f) << shift;
-            shift += 7;
-            rest = slice_from(rest, 1);
-        } while (byte & 0x80);
-        must(len <= rest.len);
-        rest = slice_from(rest, len);
-    }
+    for (; rest.len > 0; n++)
+        wire_message(&rest);
     return n;
 }
 
@@ -95,7 +56,7 @@ START_TEST(test_formats_slices_are_whole_messages)
         engine_feed(&e, line);
     }
     for (size_t i = sizeof wants / sizeof wants[0]; i-- > 0;) {
-        struct bacowr_scrape *s = begin(&e, PROTOBUF);
+        struct bacowr_scrape *s = engine_begin(&e, PROTOBUF);
         unsigned n = 0;
         int more;
 
@@ -126,7 +87,7 @@ static double value_of(struct engine *e, const char *name)
     const char *at;
 
     snprintf(start, sizeof start, "\n%s ", name);
-    at = strstr(openmetrics(e), start);
+    at = strstr(engine_page(e, OPENMETRICS).p, start);
     must(at != NULL);
     return strtod(at + strlen(start), NULL);
 }
@@ -167,13 +128,13 @@ START_TEST(test_formats_birth_unknown)
     engine_init(&e, &config, NULL);
     e.now_ms = 5000;
     engine_feed(&e, "a_total:1|c\nb:1|ms");
-    ck_assert_ptr_null(strstr(openmetrics(&e), "_created"));
+    ck_assert_ptr_null(strstr(engine_page(&e, OPENMETRICS).p, "_created"));
     engine_release(&e);
     config.unix_ms_at_zero = 1;
     engine_init(&e, &config, NULL);
     engine_feed(&e, "a_total:1|c");
     ck_assert(shows(&e, "a_created 0.001"));
-    ck_assert_ptr_null(strstr(openmetrics(&e), "statsd_exporter_lines_created"));
+    ck_assert_ptr_null(strstr(engine_page(&e, OPENMETRICS).p, "statsd_exporter_lines_created"));
     engine_release(&e);
 }
 END_TEST

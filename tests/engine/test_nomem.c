@@ -154,9 +154,6 @@ static int try_load(struct engine *e)
     return r;
 }
 
-#define PROTOBUF \
-    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
-
 /* A page in the format of @accept goes to @page, in vain when it fails. */
 static int try_format(struct engine *e, const char *accept, struct buf *page)
 {

@@ -151,8 +151,7 @@ static void begin_scrape(struct world *w)
         w->must_show[i] = w->m.series[i].alive;
         w->shown[i] = false;
     }
-    must(bacowr_scrape_new(&w->scrape, w->e.b, bacowr_format_for(w->e.b, SLICE_LIT("")), NULL, 0,
-                           w->e.now_ms) == 0);
+    w->scrape = engine_begin(&w->e, "");
 }
 
 /* A slice of one byte is one series, as the family of both is the page's first. */

@@ -160,30 +160,10 @@ START_TEST(test_zero_first_after_expiry)
 }
 END_TEST
 
-/* A page in the format of @accept, as long as the engine lives. */
-static struct slice page_in(struct engine *e, const char *accept)
-{
-    struct bacowr_scrape *s;
-    int r;
-
-    buf_clear(&e->page);
-    must(bacowr_scrape_new(&s, e->b, bacowr_format_for(e->b, slice_str(accept)), NULL, 0,
-                           e->now_ms) == 0);
-    do {
-        r = bacowr_scrape_next(s, &e->page, 64);
-    } while (r == 1);
-    must(r == 0);
-    bacowr_scrape_free(s);
-    return buf_slice(&e->page);
-}
-
 /* OpenMetrics holds too, and tells of the birth as ever; protobuf has no bucket of what is held,
  * classic or native: it is the shorter page. */
 START_TEST(test_zero_first_in_all_formats)
 {
-    static const char protobuf[] =
-        "application/"
-        "vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
     struct bacowr_config config = engine_config();
     struct engine e = {.b = NULL};
     struct slice page;
@@ -194,17 +174,17 @@ START_TEST(test_zero_first_in_all_formats)
     config.unix_ms_at_zero = 1000;
     engine_init(&e, &config, rules);
     engine_feed(&e, "x_total:5|c\nt:1500|ms\n");
-    page = page_in(&e, "application/openmetrics-text;version=1.0.0");
+    page = engine_page(&e, OPENMETRICS);
     ck_assert_ptr_nonnull(memmem(page.p, page.len, "\nx_total 0", 10));
     ck_assert_ptr_nonnull(memmem(page.p, page.len, "\nx_created 1", 12));
     ck_assert_ptr_nonnull(memmem(page.p, page.len, "\nt_count 0", 10));
-    young = page_in(&e, protobuf).len;
+    young = engine_page(&e, PROTOBUF).len;
     engine_pass(&e, HOLD_MS + 200);
-    page = page_in(&e, "application/openmetrics-text;version=1.0.0");
+    page = engine_page(&e, OPENMETRICS);
     ck_assert_ptr_nonnull(memmem(page.p, page.len, "\nx_total 5", 10));
     ck_assert_ptr_nonnull(memmem(page.p, page.len, "\nx_created 1", 12));
     ck_assert_ptr_nonnull(memmem(page.p, page.len, "\nt_count 1", 10));
-    ck_assert_uint_lt(young, page_in(&e, protobuf).len);
+    ck_assert_uint_lt(young, engine_page(&e, PROTOBUF).len);
     engine_release(&e);
 }
 END_TEST

@@ -81,18 +81,39 @@ void engine_check_page(struct slice page)
                      (int)(page.len < 4000 ? page.len : 4000), page.p);
 }
 
-struct slice engine_scrape(struct engine *e)
+struct bacowr_scrape *engine_begin(struct engine *e, const char *accept)
 {
     struct bacowr_scrape *s;
+
+    must(bacowr_scrape_new(&s, e->b, bacowr_format_for(e->b, slice_str(accept)), NULL, 0,
+                           e->now_ms) == 0);
+    return s;
+}
+
+/* All of a page, in slices of @want bytes, in @e->page. */
+static void scrape(struct engine *e, const char *accept, unsigned want)
+{
+    struct bacowr_scrape *s = engine_begin(e, accept);
     int more = 1;
 
     buf_clear(&e->page);
-    must(bacowr_scrape_new(&s, e->b, bacowr_format_for(e->b, SLICE_LIT("")), NULL, 0, e->now_ms) ==
-         0);
     while (more == 1)
-        more = bacowr_scrape_next(s, &e->page, 65536);
+        more = bacowr_scrape_next(s, &e->page, want);
     bacowr_scrape_free(s);
     must(more == 0);
+}
+
+struct slice engine_page(struct engine *e, const char *accept)
+{
+    scrape(e, accept, 1);
+    buf_add_byte(&e->page, '\0');
+    must(!e->page.failed);
+    return slice_of(e->page.p, e->page.len - 1);
+}
+
+struct slice engine_scrape(struct engine *e)
+{
+    scrape(e, "", 65536);
     engine_check_page(buf_slice(&e->page));
     return buf_slice(&e->page);
 }

@@ -47,7 +47,18 @@ void engine_feed_to(struct engine *e, unsigned worker, struct bacowr_datagram da
 /* Time passes in steps of 100 ms, with a tick after each. */
 void engine_pass(struct engine *e, int64_t ms);
 
-/* A page of now, all of it, in @e->page. */
+/* Accept headers of those formats that are asked for by name. */
+#define OPENMETRICS "application/openmetrics-text;version=1.0.0"
+#define PROTOBUF \
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+
+/* Begin a page of now in the format of @accept, without families of the server. */
+struct bacowr_scrape *engine_begin(struct engine *e, const char *accept);
+
+/* Such a page, all of it, in the smallest slices; a NUL follows it in @e->page. */
+struct slice engine_page(struct engine *e, const char *accept);
+
+/* A page of now as text, all of it, in @e->page. */
 struct slice engine_scrape(struct engine *e);
 
 /* Scrape, and look: the value of a series (NaN: none); what page_add_...() of page.h tell. */

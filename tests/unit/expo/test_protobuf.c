@@ -3,7 +3,7 @@
  * Protobuf: the bytes of each message, lengths of one and more bytes, labels turned back
  *
  * The expected bytes are written out by hand from the wire format's rules; what is too long for
- * that is walked by a small reader of its own.
+ * that is walked by a reader (lib/wire.h).
  */
 #include "expo/encoder.h"
 
@@ -13,6 +13,7 @@
 
 #include "lib/guard.h"
 #include "lib/unit.h"
+#include "lib/wire.h"
 
 static struct snapshot_family family(enum snapshot_type type)
 {
@@ -246,42 +247,6 @@ START_TEST(test_protobuf_content_type_is_the_rivals)
 }
 END_TEST
 
-/* ---- a reader ---- */
-
-static uint64_t take_varint(struct slice *s)
-{
-    uint64_t v = 0;
-    unsigned char byte;
-    unsigned shift = 0;
-
-    do {
-        ck_assert_uint_gt(s->len, 0);
-        ck_assert_uint_lt(shift, 64);
-        byte = (unsigned char)s->p[0];
-        v |= (uint64_t)(byte & 0x7f) << shift;
-        shift += 7;
-        *s = slice_from(*s, 1);
-    } while (byte & 0x80);
-    ck_assert(byte != 0 || shift == 7); /* no longer than it has to be */
-    return v;
-}
-
-static struct slice take(struct slice *s, size_t len)
-{
-    struct slice taken = slice_of(s->p, len);
-
-    ck_assert_uint_le(len, s->len);
-    *s = slice_from(*s, len);
-    return taken;
-}
-
-/* The field at the front of @s, which is of bytes and has number @field. */
-static struct slice take_bytes(struct slice *s, unsigned field)
-{
-    ck_assert_uint_eq(take_varint(s), field << 3 | 2);
-    return take(s, take_varint(s));
-}
-
 /* ---- labels ---- */
 
 #define TEXT(text)               \
@@ -314,11 +279,11 @@ START_TEST(test_protobuf_series_turns_labels_back)
     encoder_protobuf.series(&out, &f, &s);
     guard_free(copy, labels.len);
     rest = buf_slice(&out);
-    metric = take_bytes(&rest, 4);
+    metric = wire_bytes(&rest, 4);
     ck_assert_uint_eq(rest.len, 0);
     for (unsigned i = 0; i < N; i++) {
-        struct slice label = take_bytes(&metric, 1);
-        struct slice name = take_bytes(&label, 1), value = take_bytes(&label, 2);
+        struct slice label = wire_bytes(&metric, 1);
+        struct slice name = wire_bytes(&label, 1), value = wire_bytes(&label, 2);
         struct buf want = {0};
 
         buf_addf(&want, "label_%u", i);
@@ -327,7 +292,7 @@ START_TEST(test_protobuf_series_turns_labels_back)
         ck_assert_uint_eq(label.len, 0);
         buf_release(&want);
     }
-    ck_assert_uint_eq(take_bytes(&metric, 2).len, 9);
+    ck_assert_uint_eq(wire_bytes(&metric, 2).len, 9);
     ck_assert_uint_eq(metric.len, 0);
     buf_release(&labels);
     buf_release(&out);
@@ -358,19 +323,19 @@ START_TEST(test_protobuf_lengths_of_more_bytes)
         encode(&out, &f, &s, 1);
         text[lens[i] + 3] = 'x';
         rest = slice_from(buf_slice(&out), 6);
-        message = take(&rest, take_varint(&rest));
+        message = wire_message(&rest);
         ck_assert_uint_eq(rest.len, 0);
-        ck_assert_uint_eq(take_bytes(&message, 1).len, 1);
-        ck_assert_uint_eq(take_bytes(&message, 2).len, 5);
-        ck_assert_uint_eq(take_varint(&message), 0x18);
-        ck_assert_uint_eq(take_varint(&message), 1);
-        metric = take_bytes(&message, 4);
+        ck_assert_uint_eq(wire_bytes(&message, 1).len, 1);
+        ck_assert_uint_eq(wire_bytes(&message, 2).len, 5);
+        ck_assert_uint_eq(wire_varint(&message), 0x18);
+        ck_assert_uint_eq(wire_varint(&message), 1);
+        metric = wire_bytes(&message, 4);
         ck_assert_uint_eq(message.len, 0);
-        label = take_bytes(&metric, 1);
-        ck_assert_uint_eq(take_bytes(&label, 1).len, 1);
-        ck_assert(slice_eq(take_bytes(&label, 2), slice_of(text + 3, lens[i])));
+        label = wire_bytes(&metric, 1);
+        ck_assert_uint_eq(wire_bytes(&label, 1).len, 1);
+        ck_assert(slice_eq(wire_bytes(&label, 2), slice_of(text + 3, lens[i])));
         ck_assert_uint_eq(label.len, 0);
-        ck_assert_uint_eq(take_bytes(&metric, 2).len, 9);
+        ck_assert_uint_eq(wire_bytes(&metric, 2).len, 9);
         ck_assert_uint_eq(metric.len, 0);
         buf_release(&out);
     }
@@ -386,7 +351,7 @@ static void expect_room(const struct snapshot_family *f, const struct snapshot_s
 
     encoder_protobuf.series(&out, f, s);
     rest = buf_slice(&out);
-    take_bytes(&rest, 4);
+    wire_bytes(&rest, 4);
     ck_assert_uint_eq(rest.len, 0);
     buf_release(&out);
 }
@@ -465,14 +430,14 @@ START_TEST(test_protobuf_parts_are_messages)
     encode(&out, &f, &s, 1);
     rest = buf_slice(&out);
     for (unsigned part = 0; part < 2; part++) {
-        struct slice message = take(&rest, take_varint(&rest));
+        struct slice message = wire_message(&rest);
 
-        ck_assert(slice_eq(take_bytes(&message, 1), f.name));
-        ck_assert(slice_eq(take_bytes(&message, 2), f.help));
-        take_varint(&message);
-        take_varint(&message);
+        ck_assert(slice_eq(wire_bytes(&message, 1), f.name));
+        ck_assert(slice_eq(wire_bytes(&message, 2), f.help));
+        wire_varint(&message);
+        wire_varint(&message);
         for (unsigned i = 0; i < (part == 0 ? 1000 : 1); i++)
-            take_bytes(&message, 4);
+            wire_bytes(&message, 4);
         ck_assert_uint_eq(message.len, 0);
     }
     ck_assert_uint_eq(rest.len, 0);
