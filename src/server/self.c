@@ -35,9 +35,6 @@ struct relay_labels {
     char dropped[RELAY_N_REASONS][TARGET_LABELS_MAX];
 };
 
-/* Samples of each target: the three that statsd_exporter has, and the reasons. */
-#define N_RELAY_SAMPLES (3 + RELAY_N_REASONS)
-
 struct self {
     struct self_config config;
     double process_start; /* both since 1970 */
@@ -50,11 +47,47 @@ struct self {
 
 struct self_page {
     struct bacowr_own_family *families; /* in this allocation */
-    unsigned n_families;
-    unsigned n_samples;
-    unsigned max_samples;
+    unsigned n_families, n_samples;     /* so far, the last family's too */
+    unsigned max_families, max_samples;
     struct bacowr_own_sample samples[];
 };
+
+/* ---- a page ---- */
+
+/* An empty page with room for so much. */
+static int page_new(struct self_page **out, unsigned max_families, unsigned max_samples)
+{
+    size_t head = sizeof(struct self_page) + max_samples * sizeof(struct bacowr_own_sample);
+    struct self_page *p = calloc(1, head + max_families * sizeof(struct bacowr_own_family));
+
+    if (p == NULL)
+        return -ENOMEM;
+    p->families = (struct bacowr_own_family *)((char *)p + head);
+    p->max_families = max_families;
+    p->max_samples = max_samples;
+    *out = p;
+    return 0;
+}
+
+/* What is added from here on is of this family. All three are borrowed. */
+static void begin(struct self_page *p, const char *name, const char *help,
+                  enum bacowr_metric_type type)
+{
+    assert(p->n_families < p->max_families);
+    p->families[p->n_families++] = (struct bacowr_own_family){
+        .name = name,
+        .help = help,
+        .type = type,
+        .samples = p->samples + p->n_samples,
+    };
+}
+
+static void add(struct self_page *p, const char *labels, double value)
+{
+    assert(p->n_families > 0 && p->n_samples < p->max_samples);
+    p->samples[p->n_samples++] = (struct bacowr_own_sample){.labels = labels, .value = value};
+    p->families[p->n_families - 1].n_samples++;
+}
 
 /* ---- families of one sample ---- */
 
@@ -268,12 +301,6 @@ static void read_all(const struct self *s, struct reading *r)
 
 /* ---- families with labels ---- */
 
-static void add(struct self_page *p, const char *labels, double value)
-{
-    assert(p->n_samples < p->max_samples);
-    p->samples[p->n_samples++] = (struct bacowr_own_sample){.labels = labels, .value = value};
-}
-
 static void add_dropped(struct self_page *p, const struct self *s)
 {
     for (unsigned i = 0; i < s->config.n_sockets; i++)
@@ -337,34 +364,32 @@ static void add_scrapes(struct self_page *p, const struct self *s)
     add(p, "code=\"503\"", (double)http->scrapes_by_code[2]);
 }
 
-static void add_relay_packets(struct self_page *p, const struct self *s)
+/* A sample for each target: the counter at @field of struct relay_stats. */
+static void add_targets(struct self_page *p, const struct self *s, size_t field)
 {
     for (unsigned i = 0; i < relay_n_targets(s->config.relay); i++) {
         struct relay_stats stats;
+        uint64_t count;
 
         relay_read_stats(s->config.relay, i, &stats);
-        add(p, s->relay_labels[i].target, (double)stats.packets);
+        memcpy(&count, (const char *)&stats + field, sizeof count);
+        add(p, s->relay_labels[i].target, (double)count);
     }
+}
+
+static void add_relay_packets(struct self_page *p, const struct self *s)
+{
+    add_targets(p, s, offsetof(struct relay_stats, packets));
 }
 
 static void add_relay_long_lines(struct self_page *p, const struct self *s)
 {
-    for (unsigned i = 0; i < relay_n_targets(s->config.relay); i++) {
-        struct relay_stats stats;
-
-        relay_read_stats(s->config.relay, i, &stats);
-        add(p, s->relay_labels[i].target, (double)stats.long_lines);
-    }
+    add_targets(p, s, offsetof(struct relay_stats, long_lines));
 }
 
 static void add_relay_lines(struct self_page *p, const struct self *s)
 {
-    for (unsigned i = 0; i < relay_n_targets(s->config.relay); i++) {
-        struct relay_stats stats;
-
-        relay_read_stats(s->config.relay, i, &stats);
-        add(p, s->relay_labels[i].target, (double)stats.lines);
-    }
+    add_targets(p, s, offsetof(struct relay_stats, lines));
 }
 
 static void add_relay_dropped(struct self_page *p, const struct self *s)
@@ -383,40 +408,48 @@ struct labelled {
     const char *help;
     enum bacowr_metric_type type;
     unsigned n_fixed;    /* samples, whatever the configuration */
-    unsigned per_socket; /* and so many for each socket */
+    unsigned per_socket; /* and so many for each socket, */
+    unsigned per_target; /* and for each target of the relay */
     void (*fill)(struct self_page *p, const struct self *s);
 };
 
 static const struct labelled labelled[] = {
     {"statsd_exporter_config_reloads_total", "Reloads of the mapping.", BACOWR_METRIC_COUNTER, 2, 0,
-     add_reloads},
-    {"statsd_exporter_build_info", "The program; always 1.", BACOWR_METRIC_GAUGE, 1, 0, add_build},
-    {"bacowr_statsd_received_bytes_total", "Bytes received.", BACOWR_METRIC_COUNTER, 4, 0,
+     0, add_reloads},
+    {"statsd_exporter_build_info", "The program; always 1.", BACOWR_METRIC_GAUGE, 1, 0, 0,
+     add_build},
+    {"bacowr_statsd_received_bytes_total", "Bytes received.", BACOWR_METRIC_COUNTER, 4, 0, 0,
      add_bytes},
     {"bacowr_statsd_udp_kernel_dropped_datagrams_total",
      "Datagrams that the kernel dropped, most often because the receive buffer was full.",
-     BACOWR_METRIC_COUNTER, 0, 1, add_dropped},
+     BACOWR_METRIC_COUNTER, 0, 1, 0, add_dropped},
     {"bacowr_statsd_udp_truncated_datagrams_total",
-     "Datagrams that were cut; their whole lines were used.", BACOWR_METRIC_COUNTER, 0, 1,
+     "Datagrams that were cut; their whole lines were used.", BACOWR_METRIC_COUNTER, 0, 1, 0,
      add_truncated},
     {"bacowr_statsd_udp_receive_errors_total", "Receive calls that failed.", BACOWR_METRIC_COUNTER,
-     0, 1, add_errors},
+     0, 1, 0, add_errors},
     {"bacowr_statsd_udp_receive_buffer_bytes", "Receive buffer that the system granted.",
-     BACOWR_METRIC_GAUGE, 0, 1, add_buffers},
+     BACOWR_METRIC_GAUGE, 0, 1, 0, add_buffers},
     {"statsd_exporter_relay_packets_total", "Datagrams sent to a relay target, or tried.",
-     BACOWR_METRIC_COUNTER, 0, 0, add_relay_packets},
+     BACOWR_METRIC_COUNTER, 0, 0, 1, add_relay_packets},
     {"statsd_exporter_relay_long_lines_total",
      "Lines longer than a relayed datagram, and therefore not relayed.", BACOWR_METRIC_COUNTER, 0,
-     0, add_relay_long_lines},
+     0, 1, add_relay_long_lines},
     {"statsd_exporter_relay_lines_relayed_total", "Lines put into datagrams for a relay target.",
-     BACOWR_METRIC_COUNTER, 0, 0, add_relay_lines},
+     BACOWR_METRIC_COUNTER, 0, 0, 1, add_relay_lines},
     {"bacowr_statsd_relay_dropped_lines_total",
      "Lines put into datagrams that could not be sent, by reason.", BACOWR_METRIC_COUNTER, 0, 0,
-     add_relay_dropped},
-    {"promhttp_metric_handler_requests_total", "Scrapes served.", BACOWR_METRIC_COUNTER, 3, 0,
+     RELAY_N_REASONS, add_relay_dropped},
+    {"promhttp_metric_handler_requests_total", "Scrapes served.", BACOWR_METRIC_COUNTER, 3, 0, 0,
      add_scrapes},
 };
 #define N_LABELLED (sizeof labelled / sizeof labelled[0])
+
+static unsigned n_samples(const struct labelled *family, const struct self_config *c)
+{
+    return family->n_fixed + family->per_socket * c->n_sockets +
+           family->per_target * relay_n_targets(c->relay);
+}
 
 /* ---- life ---- */
 
@@ -509,9 +542,9 @@ int self_new(struct self **out, const struct self_config *config)
     }
     render_labels(s);
     render_relay_labels(s);
-    s->max_samples = N_SCALARS + N_RELAY_SAMPLES * relay_n_targets(config->relay);
+    s->max_samples = N_SCALARS;
     for (size_t i = 0; i < N_LABELLED; i++)
-        s->max_samples += labelled[i].n_fixed + labelled[i].per_socket * config->n_sockets;
+        s->max_samples += n_samples(&labelled[i], config);
     *out = s;
     return 0;
 }
@@ -536,13 +569,7 @@ static void fill_scalars(struct self_page *p, const struct self *s)
         double value;
 
         memcpy(&value, (const char *)&reading + scalars[i].field, sizeof value);
-        p->families[p->n_families++] = (struct bacowr_own_family){
-            .name = scalars[i].name,
-            .help = scalars[i].help,
-            .type = scalars[i].type,
-            .n_samples = 1,
-            .samples = p->samples + p->n_samples,
-        };
+        begin(p, scalars[i].name, scalars[i].help, scalars[i].type);
         add(p, NULL, value);
     }
 }
@@ -550,31 +577,24 @@ static void fill_scalars(struct self_page *p, const struct self *s)
 static void fill_labelled(struct self_page *p, const struct self *s)
 {
     for (size_t i = 0; i < N_LABELLED; i++) {
-        unsigned first = p->n_samples;
+        unsigned before = p->n_samples, n = n_samples(&labelled[i], &s->config);
 
-        labelled[i].fill(p, s);
-        if (p->n_samples == first)
+        if (n == 0)
             continue; /* no socket or no relay, no family */
-        p->families[p->n_families++] = (struct bacowr_own_family){
-            .name = labelled[i].name,
-            .help = labelled[i].help,
-            .type = labelled[i].type,
-            .n_samples = p->n_samples - first,
-            .samples = p->samples + first,
-        };
+        begin(p, labelled[i].name, labelled[i].help, labelled[i].type);
+        labelled[i].fill(p, s);
+        assert(p->n_samples == before + n);
+        (void)before;
     }
 }
 
 int self_page_new(struct self_page **out, struct self *s)
 {
-    size_t head = sizeof(struct self_page) + s->max_samples * sizeof(struct bacowr_own_sample);
-    size_t n_families = N_SCALARS + N_LABELLED;
-    struct self_page *p = calloc(1, head + n_families * sizeof(struct bacowr_own_family));
+    struct self_page *p;
+    int r = page_new(&p, N_SCALARS + N_LABELLED, s->max_samples);
 
-    if (p == NULL)
-        return -ENOMEM;
-    p->max_samples = s->max_samples;
-    p->families = (struct bacowr_own_family *)((char *)p + head);
+    if (r != 0)
+        return r;
     fill_scalars(p, s);
     fill_labelled(p, s);
     assert(p->n_samples == p->max_samples);
