@@ -2,12 +2,9 @@
 /*
  * Self: see self.h
  *
- * Two tables, one row for each family. A family of one sample without labels is a field of
- * `struct reading`, which is filled in one go; a family with labels has a function that adds its
- * samples. A new family is a row and its field or function.
- *
- * A page is one allocation: the families, and behind them all samples. The label texts live in
- * `struct self` and in literals, so nothing is rendered when a page is made.
+ * Here are the families of one sample without labels: one table, a row for each, and a field of
+ * `struct reading`, which is filled in one go. A new family is a row and its field. Families with
+ * labels are self_labelled.c's, the memory of a page is self_page.c's.
  *
  * Laws: every family has all its samples from the first page on, at 0, since an alert on a rate
  *       misses the first increment of a series that is born with it.
@@ -18,76 +15,20 @@
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/process.h"
-
-/* Room for listener="...",worker="..": every byte of the address escaped. */
-#define LABELS_MAX        (2 * ADDRESS_TEXT_MAX + 64)
-
-/* Room for target="...",reason="...": a name of the DNS, every byte escaped, and a port. */
-#define TARGET_LABELS_MAX 640
-
-struct relay_labels {
-    char target[TARGET_LABELS_MAX];
-    char dropped[RELAY_N_REASONS][TARGET_LABELS_MAX];
-};
+#include "server/self_labelled.h"
+#include "server/self_page.h"
 
 struct self {
     struct self_config config;
     double process_start; /* both since 1970 */
     double serving_since;
-    unsigned max_samples;
-    char build_labels[256];
-    char (*socket_labels)[LABELS_MAX]; /* owned; one for each socket */
-    struct relay_labels *relay_labels; /* owned; one for each target */
+    unsigned n_samples;         /* of each page */
+    struct self_labels *labels; /* owned */
 };
-
-struct self_page {
-    struct bacowr_own_family *families; /* in this allocation */
-    unsigned n_families, n_samples;     /* so far, the last family's too */
-    unsigned max_families, max_samples;
-    struct bacowr_own_sample samples[];
-};
-
-/* ---- a page ---- */
-
-/* An empty page with room for so much. */
-static int page_new(struct self_page **out, unsigned max_families, unsigned max_samples)
-{
-    size_t head = sizeof(struct self_page) + max_samples * sizeof(struct bacowr_own_sample);
-    struct self_page *p = calloc(1, head + max_families * sizeof(struct bacowr_own_family));
-
-    if (p == NULL)
-        return -ENOMEM;
-    p->families = (struct bacowr_own_family *)((char *)p + head);
-    p->max_families = max_families;
-    p->max_samples = max_samples;
-    *out = p;
-    return 0;
-}
-
-/* What is added from here on is of this family. All three are borrowed. */
-static void begin(struct self_page *p, const char *name, const char *help,
-                  enum bacowr_metric_type type)
-{
-    assert(p->n_families < p->max_families);
-    p->families[p->n_families++] = (struct bacowr_own_family){
-        .name = name,
-        .help = help,
-        .type = type,
-        .samples = p->samples + p->n_samples,
-    };
-}
-
-static void add(struct self_page *p, const char *labels, double value)
-{
-    assert(p->n_families > 0 && p->n_samples < p->max_samples);
-    p->samples[p->n_samples++] = (struct bacowr_own_sample){.labels = labels, .value = value};
-    p->families[p->n_families - 1].n_samples++;
-}
 
 /* ---- families of one sample ---- */
 
@@ -299,158 +240,6 @@ static void read_all(const struct self *s, struct reading *r)
     process_read(&r->process);
 }
 
-/* ---- families with labels ---- */
-
-static void add_dropped(struct self_page *p, const struct self *s)
-{
-    for (unsigned i = 0; i < s->config.n_sockets; i++)
-        add(p, s->socket_labels[i], (double)s->config.sockets[i]->kernel_dropped);
-}
-
-static void add_truncated(struct self_page *p, const struct self *s)
-{
-    for (unsigned i = 0; i < s->config.n_sockets; i++)
-        add(p, s->socket_labels[i],
-            (double)relaxed_load(&s->config.sockets[i]->counters.truncated));
-}
-
-static void add_errors(struct self_page *p, const struct self *s)
-{
-    for (unsigned i = 0; i < s->config.n_sockets; i++)
-        add(p, s->socket_labels[i], (double)relaxed_load(&s->config.sockets[i]->counters.errors));
-}
-
-static void add_buffers(struct self_page *p, const struct self *s)
-{
-    for (unsigned i = 0; i < s->config.n_sockets; i++)
-        add(p, s->socket_labels[i], (double)s->config.sockets[i]->granted_buffer);
-}
-
-static void add_bytes(struct self_page *p, const struct self *s)
-{
-    const struct unixgram *unixgram = s->config.unixgram;
-    double udp = 0, tcp = 0, streams = 0;
-
-    for (unsigned i = 0; i < s->config.n_sockets; i++)
-        udp += (double)relaxed_load(&s->config.sockets[i]->counters.bytes);
-    for (unsigned i = 0; i < s->config.n_workers; i++) {
-        tcp += (double)relaxed_load(&s->config.workers[i]->counters.tcp_bytes);
-        streams += (double)relaxed_load(&s->config.workers[i]->counters.unix_bytes);
-    }
-    add(p, "transport=\"tcp\"", tcp);
-    add(p, "transport=\"udp\"", udp);
-    add(p, "transport=\"unix\"", streams);
-    add(p, "transport=\"unixgram\"",
-        unixgram != NULL ? (double)relaxed_load(&unixgram->counters.bytes) : 0);
-}
-
-static void add_reloads(struct self_page *p, const struct self *s)
-{
-    add(p, "outcome=\"failure\"", (double)s->config.reloads->failed);
-    add(p, "outcome=\"success\"", (double)s->config.reloads->good);
-}
-
-static void add_build(struct self_page *p, const struct self *s)
-{
-    add(p, s->build_labels, 1);
-}
-
-static void add_scrapes(struct self_page *p, const struct self *s)
-{
-    const struct http_stats *http = http_stats(s->config.http);
-
-    add(p, "code=\"200\"", (double)http->scrapes_by_code[0]);
-    add(p, "code=\"500\"", (double)http->scrapes_by_code[1]);
-    add(p, "code=\"503\"", (double)http->scrapes_by_code[2]);
-}
-
-/* A sample for each target: the counter at @field of struct relay_stats. */
-static void add_targets(struct self_page *p, const struct self *s, size_t field)
-{
-    for (unsigned i = 0; i < relay_n_targets(s->config.relay); i++) {
-        struct relay_stats stats;
-        uint64_t count;
-
-        relay_read_stats(s->config.relay, i, &stats);
-        memcpy(&count, (const char *)&stats + field, sizeof count);
-        add(p, s->relay_labels[i].target, (double)count);
-    }
-}
-
-static void add_relay_packets(struct self_page *p, const struct self *s)
-{
-    add_targets(p, s, offsetof(struct relay_stats, packets));
-}
-
-static void add_relay_long_lines(struct self_page *p, const struct self *s)
-{
-    add_targets(p, s, offsetof(struct relay_stats, long_lines));
-}
-
-static void add_relay_lines(struct self_page *p, const struct self *s)
-{
-    add_targets(p, s, offsetof(struct relay_stats, lines));
-}
-
-static void add_relay_dropped(struct self_page *p, const struct self *s)
-{
-    for (unsigned i = 0; i < relay_n_targets(s->config.relay); i++) {
-        struct relay_stats stats;
-
-        relay_read_stats(s->config.relay, i, &stats);
-        for (unsigned reason = 0; reason < RELAY_N_REASONS; reason++)
-            add(p, s->relay_labels[i].dropped[reason], (double)stats.dropped[reason]);
-    }
-}
-
-struct labelled {
-    const char *name;
-    const char *help;
-    enum bacowr_metric_type type;
-    unsigned n_fixed;    /* samples, whatever the configuration */
-    unsigned per_socket; /* and so many for each socket, */
-    unsigned per_target; /* and for each target of the relay */
-    void (*fill)(struct self_page *p, const struct self *s);
-};
-
-static const struct labelled labelled[] = {
-    {"statsd_exporter_config_reloads_total", "Reloads of the mapping.", BACOWR_METRIC_COUNTER, 2, 0,
-     0, add_reloads},
-    {"statsd_exporter_build_info", "The program; always 1.", BACOWR_METRIC_GAUGE, 1, 0, 0,
-     add_build},
-    {"bacowr_statsd_received_bytes_total", "Bytes received.", BACOWR_METRIC_COUNTER, 4, 0, 0,
-     add_bytes},
-    {"bacowr_statsd_udp_kernel_dropped_datagrams_total",
-     "Datagrams that the kernel dropped, most often because the receive buffer was full.",
-     BACOWR_METRIC_COUNTER, 0, 1, 0, add_dropped},
-    {"bacowr_statsd_udp_truncated_datagrams_total",
-     "Datagrams that were cut; their whole lines were used.", BACOWR_METRIC_COUNTER, 0, 1, 0,
-     add_truncated},
-    {"bacowr_statsd_udp_receive_errors_total", "Receive calls that failed.", BACOWR_METRIC_COUNTER,
-     0, 1, 0, add_errors},
-    {"bacowr_statsd_udp_receive_buffer_bytes", "Receive buffer that the system granted.",
-     BACOWR_METRIC_GAUGE, 0, 1, 0, add_buffers},
-    {"statsd_exporter_relay_packets_total", "Datagrams sent to a relay target, or tried.",
-     BACOWR_METRIC_COUNTER, 0, 0, 1, add_relay_packets},
-    {"statsd_exporter_relay_long_lines_total",
-     "Lines longer than a relayed datagram, and therefore not relayed.", BACOWR_METRIC_COUNTER, 0,
-     0, 1, add_relay_long_lines},
-    {"statsd_exporter_relay_lines_relayed_total", "Lines put into datagrams for a relay target.",
-     BACOWR_METRIC_COUNTER, 0, 0, 1, add_relay_lines},
-    {"bacowr_statsd_relay_dropped_lines_total",
-     "Lines put into datagrams that could not be sent, by reason.", BACOWR_METRIC_COUNTER, 0, 0,
-     RELAY_N_REASONS, add_relay_dropped},
-    {"promhttp_metric_handler_requests_total", "Scrapes served.", BACOWR_METRIC_COUNTER, 3, 0, 0,
-     add_scrapes},
-};
-#define N_LABELLED (sizeof labelled / sizeof labelled[0])
-
-static unsigned n_samples(const struct labelled *family, const struct self_config *c)
-{
-    return family->n_fixed + family->per_socket * c->n_sockets +
-           family->per_target * relay_n_targets(c->relay);
-}
-
 /* ---- life ---- */
 
 int self_reserve(struct bacowr *b)
@@ -459,70 +248,7 @@ int self_reserve(struct bacowr *b)
 
     for (size_t i = 0; i < N_SCALARS && r == 0; i++)
         r = bacowr_reserve(b, scalars[i].name);
-    for (size_t i = 0; i < N_LABELLED && r == 0; i++)
-        r = bacowr_reserve(b, labelled[i].name);
-    return r;
-}
-
-/* As in the text format: backslash, LF and the quote. @out has room for twice @text and a NUL. */
-static void escape(char *out, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if (*text == '\\' || *text == '"' || *text == '\n')
-            *out++ = '\\';
-        *out++ = *text == '\n' ? 'n' : *text;
-    }
-    *out = '\0';
-}
-
-/* The architecture as statsd_exporter's builds call it. */
-static const char *architecture(void)
-{
-#if defined(__x86_64__)
-    return "amd64";
-#elif defined(__aarch64__)
-    return "arm64";
-#elif defined(__i386__)
-    return "386";
-#else
-    return "";
-#endif
-}
-
-static void render_relay_labels(struct self *s)
-{
-    for (unsigned i = 0; i < relay_n_targets(s->config.relay); i++) {
-        struct relay_labels *labels = &s->relay_labels[i];
-        const char *text = relay_target(s->config.relay, i);
-        char target[TARGET_LABELS_MAX - 64] = "";
-
-        if (strlen(text) < sizeof target / 2)
-            escape(target, text);
-        snprintf(labels->target, sizeof labels->target, "target=\"%s\"", target);
-        for (unsigned reason = 0; reason < RELAY_N_REASONS; reason++)
-            snprintf(labels->dropped[reason], sizeof labels->dropped[reason],
-                     "reason=\"%s\",target=\"%s\"", relay_reason_name(reason), target);
-    }
-}
-
-static void render_labels(struct self *s)
-{
-    char version[128] = "";
-    char listener[2 * ADDRESS_TEXT_MAX];
-
-    if (strlen(s->config.version) < sizeof version / 2)
-        escape(version, s->config.version);
-    snprintf(s->build_labels, sizeof s->build_labels,
-             "branch=\"\",goarch=\"%s\",goos=\"linux\",goversion=\"\",revision=\"\",tags=\"\","
-             "version=\"%s\"",
-             architecture(), version);
-    for (unsigned i = 0; i < s->config.n_sockets; i++) {
-        const struct ingest *in = s->config.sockets[i];
-
-        escape(listener, in->address.text);
-        snprintf(s->socket_labels[i], LABELS_MAX, "listener=\"%s\",worker=\"%u\"", listener,
-                 in->worker->id);
-    }
+    return r == 0 ? self_labelled_reserve(b) : r;
 }
 
 int self_new(struct self **out, const struct self_config *config)
@@ -532,19 +258,13 @@ int self_new(struct self **out, const struct self_config *config)
     if (s == NULL)
         return -ENOMEM;
     s->config = *config;
-    s->process_start = process_start_seconds();
-    s->serving_since = process_now_seconds();
-    s->socket_labels = calloc(config->n_sockets + 1, LABELS_MAX);
-    s->relay_labels = calloc(relay_n_targets(config->relay) + 1, sizeof *s->relay_labels);
-    if (s->socket_labels == NULL || s->relay_labels == NULL) {
+    if (self_labels_new(&s->labels, &s->config) != 0) {
         self_free(s);
         return -ENOMEM;
     }
-    render_labels(s);
-    render_relay_labels(s);
-    s->max_samples = N_SCALARS;
-    for (size_t i = 0; i < N_LABELLED; i++)
-        s->max_samples += n_samples(&labelled[i], config);
+    s->process_start = process_start_seconds();
+    s->serving_since = process_now_seconds();
+    s->n_samples = N_SCALARS + self_labelled_n_samples(&s->config);
     *out = s;
     return 0;
 }
@@ -553,8 +273,7 @@ void self_free(struct self *s)
 {
     if (s == NULL)
         return;
-    free(s->socket_labels);
-    free(s->relay_labels);
+    self_labels_free(s->labels);
     free(s);
 }
 
@@ -569,46 +288,21 @@ static void fill_scalars(struct self_page *p, const struct self *s)
         double value;
 
         memcpy(&value, (const char *)&reading + scalars[i].field, sizeof value);
-        begin(p, scalars[i].name, scalars[i].help, scalars[i].type);
-        add(p, NULL, value);
-    }
-}
-
-static void fill_labelled(struct self_page *p, const struct self *s)
-{
-    for (size_t i = 0; i < N_LABELLED; i++) {
-        unsigned before = p->n_samples, n = n_samples(&labelled[i], &s->config);
-
-        if (n == 0)
-            continue; /* no socket or no relay, no family */
-        begin(p, labelled[i].name, labelled[i].help, labelled[i].type);
-        labelled[i].fill(p, s);
-        assert(p->n_samples == before + n);
-        (void)before;
+        self_page_begin(p, scalars[i].name, scalars[i].help, scalars[i].type);
+        self_page_add(p, NULL, value);
     }
 }
 
 int self_page_new(struct self_page **out, struct self *s)
 {
     struct self_page *p;
-    int r = page_new(&p, N_SCALARS + N_LABELLED, s->max_samples);
+    int r = self_page_alloc(&p, N_SCALARS + self_labelled_n_families(), s->n_samples);
 
     if (r != 0)
         return r;
     fill_scalars(p, s);
-    fill_labelled(p, s);
-    assert(p->n_samples == p->max_samples);
+    self_labelled_fill(p, s->labels);
+    assert(self_page_n_samples(p) == s->n_samples);
     *out = p;
     return 0;
-}
-
-const struct bacowr_own_family *self_page_families(const struct self_page *page, unsigned *n)
-{
-    *n = page->n_families;
-    return page->families;
-}
-
-void self_page_free(struct self_page *page)
-{
-    free(page);
 }

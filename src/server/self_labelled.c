@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Self, families with labels: see self_labelled.h
+ *
+ * One table, a row for each family, with a function that adds its samples. A new family is a row
+ * and its function.
+ *
+ * The label texts are rendered once, when the server starts: nothing that they tell of changes
+ * later. Those of transports, outcomes and codes are literals.
+ *
+ * Law: a family has the number of samples that its row says, whatever their values are.
+ */
+#include "server/self_labelled.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Room for listener="...",worker="..": every byte of the address escaped. */
+#define LABELS_MAX        (2 * ADDRESS_TEXT_MAX + 64)
+
+/* Room for target="...",reason="...": a name of the DNS, every byte escaped, and a port. */
+#define TARGET_LABELS_MAX 640
+
+struct relay_labels {
+    char target[TARGET_LABELS_MAX];
+    char dropped[RELAY_N_REASONS][TARGET_LABELS_MAX];
+};
+
+struct self_labels {
+    const struct self_config *config; /* borrowed */
+    char build_labels[256];
+    char (*socket_labels)[LABELS_MAX]; /* owned; one for each socket */
+    struct relay_labels *relay_labels; /* owned; one for each target */
+};
+
+/* ---- the families ---- */
+
+static void add_dropped(struct self_page *p, const struct self_labels *s)
+{
+    for (unsigned i = 0; i < s->config->n_sockets; i++)
+        self_page_add(p, s->socket_labels[i], (double)s->config->sockets[i]->kernel_dropped);
+}
+
+static void add_truncated(struct self_page *p, const struct self_labels *s)
+{
+    for (unsigned i = 0; i < s->config->n_sockets; i++)
+        self_page_add(p, s->socket_labels[i],
+                      (double)relaxed_load(&s->config->sockets[i]->counters.truncated));
+}
+
+static void add_errors(struct self_page *p, const struct self_labels *s)
+{
+    for (unsigned i = 0; i < s->config->n_sockets; i++)
+        self_page_add(p, s->socket_labels[i],
+                      (double)relaxed_load(&s->config->sockets[i]->counters.errors));
+}
+
+static void add_buffers(struct self_page *p, const struct self_labels *s)
+{
+    for (unsigned i = 0; i < s->config->n_sockets; i++)
+        self_page_add(p, s->socket_labels[i], (double)s->config->sockets[i]->granted_buffer);
+}
+
+static void add_bytes(struct self_page *p, const struct self_labels *s)
+{
+    const struct unixgram *unixgram = s->config->unixgram;
+    double udp = 0, tcp = 0, streams = 0;
+
+    for (unsigned i = 0; i < s->config->n_sockets; i++)
+        udp += (double)relaxed_load(&s->config->sockets[i]->counters.bytes);
+    for (unsigned i = 0; i < s->config->n_workers; i++) {
+        tcp += (double)relaxed_load(&s->config->workers[i]->counters.tcp_bytes);
+        streams += (double)relaxed_load(&s->config->workers[i]->counters.unix_bytes);
+    }
+    self_page_add(p, "transport=\"tcp\"", tcp);
+    self_page_add(p, "transport=\"udp\"", udp);
+    self_page_add(p, "transport=\"unix\"", streams);
+    self_page_add(p, "transport=\"unixgram\"",
+                  unixgram != NULL ? (double)relaxed_load(&unixgram->counters.bytes) : 0);
+}
+
+static void add_reloads(struct self_page *p, const struct self_labels *s)
+{
+    self_page_add(p, "outcome=\"failure\"", (double)s->config->reloads->failed);
+    self_page_add(p, "outcome=\"success\"", (double)s->config->reloads->good);
+}
+
+static void add_build(struct self_page *p, const struct self_labels *s)
+{
+    self_page_add(p, s->build_labels, 1);
+}
+
+static void add_scrapes(struct self_page *p, const struct self_labels *s)
+{
+    const struct http_stats *http = http_stats(s->config->http);
+
+    self_page_add(p, "code=\"200\"", (double)http->scrapes_by_code[0]);
+    self_page_add(p, "code=\"500\"", (double)http->scrapes_by_code[1]);
+    self_page_add(p, "code=\"503\"", (double)http->scrapes_by_code[2]);
+}
+
+/* A sample for each target: the counter at @field of struct relay_stats. */
+static void add_targets(struct self_page *p, const struct self_labels *s, size_t field)
+{
+    for (unsigned i = 0; i < relay_n_targets(s->config->relay); i++) {
+        struct relay_stats stats;
+        uint64_t count;
+
+        relay_read_stats(s->config->relay, i, &stats);
+        memcpy(&count, (const char *)&stats + field, sizeof count);
+        self_page_add(p, s->relay_labels[i].target, (double)count);
+    }
+}
+
+static void add_relay_packets(struct self_page *p, const struct self_labels *s)
+{
+    add_targets(p, s, offsetof(struct relay_stats, packets));
+}
+
+static void add_relay_long_lines(struct self_page *p, const struct self_labels *s)
+{
+    add_targets(p, s, offsetof(struct relay_stats, long_lines));
+}
+
+static void add_relay_lines(struct self_page *p, const struct self_labels *s)
+{
+    add_targets(p, s, offsetof(struct relay_stats, lines));
+}
+
+static void add_relay_dropped(struct self_page *p, const struct self_labels *s)
+{
+    for (unsigned i = 0; i < relay_n_targets(s->config->relay); i++) {
+        struct relay_stats stats;
+
+        relay_read_stats(s->config->relay, i, &stats);
+        for (unsigned reason = 0; reason < RELAY_N_REASONS; reason++)
+            self_page_add(p, s->relay_labels[i].dropped[reason], (double)stats.dropped[reason]);
+    }
+}
+
+struct labelled {
+    const char *name;
+    const char *help;
+    enum bacowr_metric_type type;
+    unsigned n_fixed;    /* samples, whatever the configuration */
+    unsigned per_socket; /* and so many for each socket, */
+    unsigned per_target; /* and for each target of the relay */
+    void (*fill)(struct self_page *p, const struct self_labels *s);
+};
+
+static const struct labelled labelled[] = {
+    {"statsd_exporter_config_reloads_total", "Reloads of the mapping.", BACOWR_METRIC_COUNTER, 2, 0,
+     0, add_reloads},
+    {"statsd_exporter_build_info", "The program; always 1.", BACOWR_METRIC_GAUGE, 1, 0, 0,
+     add_build},
+    {"bacowr_statsd_received_bytes_total", "Bytes received.", BACOWR_METRIC_COUNTER, 4, 0, 0,
+     add_bytes},
+    {"bacowr_statsd_udp_kernel_dropped_datagrams_total",
+     "Datagrams that the kernel dropped, most often because the receive buffer was full.",
+     BACOWR_METRIC_COUNTER, 0, 1, 0, add_dropped},
+    {"bacowr_statsd_udp_truncated_datagrams_total",
+     "Datagrams that were cut; their whole lines were used.", BACOWR_METRIC_COUNTER, 0, 1, 0,
+     add_truncated},
+    {"bacowr_statsd_udp_receive_errors_total", "Receive calls that failed.", BACOWR_METRIC_COUNTER,
+     0, 1, 0, add_errors},
+    {"bacowr_statsd_udp_receive_buffer_bytes", "Receive buffer that the system granted.",
+     BACOWR_METRIC_GAUGE, 0, 1, 0, add_buffers},
+    {"statsd_exporter_relay_packets_total", "Datagrams sent to a relay target, or tried.",
+     BACOWR_METRIC_COUNTER, 0, 0, 1, add_relay_packets},
+    {"statsd_exporter_relay_long_lines_total",
+     "Lines longer than a relayed datagram, and therefore not relayed.", BACOWR_METRIC_COUNTER, 0,
+     0, 1, add_relay_long_lines},
+    {"statsd_exporter_relay_lines_relayed_total", "Lines put into datagrams for a relay target.",
+     BACOWR_METRIC_COUNTER, 0, 0, 1, add_relay_lines},
+    {"bacowr_statsd_relay_dropped_lines_total",
+     "Lines put into datagrams that could not be sent, by reason.", BACOWR_METRIC_COUNTER, 0, 0,
+     RELAY_N_REASONS, add_relay_dropped},
+    {"promhttp_metric_handler_requests_total", "Scrapes served.", BACOWR_METRIC_COUNTER, 3, 0, 0,
+     add_scrapes},
+};
+#define N_LABELLED (sizeof labelled / sizeof labelled[0])
+
+static unsigned n_samples(const struct labelled *family, const struct self_config *c)
+{
+    return family->n_fixed + family->per_socket * c->n_sockets +
+           family->per_target * relay_n_targets(c->relay);
+}
+
+unsigned self_labelled_n_families(void)
+{
+    return N_LABELLED;
+}
+
+unsigned self_labelled_n_samples(const struct self_config *config)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < N_LABELLED; i++)
+        n += n_samples(&labelled[i], config);
+    return n;
+}
+
+int self_labelled_reserve(struct bacowr *b)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < N_LABELLED && r == 0; i++)
+        r = bacowr_reserve(b, labelled[i].name);
+    return r;
+}
+
+void self_labelled_fill(struct self_page *p, const struct self_labels *s)
+{
+    for (size_t i = 0; i < N_LABELLED; i++) {
+        unsigned before = self_page_n_samples(p), n = n_samples(&labelled[i], s->config);
+
+        if (n == 0)
+            continue; /* no socket or no relay, no family */
+        self_page_begin(p, labelled[i].name, labelled[i].help, labelled[i].type);
+        labelled[i].fill(p, s);
+        assert(self_page_n_samples(p) == before + n);
+        (void)before;
+    }
+}
+
+/* ---- the label texts ---- */
+
+/* As in the text format: backslash, LF and the quote. @out has room for twice @text and a NUL. */
+static void escape(char *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '\\' || *text == '"' || *text == '\n')
+            *out++ = '\\';
+        *out++ = *text == '\n' ? 'n' : *text;
+    }
+    *out = '\0';
+}
+
+/* The architecture as statsd_exporter's builds call it. */
+static const char *architecture(void)
+{
+#if defined(__x86_64__)
+    return "amd64";
+#elif defined(__aarch64__)
+    return "arm64";
+#elif defined(__i386__)
+    return "386";
+#else
+    return "";
+#endif
+}
+
+static void render_relay_labels(struct self_labels *s)
+{
+    for (unsigned i = 0; i < relay_n_targets(s->config->relay); i++) {
+        struct relay_labels *labels = &s->relay_labels[i];
+        const char *text = relay_target(s->config->relay, i);
+        char target[TARGET_LABELS_MAX - 64] = "";
+
+        if (strlen(text) < sizeof target / 2)
+            escape(target, text);
+        snprintf(labels->target, sizeof labels->target, "target=\"%s\"", target);
+        for (unsigned reason = 0; reason < RELAY_N_REASONS; reason++)
+            snprintf(labels->dropped[reason], sizeof labels->dropped[reason],
+                     "reason=\"%s\",target=\"%s\"", relay_reason_name(reason), target);
+    }
+}
+
+static void render_labels(struct self_labels *s)
+{
+    char version[128] = "";
+    char listener[2 * ADDRESS_TEXT_MAX];
+
+    if (strlen(s->config->version) < sizeof version / 2)
+        escape(version, s->config->version);
+    snprintf(s->build_labels, sizeof s->build_labels,
+             "branch=\"\",goarch=\"%s\",goos=\"linux\",goversion=\"\",revision=\"\",tags=\"\","
+             "version=\"%s\"",
+             architecture(), version);
+    for (unsigned i = 0; i < s->config->n_sockets; i++) {
+        const struct ingest *in = s->config->sockets[i];
+
+        escape(listener, in->address.text);
+        snprintf(s->socket_labels[i], LABELS_MAX, "listener=\"%s\",worker=\"%u\"", listener,
+                 in->worker->id);
+    }
+}
+
+int self_labels_new(struct self_labels **out, const struct self_config *config)
+{
+    struct self_labels *s = calloc(1, sizeof *s);
+
+    if (s == NULL)
+        return -ENOMEM;
+    s->config = config;
+    s->socket_labels = calloc(config->n_sockets + 1, LABELS_MAX);
+    s->relay_labels = calloc(relay_n_targets(config->relay) + 1, sizeof *s->relay_labels);
+    if (s->socket_labels == NULL || s->relay_labels == NULL) {
+        self_labels_free(s);
+        return -ENOMEM;
+    }
+    render_labels(s);
+    render_relay_labels(s);
+    *out = s;
+    return 0;
+}
+
+void self_labels_free(struct self_labels *s)
+{
+    if (s == NULL)
+        return;
+    free(s->socket_labels);
+    free(s->relay_labels);
+    free(s);
+}
