@@ -14,6 +14,7 @@
  */
 #include "base/roff.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define WIDTH 80
@@ -89,16 +90,6 @@ static void add_prose(struct buf *out, const char *prose)
 
 /* ---- pieces ---- */
 
-void roff_title(struct roff *r, const char *name, unsigned section, const char *date,
-                const char *source)
-{
-    buf_add_str(r->out, ".TH \"");
-    add_word(r->out, name, strlen(name), NULL);
-    buf_addf(r->out, "\" %u \"%s\" \"", section, date);
-    add_word(r->out, source, strlen(source), NULL);
-    buf_add_str(r->out, "\"\n.nh\n.ad l\n");
-}
-
 static void add_head(struct roff *r, const char *request, const char *text)
 {
     buf_add_str(r->out, request);
@@ -164,7 +155,18 @@ void roff_example(struct roff *r, const char *lines)
     buf_add_str(r->out, ".EE\n.nh\n.RE\n");
 }
 
-/* ---- tables ---- */
+/* ---- pages ---- */
+
+static void add_title(struct buf *out, const struct roff_page *page, const char *version)
+{
+    buf_add_str(out, ".TH \"");
+    add_word(out, page->name, strlen(page->name), NULL);
+    buf_addf(out, "\" %u \"%s\" \"", page->section, page->date);
+    add_word(out, page->program, strlen(page->program), NULL);
+    buf_add_byte(out, ' ');
+    add_word(out, version, strlen(version), NULL);
+    buf_add_str(out, "\"\n.nh\n.ad l\n");
+}
 
 static void add_item(struct roff *r, const struct roff_part *part)
 {
@@ -172,7 +174,7 @@ static void add_item(struct roff *r, const struct roff_part *part)
     add_prose(r->out, part->text);
 }
 
-void roff_parts(struct roff *r, const struct roff_part *parts)
+static void add_parts(struct roff *r, const struct roff_part *parts)
 {
     static void (*const pieces[])(struct roff *, const char *) = {
         [ROFF_HEAD] = roff_head,
@@ -187,4 +189,15 @@ void roff_parts(struct roff *r, const struct roff_part *parts)
         else
             pieces[parts->kind](r, parts->text);
     }
+}
+
+int roff_page(struct buf *out, const struct roff_page *page, const char *version)
+{
+    struct roff r = {.out = out};
+
+    add_title(out, page, version);
+    add_parts(&r, page->before);
+    page->tables(&r);
+    add_parts(&r, page->after);
+    return out->failed ? -ENOMEM : 0;
 }

@@ -19,13 +19,6 @@ struct roff {
     bool headed;     /* a head stands right before, which parts paragraphs by itself */
 };
 
-/*
- * Begin a page: "NAME(section)". @date is the prose's, not the build's, so that builds can be
- * repeated. @source: the program and its version.
- */
-void roff_title(struct roff *r, const char *name, unsigned section, const char *date,
-                const char *source);
-
 void roff_head(struct roff *r, const char *text);
 void roff_subhead(struct roff *r, const char *text);
 
@@ -39,7 +32,7 @@ void roff_item(struct roff *r, const char *tag, const char *text);
 /* Lines as they stand, each ended by an LF. */
 void roff_example(struct roff *r, const char *lines);
 
-/* ---- pages from tables ---- */
+/* ---- pages ---- */
 
 enum roff_kind {
     ROFF_END,
@@ -56,7 +49,18 @@ struct roff_part {
     const char *tag; /* of an item */
 };
 
-/* A row with ROFF_END ends @parts. */
-void roff_parts(struct roff *r, const struct roff_part *parts);
+/* "NAME(section)". A row with ROFF_END ends its parts. */
+struct roff_page {
+    const char *name;
+    unsigned section;
+    const char *date; /* the prose's, not the build's, so that builds can be repeated */
+    const char *program;
+    const struct roff_part *before;
+    void (*tables)(struct roff *r); /* what is told by other tables */
+    const struct roff_part *after;
+};
+
+/* Append @page to @out. @version: the program's. 0 or -ENOMEM. */
+int roff_page(struct buf *out, const struct roff_page *page, const char *version);
 
 #endif

@@ -10,7 +10,6 @@
  */
 #include "conf/options_man.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -197,19 +196,26 @@ static void add_print_flags(struct roff *r)
     }
 }
 
+static void add_commands_and_flags(struct roff *r)
+{
+    add_commands(r);
+    roff_head(r, "OPTIONS");
+    roff_paragraph(r, options_notes);
+    add_flags(r);
+    add_print_flags(r);
+}
+
 int options_man(struct buf *out, const char *version)
 {
-    struct roff r = {.out = out};
-    char source[64];
+    static const struct roff_page page = {
+        .name = "BACOWR-STATSD",
+        .section = 1,
+        .date = DATE,
+        .program = "bacowr-statsd",
+        .before = before,
+        .tables = add_commands_and_flags,
+        .after = after,
+    };
 
-    snprintf(source, sizeof source, "bacowr-statsd %s", version);
-    roff_title(&r, "BACOWR-STATSD", 1, DATE, source);
-    roff_parts(&r, before);
-    add_commands(&r);
-    roff_head(&r, "OPTIONS");
-    roff_paragraph(&r, options_notes);
-    add_flags(&r);
-    add_print_flags(&r);
-    roff_parts(&r, after);
-    return out->failed ? -ENOMEM : 0;
+    return roff_page(out, &page, version);
 }

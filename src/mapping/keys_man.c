@@ -12,7 +12,6 @@
  */
 #include "mapping/keys_man.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -173,13 +172,15 @@ static void add_keys(struct roff *r)
 
 int mapping_man(struct buf *out, const char *version)
 {
-    struct roff r = {.out = out};
-    char source[64];
+    static const struct roff_page page = {
+        .name = "BACOWR-STATSD-MAPPING",
+        .section = 5,
+        .date = DATE,
+        .program = "bacowr-statsd",
+        .before = before,
+        .tables = add_keys,
+        .after = after,
+    };
 
-    snprintf(source, sizeof source, "bacowr-statsd %s", version);
-    roff_title(&r, "BACOWR-STATSD-MAPPING", 5, DATE, source);
-    roff_parts(&r, before);
-    add_keys(&r);
-    roff_parts(&r, after);
-    return out->failed ? -ENOMEM : 0;
+    return roff_page(out, &page, version);
 }

@@ -6,6 +6,7 @@
 
 #include "lib/unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -121,7 +122,12 @@ START_TEST(test_roff_keeps_examples)
 }
 END_TEST
 
-/* A page from a table has its pieces in order. */
+static void tell(struct roff *r)
+{
+    roff_item(r, "-v", "w");
+}
+
+/* A page has its pieces in order. */
 START_TEST(test_roff_makes_pages)
 {
     static const struct roff_part parts[] = {
@@ -129,16 +135,19 @@ START_TEST(test_roff_makes_pages)
         {ROFF_SUBHEAD, "b", NULL},   {ROFF_ITEM, "`c` d", "-t `u`"}, {ROFF_LINES, "line\n", NULL},
         {ROFF_END, NULL, NULL},
     };
+    static const struct roff_part after[] = {{ROFF_TEXT, "end", NULL}, {ROFF_END, NULL, NULL}};
+    static const struct roff_page page = {"A-B", 5, "2000-01-31", "prog", parts, tell, after};
     struct buf out = {0};
-    struct roff r = {.out = &out};
 
-    roff_title(&r, "A-B", 5, "2000-01-31", "prog 1.0-rc");
-    roff_parts(&r, parts);
+    ck_assert_int_eq(roff_page(&out, &page, "1.0-rc"), 0);
     ck_assert_str_eq(written(&out),
                      ".TH \"A\\-B\" 5 \"2000-01-31\" \"prog 1.0\\-rc\"\n"
                      ".nh\n.ad l\n.SH A HEAD\n.RS 4\n.EX\nl\n.EE\n.nh\n.RE\n.PP\ntext\n.SS b\n"
                      ".TP\n\\fB\\-t \\(gau\\(ga\\fR\n\\fBc\\fR d\n"
-                     ".PP\n.RS 4\n.EX\nline\n.EE\n.nh\n.RE\n");
+                     ".PP\n.RS 4\n.EX\nline\n.EE\n.nh\n.RE\n"
+                     ".TP\n\\fB\\-v\\fR\nw\n.PP\nend\n");
+    out.failed = true;
+    ck_assert_int_eq(roff_page(&out, &page, "1.0-rc"), -ENOMEM);
 }
 END_TEST
 
