@@ -62,6 +62,7 @@ static int new_engine(struct bacowr **out, const struct options *o)
         .service_checks = o->service_checks,
         .gauge_mode = o->gauge_mode,
         .max_series = o->max_series,
+        .zero_first_ms = o->web_zero_first_ms,
     };
     int r = bacowr_new(out, &config);
 
@@ -77,11 +78,13 @@ static int load(struct bacowr *b, const struct options_list *paths)
     struct err e = {.file = ""};
     int r = mapfile_load(&mapping, paths, MAPFILE_ANY, print_warning, NULL, &e);
 
-    if (r < 0)
+    if (r < 0) {
         print_error(&e);
-    else
-        bacowr_publish_mapping(b, mapping);
-    return r;
+        return r;
+    }
+    bacowr_check_mapping(b, mapping, print_warning, NULL);
+    bacowr_publish_mapping(b, mapping);
+    return 0;
 }
 
 static int run_serve(const struct options *o)

@@ -60,12 +60,19 @@ int bacowr_mapping_new(struct bacowr_mapping **out, const struct bacowr_text *te
 void bacowr_mapping_free(struct bacowr_mapping *m); /* one that was not published; accepts NULL */
 
 /*
+ * What in @m, not yet published, is legal and with the configuration of @b surely not meant goes to
+ * @on_warning. Any thread may call.
+ */
+void bacowr_check_mapping(const struct bacowr *b, const struct bacowr_mapping *m,
+                          void (*on_warning)(void *ctx, const struct err *e), void *ctx);
+
+/*
  * Put @m, which is taken, in the old mapping's place: workers take it up with their next batch,
  * existing series go on.
  */
 void bacowr_publish_mapping(struct bacowr *b, struct bacowr_mapping *m);
 
-/* Both in one, for a single text: load, and publish when it is good. */
+/* All in one, for a single text: load, check, and publish when it is good. */
 int bacowr_load_mapping(struct bacowr *b, const char *file, struct slice text,
                         void (*on_warning)(void *ctx, const struct err *e), void *ctx,
                         struct err *e);

@@ -13,7 +13,7 @@
  * to the same series, and what changed reaches it with its next sample or by the sweep.
  *
  * Laws: only the control thread calls these functions, but for bacowr_mapping_new(), which knows no
- *       engine. Nothing here waits for a worker.
+ *       engine (and bacowr_check_mapping(), advise.c). Nothing here waits for a worker.
  */
 #include "engine/engine.h"
 
@@ -183,6 +183,11 @@ void bacowr_mapping_free(struct bacowr_mapping *m)
         rules_free(&m->rules.retired);
 }
 
+const struct mapping *mapping_of(const struct bacowr_mapping *m)
+{
+    return m->rules.mapping;
+}
+
 void bacowr_publish_mapping(struct bacowr *b, struct bacowr_mapping *m)
 {
     struct rules *old = atomic_load_explicit(&b->rules, memory_order_relaxed);
@@ -202,9 +207,12 @@ int bacowr_load_mapping(struct bacowr *b, const char *file, struct slice text,
     struct bacowr_mapping *m;
     int rc = bacowr_mapping_new(&m, &whole, 1, on_warning, ctx, e);
 
-    if (rc == 0)
-        bacowr_publish_mapping(b, m);
-    return rc;
+    if (rc != 0)
+        return rc;
+    if (on_warning != NULL)
+        bacowr_check_mapping(b, m, on_warning, ctx);
+    bacowr_publish_mapping(b, m);
+    return 0;
 }
 
 uint64_t bacowr_n_rules(const struct bacowr *b)

@@ -3,6 +3,7 @@
  * Engine: what its files share
  *
  *      engine.c    the object, the mapping's reload, the control thread's tick
+ *      advise.c    what a mapping surely does not mean, with this engine's settings
  *      feed.c      a batch of datagrams through the routes into the cells
  *      long.c      a line that is not plain, sample by sample
  *      resolve.c   the long way: identity -> mapping -> labels -> series -> route
@@ -195,6 +196,10 @@ static inline void buf_renew(struct buf *b)
     else
         buf_clear(b);
 }
+
+/* ---- engine.c ---- */
+
+const struct mapping *mapping_of(const struct bacowr_mapping *m);
 
 /* ---- feed.c ---- */
 

@@ -32,6 +32,7 @@
 
 struct job {
     const struct options_list *paths; /* borrowed */
+    const struct bacowr *engine;      /* borrowed */
     struct bacowr_mapping *mapping;   /* owned, when r is 0 */
     int r;
     struct err e;
@@ -60,6 +61,7 @@ int reload_new(struct reload **out, const struct reload_config *config)
     r->config = *config;
     r->work.data = r;
     r->job.paths = config->paths;
+    r->job.engine = config->engine;
     if (config->paths->n > 0)
         mapfile_label(config->paths, r->label, sizeof r->label);
     *out = r;
@@ -81,6 +83,8 @@ static void load(struct job *job)
 {
     job->n_warnings = 0;
     job->r = mapfile_load(&job->mapping, job->paths, MAPFILE_REGULAR, on_warning, job, &job->e);
+    if (job->r == 0)
+        bacowr_check_mapping(job->engine, job->mapping, on_warning, job);
 }
 
 static void on_work(uv_work_t *work)

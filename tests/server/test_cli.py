@@ -123,6 +123,20 @@ class CheckTest(unittest.TestCase):
         self.assertIn("mapping.yml:4:", done.stdout + done.stderr)
         self.assertIn("a.*", done.stdout + done.stderr)
 
+    def test_what_flags_make_of_a_rule_is_a_warning(self) -> None:
+        self.file.write_text("mappings:\n- match: a.*\n  name: x\n  ttl: 30s\n"
+                             "  match_labels: {trace_id: '*'}\n")
+        flags = ("--web.zero-first=1m", "--statsd.exemplar-tag=trace_id")
+        for command in (["check", str(self.file)],
+                        ["--check-config", f"--statsd.mapping-config={self.file}"]):
+            with self.subTest(command=command[0]):
+                self.assertEqual(run(*command).stderr, "")
+                done = run(*flags, *command)
+                self.assertEqual(done.returncode, 0)
+                for flag in flags:
+                    self.assertRegex(done.stderr,
+                                     f"mapping.yml:2:3: warning: .*{flag.partition('=')[0]}")
+
     def test_old_keys_are_a_warning(self) -> None:
         """And say what to write instead."""
         self.file.write_text("defaults: {timer_type: histogram}\nmappings:\n- match: a.*\n"
