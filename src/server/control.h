@@ -67,9 +67,6 @@ struct server {
     bool ready;
 };
 
-/* Start everything. 0; or a negative errno, the reason logged: server.c releases what there is. */
-int server_start(struct server *s);
-
 /* ---- what the loop calls: the timer, signals, HTTP ---- */
 
 void control_on_tick(uv_timer_t *tick);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "server/control.h"
+#include "server/start.h"
 
 /* ---- the end ---- */
 
@@ -110,7 +111,7 @@ static void raise_fd_limit(void)
     if (getrlimit(RLIMIT_NOFILE, &fds) != 0)
         return;
     fds.rlim_cur = fds.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &fds); /* what is refused is met again in start.c */
+    setrlimit(RLIMIT_NOFILE, &fds); /* what is refused is met again in listen.c */
 }
 
 static void log_start(const struct server *s)

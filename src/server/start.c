@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Start: everything in its order
+ * Start: see start.h; everything in its order
  *
  *      addresses -> loop, signals -> engine -> mapping -> workers -> relay -> UDP -> TCP
  *      -> Unix -> HTTP -> threads
@@ -9,31 +9,23 @@
  * never costs a datagram; HTTP comes last, so a page that can be scraped is a server that receives.
  * Datagrams that come before the threads run wait in the receive buffers.
  *
- * Laws: a step that fails has logged why, and leaves what it made to server.c.
- *       A port that is taken is an error, with any number of threads.
+ * Law: a step that fails has logged why, and leaves what it made to server.c.
  */
+#include "server/start.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 
-#include "base/err.h"
-#include "server/control.h"
 #include "server/fsmfile.h"
+#include "server/listen.h"
 
-#define TICK_MS        100
+#define TICK_MS 100
 
-/* Descriptors beside connections and listeners: files, and those of each loop. */
-#define N_SPARE_FDS    24
-#define N_FDS_PER_LOOP 8
-#define N_UNIX_SOCKETS 2
+/* ---- what a step says when it fails ---- */
 
-/* At the limit a TCP connection that was silent so long makes room for a new one. */
-#define TCP_EVICT_MS   60000
-
-static int fail(const struct server *s, int r, const struct err *e)
+int start_fail(const struct server *s, int r, const struct err *e)
 {
     char text[sizeof *e + 64];
 
@@ -48,7 +40,7 @@ static int fail_text(const struct server *s, int r, const char *text)
     return r;
 }
 
-static int fail_step(const struct server *s, const char *what, int r)
+int start_fail_step(const struct server *s, const char *what, int r)
 {
     log_event(s->log, LOG_LEVEL_ERROR, "start_failed", log_str("step", what),
               log_str("error", uv_strerror(r)));
@@ -63,12 +55,12 @@ static int resolve_list(struct server *s, const struct options_list *list, struc
 
     out->items = calloc(list->n + 1, sizeof *out->items);
     if (out->items == NULL)
-        return fail_step(s, "addresses", -ENOMEM);
+        return start_fail_step(s, "addresses", -ENOMEM);
     for (; out->n < list->n; out->n++) {
         int r = address_resolve(&out->items[out->n], list->items[out->n], &e);
 
         if (r != 0)
-            return fail(s, r, &e);
+            return start_fail(s, r, &e);
     }
     return 0;
 }
@@ -113,13 +105,13 @@ static int start_loop(struct server *s)
     int r = uv_loop_init(&s->loop);
 
     if (r != 0)
-        return fail_step(s, "loop", r);
+        return start_fail_step(s, "loop", r);
     s->has_loop = true;
     uv_timer_init(&s->loop, &s->tick);
     s->tick.data = s;
     for (size_t i = 0; i < SERVER_N_SIGNALS && r == 0; i++)
         r = start_signal(s, signals[i]);
-    return r == 0 ? 0 : fail_step(s, "signals", r);
+    return r == 0 ? 0 : start_fail_step(s, "signals", r);
 }
 
 /* The wall clock when worker_now_ms() was 0: read once, so that what is told of the past stays. */
@@ -147,11 +139,11 @@ static int start_engine(struct server *s)
     int r;
 
     if (getrandom(&config.hash_seed, sizeof config.hash_seed, 0) != sizeof config.hash_seed)
-        return fail_step(s, "random seed", -errno);
+        return start_fail_step(s, "random seed", -errno);
     r = bacowr_new(&s->engine, &config);
     if (r == 0)
         r = self_reserve(s->engine);
-    return r == 0 ? 0 : fail_step(s, "engine", r);
+    return r == 0 ? 0 : start_fail_step(s, "engine", r);
 }
 
 /* A picture that cannot be drawn is no reason not to serve. */
@@ -187,7 +179,7 @@ static int start_watch(struct server *s)
         return 0;
     }
     r = watch_new(&s->watch, &config);
-    return r == 0 ? 0 : fail_step(s, "watch", r);
+    return r == 0 ? 0 : start_fail_step(s, "watch", r);
 }
 
 static int start_mapping(struct server *s)
@@ -204,11 +196,11 @@ static int start_mapping(struct server *s)
     int r = reload_new(&s->reload, &config);
 
     if (r != 0)
-        return fail_step(s, "mapping", r);
+        return start_fail_step(s, "mapping", r);
     if (config.paths->n > 0)
         r = reload_first(s->reload, &e);
     if (r != 0)
-        return fail(s, r, &e);
+        return start_fail(s, r, &e);
     dump_fsm(s);
     return 0;
 }
@@ -219,7 +211,7 @@ static int start_workers(struct server *s)
         int r = worker_new(&s->workers[i], i, bacowr_worker(s->engine, i));
 
         if (r != 0)
-            return fail_step(s, "ingest threads", r);
+            return start_fail_step(s, "ingest threads", r);
     }
     return 0;
 }
@@ -240,203 +232,30 @@ static int start_relay(struct server *s)
         return 0;
     r = relay_new(&s->relay, &config, &e);
     if (r != 0)
-        return fail(s, r, &e);
+        return start_fail(s, r, &e);
     for (unsigned i = 0; i < s->n_workers; i++)
         s->workers[i]->relay = relay_sender(s->relay, i);
     return 0;
 }
 
-static void log_udp(const struct server *s, struct ingest *const *sockets)
+static int start_http(struct server *s)
 {
-    int granted = sockets[0]->granted_buffer;
-
-    for (unsigned i = 1; i < s->n_workers; i++) {
-        if (sockets[i]->granted_buffer < granted)
-            granted = sockets[i]->granted_buffer;
-    }
-    log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "udp"),
-              log_str("address", sockets[0]->address.text), log_int("sockets", s->n_workers),
-              log_int("receive_buffer_bytes", granted));
-    /* Linux tells twice what it granted: the other half is for its own bookkeeping. */
-    if ((uint64_t)granted / 2 < s->o->read_buffer)
-        log_event(s->log, LOG_LEVEL_WARN, "receive_buffer_limited",
-                  log_str("address", sockets[0]->address.text),
-                  log_int("asked", (int64_t)s->o->read_buffer), log_int("granted", granted / 2),
-                  log_str("remedy", "raise net.core.rmem_max"));
-}
-
-/* One socket for each worker on @a. */
-static int listen_udp(struct server *s, struct address *a)
-{
-    const struct ingest_config config = {
-        .read_buffer = s->o->read_buffer,
-        .shared = s->n_workers > 1,
+    const struct http_config config = {
+        .telemetry_path = s->o->telemetry_path,
+        .enable_lifecycle = s->o->enable_lifecycle,
+        .max_connections = listen_http_limit(s),
+        .timeout_ms = s->o->web_timeout_ms,
+        .version = BACOWR_VERSION,
+        .ctx = s,
+        .scrape = control_on_scrape,
+        .scrape_done = control_on_scrape_done,
+        .reload = control_on_reload,
+        .quit = control_on_quit,
+        .ready = control_on_ready,
     };
-    struct ingest **sockets = s->sockets + s->n_sockets;
-    struct err e;
-    int r = config.shared ? ingest_probe(a, &e) : 0;
+    int r = http_new(&s->http, &s->loop, &config);
 
-    for (unsigned i = 0; i < s->n_workers && r == 0; i++) {
-        r = ingest_open(&s->sockets[s->n_sockets], s->workers[i], a, &config, &e);
-        if (r == 0)
-            s->n_sockets++;
-    }
-    if (r != 0)
-        return fail(s, r, &e);
-    log_udp(s, sockets);
-    if (config.shared && ingest_steer(sockets[0], s->n_workers) != 0)
-        log_event(s->log, LOG_LEVEL_WARN, "steering_refused", log_str("address", a->text),
-                  log_str("effect", "the order of one host's lines is kept by port only"));
-    return 0;
-}
-
-static int start_udp(struct server *s)
-{
-    int r = 0;
-
-    s->sockets = calloc(s->udp.n * s->n_workers + 1, sizeof *s->sockets);
-    if (s->sockets == NULL)
-        return fail_step(s, "udp", -ENOMEM);
-    for (size_t i = 0; i < s->udp.n && r == 0; i++)
-        r = listen_udp(s, &s->udp.items[i]);
-    return r;
-}
-
-/* Descriptors for connections: what the limit of open files leaves, and at least two. */
-static uint64_t connection_fds(const struct server *s)
-{
-    uint64_t own = N_SPARE_FDS + N_FDS_PER_LOOP * (s->n_workers + 1) + s->n_sockets +
-                   s->tcp_addresses.n + s->web.n + N_UNIX_SOCKETS +
-                   s->n_workers * s->o->relay_targets.n;
-    struct rlimit fds;
-
-    if (getrlimit(RLIMIT_NOFILE, &fds) != 0)
-        return UINT64_MAX;
-    return fds.rlim_cur > own + 2 ? fds.rlim_cur - own : 2;
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* HTTP has the first half to itself: a flood of connections must not make the page unreachable. */
-static uint64_t http_limit(const struct server *s)
-{
-    return smaller(s->o->web_max_connections, connection_fds(s) / 2);
-}
-
-static uint64_t tcp_limit(const struct server *s)
-{
-    return smaller(s->o->tcp_max_connections, connection_fds(s) - http_limit(s));
-}
-
-static void log_limit(const struct server *s, const char *event, uint64_t limit, uint64_t asked)
-{
-    if (limit < asked)
-        log_event(s->log, LOG_LEVEL_WARN, event, log_int("limit", (int64_t)limit),
-                  log_str("reason", "the limit of open files (ulimit -n) allows no more"));
-}
-
-static int start_tcp(struct server *s)
-{
-    const struct tcp_config config = {
-        .workers = s->workers,
-        .n_workers = s->n_workers,
-        .max_connections = tcp_limit(s),
-        .evict_ms = TCP_EVICT_MS,
-    };
-    struct err e;
-    int r = tcp_new(&s->tcp, &s->loop, &config);
-
-    if (r != 0)
-        return fail_step(s, "tcp", r);
-    log_limit(s, "tcp_connections_limited", config.max_connections, s->o->tcp_max_connections);
-    for (size_t i = 0; i < s->tcp_addresses.n; i++) {
-        struct address *a = &s->tcp_addresses.items[i];
-
-        r = tcp_listen(s->tcp, a, &e);
-        if (r != 0)
-            return fail(s, r, &e);
-        log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "tcp"),
-                  log_str("address", a->text));
-    }
-    return 0;
-}
-
-/* The mode of the Unix sockets' files; one that is none is no reason to stay away, as there. */
-static int unixsocket_mode(const struct server *s)
-{
-    const char *text = s->o->unixsocket_mode;
-    int mode;
-
-    if (local_parse_mode(text, &mode))
-        return mode;
-    log_event(
-        s->log, LOG_LEVEL_WARN, "unixsocket_mode_ignored",
-        log_str("mode", text != NULL ? text : ""),
-        log_str("remedy", "write octal digits, as for chmod(1), in --statsd.unixsocket-mode"));
-    return LOCAL_MODE_UMASK;
-}
-
-/* A socket of @type at @path, named by @name from here on. */
-static int open_local(struct server *s, struct local *name, const char *path, int type, int *fd)
-{
-    struct err e;
-    int r = local_resolve(name, path, &e);
-
-    if (r == 0)
-        r = local_open(fd, name, type, unixsocket_mode(s), &e);
-    if (r != 0)
-        return fail(s, r, &e);
-    if (name->mode_error != 0)
-        log_event(s->log, LOG_LEVEL_WARN, "unixsocket_mode_refused", log_str("path", name->text),
-                  log_str("error", uv_strerror(name->mode_error)));
-    log_event(s->log, LOG_LEVEL_INFO, "listening",
-              log_str("transport", type == SOCK_DGRAM ? "unixgram" : "unix"),
-              log_str("address", name->text));
-    return 0;
-}
-
-/* One socket of each kind: datagrams are the first worker's, connections are dealt. */
-static int start_unix(struct server *s)
-{
-    struct err e;
-    int fd, r = 0;
-
-    if (s->o->listen_unixgram != NULL) {
-        r = open_local(s, &s->unixgram_name, s->o->listen_unixgram, SOCK_DGRAM, &fd);
-        if (r != 0)
-            return r;
-        r = unixgram_open(&s->unixgram, s->workers[0], fd, s->o->read_buffer, &e);
-        if (r != 0)
-            return fail(s, r, &e);
-    }
-    if (s->o->listen_unix != NULL) {
-        r = open_local(s, &s->unix_name, s->o->listen_unix, SOCK_STREAM, &fd);
-        if (r != 0)
-            return r;
-        r = tcp_listen_frames(s->tcp, fd);
-        if (r != 0)
-            return fail_step(s, "unix", r);
-    }
-    return 0;
-}
-
-static int listen_http(struct server *s, unsigned i)
-{
-    struct address *a = &s->web.items[i];
-    struct err e;
-    int r = http_listen(s->http, (const struct sockaddr *)&a->sa);
-    int port = r == 0 ? http_port(s->http, i) : r;
-
-    if (port < 0)
-        return fail(s, address_refused(&e, "http", a, port), &e);
-    address_set_port((struct sockaddr *)&a->sa, (uint16_t)port);
-    address_format((struct sockaddr *)&a->sa, a->text);
-    log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "http"),
-              log_str("address", a->text), log_str("path", s->o->telemetry_path));
-    return 0;
+    return r == 0 ? 0 : start_fail_step(s, "http", r);
 }
 
 static int start_self(struct server *s)
@@ -456,33 +275,7 @@ static int start_self(struct server *s)
     };
     int r = self_new(&s->self, &config);
 
-    return r == 0 ? 0 : fail_step(s, "self metrics", r);
-}
-
-static int start_http(struct server *s)
-{
-    const struct http_config config = {
-        .telemetry_path = s->o->telemetry_path,
-        .enable_lifecycle = s->o->enable_lifecycle,
-        .max_connections = (unsigned)http_limit(s),
-        .timeout_ms = s->o->web_timeout_ms,
-        .version = BACOWR_VERSION,
-        .ctx = s,
-        .scrape = control_on_scrape,
-        .scrape_done = control_on_scrape_done,
-        .reload = control_on_reload,
-        .quit = control_on_quit,
-        .ready = control_on_ready,
-    };
-    int r = http_new(&s->http, &s->loop, &config);
-
-    if (r != 0)
-        return fail_step(s, "http", r);
-    log_limit(s, "http_connections_limited", config.max_connections, s->o->web_max_connections);
-    r = start_self(s);
-    for (unsigned i = 0; i < s->web.n && r == 0; i++)
-        r = listen_http(s, i);
-    return r;
+    return r == 0 ? 0 : start_fail_step(s, "self metrics", r);
 }
 
 static int start_threads(struct server *s)
@@ -496,7 +289,7 @@ static int start_threads(struct server *s)
     if (r == 0)
         r = uv_timer_start(&s->tick, control_on_tick, TICK_MS, TICK_MS);
     if (r != 0)
-        return fail_step(s, "threads", r);
+        return start_fail_step(s, "threads", r);
     s->ready = true;
     log_event(s->log, LOG_LEVEL_INFO, "ready", log_int("ingest_threads", s->n_workers));
     return 0;
@@ -505,8 +298,9 @@ static int start_threads(struct server *s)
 int server_start(struct server *s)
 {
     static int (*const steps[])(struct server *) = {
-        start_addresses, start_loop, start_engine, start_watch, start_mapping, start_workers,
-        start_relay,     start_udp,  start_tcp,    start_unix,  start_http,    start_threads,
+        start_addresses, start_loop,  start_engine, start_watch,   start_mapping,
+        start_workers,   start_relay, listen_udp,   listen_tcp,    listen_unix,
+        start_http,      start_self,  listen_http,  start_threads,
     };
     int r = 0;
 

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Listen: see listen.h
+ *
+ * Sockets are opened on the control thread before any worker runs; what comes until then waits in
+ * their buffers. Each listener is logged with the address that it got.
+ *
+ * Connections have the descriptors that files, loops and listeners leave. HTTP has the first half
+ * of them to itself, other connections the rest; where that is less than was asked for, the log
+ * says so.
+ *
+ * Laws: a port that is taken is an error, with any number of threads.
+ *       What was opened before a failure stays for server.c to close.
+ */
+#include "server/listen.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "server/start.h"
+
+/* Descriptors beside connections and listeners: files, and those of each loop. */
+#define N_SPARE_FDS    24
+#define N_FDS_PER_LOOP 8
+#define N_UNIX_SOCKETS 2
+
+/* At the limit a TCP connection that was silent so long makes room for a new one. */
+#define TCP_EVICT_MS   60000
+
+/* ---- limits ---- */
+
+/* Descriptors for connections: what the limit of open files leaves, and at least two. */
+static uint64_t connection_fds(const struct server *s)
+{
+    uint64_t own = N_SPARE_FDS + N_FDS_PER_LOOP * (s->n_workers + 1) + s->n_sockets +
+                   s->tcp_addresses.n + s->web.n + N_UNIX_SOCKETS +
+                   s->n_workers * s->o->relay_targets.n;
+    struct rlimit fds;
+
+    if (getrlimit(RLIMIT_NOFILE, &fds) != 0)
+        return UINT64_MAX;
+    return fds.rlim_cur > own + 2 ? fds.rlim_cur - own : 2;
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* HTTP has the first half to itself: a flood of connections must not make the page unreachable. */
+static uint64_t http_limit(const struct server *s)
+{
+    return smaller(s->o->web_max_connections, connection_fds(s) / 2);
+}
+
+static uint64_t tcp_limit(const struct server *s)
+{
+    return smaller(s->o->tcp_max_connections, connection_fds(s) - http_limit(s));
+}
+
+static void log_limit(const struct server *s, const char *event, uint64_t limit, uint64_t asked)
+{
+    if (limit < asked)
+        log_event(s->log, LOG_LEVEL_WARN, event, log_int("limit", (int64_t)limit),
+                  log_str("reason", "the limit of open files (ulimit -n) allows no more"));
+}
+
+unsigned listen_http_limit(const struct server *s)
+{
+    uint64_t limit = http_limit(s);
+
+    log_limit(s, "http_connections_limited", limit, s->o->web_max_connections);
+    return (unsigned)limit;
+}
+
+/* ---- the listeners ---- */
+
+static void log_udp(const struct server *s, struct ingest *const *sockets)
+{
+    int granted = sockets[0]->granted_buffer;
+
+    for (unsigned i = 1; i < s->n_workers; i++) {
+        if (sockets[i]->granted_buffer < granted)
+            granted = sockets[i]->granted_buffer;
+    }
+    log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "udp"),
+              log_str("address", sockets[0]->address.text), log_int("sockets", s->n_workers),
+              log_int("receive_buffer_bytes", granted));
+    /* Linux tells twice what it granted: the other half is for its own bookkeeping. */
+    if ((uint64_t)granted / 2 < s->o->read_buffer)
+        log_event(s->log, LOG_LEVEL_WARN, "receive_buffer_limited",
+                  log_str("address", sockets[0]->address.text),
+                  log_int("asked", (int64_t)s->o->read_buffer), log_int("granted", granted / 2),
+                  log_str("remedy", "raise net.core.rmem_max"));
+}
+
+/* One socket for each worker on @a. */
+static int open_udp(struct server *s, struct address *a)
+{
+    const struct ingest_config config = {
+        .read_buffer = s->o->read_buffer,
+        .shared = s->n_workers > 1,
+    };
+    struct ingest **sockets = s->sockets + s->n_sockets;
+    struct err e;
+    int r = config.shared ? ingest_probe(a, &e) : 0;
+
+    for (unsigned i = 0; i < s->n_workers && r == 0; i++) {
+        r = ingest_open(&s->sockets[s->n_sockets], s->workers[i], a, &config, &e);
+        if (r == 0)
+            s->n_sockets++;
+    }
+    if (r != 0)
+        return start_fail(s, r, &e);
+    log_udp(s, sockets);
+    if (config.shared && ingest_steer(sockets[0], s->n_workers) != 0)
+        log_event(s->log, LOG_LEVEL_WARN, "steering_refused", log_str("address", a->text),
+                  log_str("effect", "the order of one host's lines is kept by port only"));
+    return 0;
+}
+
+int listen_udp(struct server *s)
+{
+    int r = 0;
+
+    s->sockets = calloc(s->udp.n * s->n_workers + 1, sizeof *s->sockets);
+    if (s->sockets == NULL)
+        return start_fail_step(s, "udp", -ENOMEM);
+    for (size_t i = 0; i < s->udp.n && r == 0; i++)
+        r = open_udp(s, &s->udp.items[i]);
+    return r;
+}
+
+int listen_tcp(struct server *s)
+{
+    const struct tcp_config config = {
+        .workers = s->workers,
+        .n_workers = s->n_workers,
+        .max_connections = tcp_limit(s),
+        .evict_ms = TCP_EVICT_MS,
+    };
+    struct err e;
+    int r = tcp_new(&s->tcp, &s->loop, &config);
+
+    if (r != 0)
+        return start_fail_step(s, "tcp", r);
+    log_limit(s, "tcp_connections_limited", config.max_connections, s->o->tcp_max_connections);
+    for (size_t i = 0; i < s->tcp_addresses.n; i++) {
+        struct address *a = &s->tcp_addresses.items[i];
+
+        r = tcp_listen(s->tcp, a, &e);
+        if (r != 0)
+            return start_fail(s, r, &e);
+        log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "tcp"),
+                  log_str("address", a->text));
+    }
+    return 0;
+}
+
+/* The mode of the Unix sockets' files; one that is none is no reason to stay away, as there. */
+static int unixsocket_mode(const struct server *s)
+{
+    const char *text = s->o->unixsocket_mode;
+    int mode;
+
+    if (local_parse_mode(text, &mode))
+        return mode;
+    log_event(
+        s->log, LOG_LEVEL_WARN, "unixsocket_mode_ignored",
+        log_str("mode", text != NULL ? text : ""),
+        log_str("remedy", "write octal digits, as for chmod(1), in --statsd.unixsocket-mode"));
+    return LOCAL_MODE_UMASK;
+}
+
+/* A socket of @type at @path, named by @name from here on. */
+static int open_local(struct server *s, struct local *name, const char *path, int type, int *fd)
+{
+    struct err e;
+    int r = local_resolve(name, path, &e);
+
+    if (r == 0)
+        r = local_open(fd, name, type, unixsocket_mode(s), &e);
+    if (r != 0)
+        return start_fail(s, r, &e);
+    if (name->mode_error != 0)
+        log_event(s->log, LOG_LEVEL_WARN, "unixsocket_mode_refused", log_str("path", name->text),
+                  log_str("error", uv_strerror(name->mode_error)));
+    log_event(s->log, LOG_LEVEL_INFO, "listening",
+              log_str("transport", type == SOCK_DGRAM ? "unixgram" : "unix"),
+              log_str("address", name->text));
+    return 0;
+}
+
+/* One socket of each kind: datagrams are the first worker's, connections are dealt. */
+int listen_unix(struct server *s)
+{
+    struct err e;
+    int fd, r = 0;
+
+    if (s->o->listen_unixgram != NULL) {
+        r = open_local(s, &s->unixgram_name, s->o->listen_unixgram, SOCK_DGRAM, &fd);
+        if (r != 0)
+            return r;
+        r = unixgram_open(&s->unixgram, s->workers[0], fd, s->o->read_buffer, &e);
+        if (r != 0)
+            return start_fail(s, r, &e);
+    }
+    if (s->o->listen_unix != NULL) {
+        r = open_local(s, &s->unix_name, s->o->listen_unix, SOCK_STREAM, &fd);
+        if (r != 0)
+            return r;
+        r = tcp_listen_frames(s->tcp, fd);
+        if (r != 0)
+            return start_fail_step(s, "unix", r);
+    }
+    return 0;
+}
+
+static int open_http(struct server *s, unsigned i)
+{
+    struct address *a = &s->web.items[i];
+    struct err e;
+    int r = http_listen(s->http, (const struct sockaddr *)&a->sa);
+    int port = r == 0 ? http_port(s->http, i) : r;
+
+    if (port < 0)
+        return start_fail(s, address_refused(&e, "http", a, port), &e);
+    address_set_port((struct sockaddr *)&a->sa, (uint16_t)port);
+    address_format((struct sockaddr *)&a->sa, a->text);
+    log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "http"),
+              log_str("address", a->text), log_str("path", s->o->telemetry_path));
+    return 0;
+}
+
+int listen_http(struct server *s)
+{
+    int r = 0;
+
+    for (unsigned i = 0; i < s->web.n && r == 0; i++)
+        r = open_http(s, i);
+    return r;
+}

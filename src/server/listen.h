@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Listen: the server's sockets, and how many connections they may have
+ *
+ * Contract: steps of server_start(), on the control thread. 0; or a negative errno, the reason
+ * logged.
+ */
+#ifndef SERVER_LISTEN_H
+#define SERVER_LISTEN_H
+
+#include "server/control.h"
+
+/* One socket for each worker on each address. */
+int listen_udp(struct server *s);
+
+/* After listen_udp(): its sockets count among the descriptors. Makes s->tcp. */
+int listen_tcp(struct server *s);
+
+/* One of each kind, if asked for: datagrams are the first worker's, connections are dealt. */
+int listen_unix(struct server *s);
+
+/* On all addresses; s->http is made before. */
+int listen_http(struct server *s);
+
+/* HTTP connections: as asked for, or what the descriptors allow, and that is logged. */
+unsigned listen_http_limit(const struct server *s);
+
+#endif
