@@ -27,7 +27,7 @@ struct http;
 #define HTTP_SCRAPE_MAX_MS 10000
 
 struct http_config {
-    const char *telemetry_path; /* borrowed; "/": there is no landing page */
+    const char *telemetry_path; /* borrowed; "/": there is no landing page; one that is free */
     bool enable_lifecycle;      /* POST or PUT /-/reload and /-/quit exist */
     unsigned max_connections;
     int64_t timeout_ms;  /* above 0 */
@@ -64,6 +64,9 @@ struct http_stats {
     double last_scrape_seconds;
     uint64_t last_scrape_bytes; /* before compression */
 };
+
+/* May the metrics page stand at @path? Not where probes and, with @lifecycle, commands stand. */
+bool http_path_is_free(const char *path, bool lifecycle);
 
 /* 0, -ENOMEM. The loop is borrowed and outlives @out. */
 int http_new(struct http **out, uv_loop_t *loop, const struct http_config *config);

@@ -2,8 +2,8 @@
 /*
  * HTTP routes: what is behind a path, and the small pages
  *
- * One table, first match serves. The telemetry path stands first: where an operator puts it, it
- * hides what else is there, and at "/" that is the landing page.
+ * One table, first match serves. The telemetry path stands first: at "/" it takes the place of the
+ * landing page, and of nothing else, for a server whose probes are hidden looks alive for ever.
  *
  * Methods are statsd_exporter's, since health probes and scripts in the field rely on them: health
  * and lifecycle paths answer 200 to any method, but say and do something only for those they are
@@ -196,6 +196,18 @@ static const struct route routes[] = {
     {.path = "/-/reload", .serve = serve_reload, .lifecycle = true},
     {.path = "/-/quit", .serve = serve_quit, .lifecycle = true},
 };
+
+bool http_path_is_free(const char *path, bool lifecycle)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        const struct route *r = &routes[i];
+
+        if (r->path != NULL && r->serve != serve_landing && (lifecycle || !r->lifecycle) &&
+            strcmp(r->path, path) == 0)
+            return false;
+    }
+    return true;
+}
 
 void http_route(struct http_conn *c)
 {

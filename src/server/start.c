@@ -67,6 +67,7 @@ static int resolve_list(struct server *s, const struct options_list *list, struc
 
 static int start_addresses(struct server *s)
 {
+    struct err e;
     int r;
 
     if (s->o->ingest_threads == 0 || s->o->ingest_threads > BACOWR_MAX_WORKERS)
@@ -78,6 +79,13 @@ static int start_addresses(struct server *s)
                          "--statsd.listen-tcp an address, or --statsd.listen-unixgram a path");
     if (s->o->web_listen.n == 0)
         return fail_text(s, -EINVAL, "no HTTP listener is left: give --web.listen-address one");
+    if (!http_path_is_free(s->o->telemetry_path, s->o->enable_lifecycle)) {
+        err_set(&e, NULL, 0, 0,
+                "--web.telemetry-path: '%.200s' is a path of the server's own, write another one "
+                "such as /metrics",
+                s->o->telemetry_path);
+        return start_fail(s, -EINVAL, &e);
+    }
     s->n_workers = (unsigned)s->o->ingest_threads;
     r = resolve_list(s, &s->o->listen_udp, &s->udp);
     if (r == 0)

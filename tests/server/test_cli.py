@@ -54,6 +54,8 @@ class FlagsTest(unittest.TestCase):
             ("--statsd.exemplar-tag=trace.id",): "trace.id",
             ("--statsd.exemplar-tag=a", "--statsd.exemplar-tag=a"): "twice",
             tuple(f"--statsd.exemplar-tag=k{i}" for i in range(5)): "k4",
+            ("--web.telemetry-path=/-/ready",): "/-/ready",
+            ("--web.telemetry-path=/-/quit", "--web.enable-lifecycle"): "/-/quit",
             ("frobnicate",): "frobnicate",
         }
         for flags, word in cases.items():
