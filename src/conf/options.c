@@ -395,6 +395,9 @@ static int finish(struct options *o, struct err *e)
     }
     if (o->command == OPTIONS_MAN && !is_page(&o->arguments))
         missing = "there are two manual pages: man and man mapping";
+    else if (o->command == OPTIONS_CHECK && o->mapping_config.n > 0)
+        missing = "check takes its files as words: write check FILE..., or --check-config without "
+                  "check for those of --statsd.mapping-config";
     else if (o->command == OPTIONS_CHECK && o->arguments.n == 0)
         missing = "check needs a file: check FILE...";
     else if (o->command == OPTIONS_SERVE && !has_listener(o))

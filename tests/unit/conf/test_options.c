@@ -295,6 +295,12 @@ static const struct {
      "unexpected word '--check-config', the commands are serve, check, explain, man, healthcheck "
      "and help"},
     {{"check"}, "check needs a file: check FILE..."},
+    {{"check", "--statsd.mapping-config=a.yml", "b.yml"},
+     "check takes its files as words: write check FILE..., or --check-config without check for "
+     "those of --statsd.mapping-config"},
+    {{"check", "--statsd.mapping-config=a.yml"},
+     "check takes its files as words: write check FILE..., or --check-config without check for "
+     "those of --statsd.mapping-config"},
     {{"man", "serve"}, "there are two manual pages: man and man mapping"},
     {{"man", "mapping", "mapping"}, "there are two manual pages: man and man mapping"},
     {{"--json"}, "--json is for explain only, write explain --json"},
