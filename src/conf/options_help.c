@@ -6,7 +6,8 @@
  * (options_man.c): a setting that exists is in each of them, with the default that is really used.
  *
  * The completion answers for the last of the words: a value's choices behind a flag that has some,
- * flags where a dash was begun, otherwise the commands. The scripts only carry words to and fro.
+ * flags where a dash was begun, otherwise the commands; behind a command its own flags only, and
+ * no other command. The scripts only carry words to and fro.
  */
 #include "conf/options_help.h"
 
@@ -136,11 +137,14 @@ static bool begins(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-static void complete_flag(FILE *out, const char *begun)
+/* Those that @command (NULL: not named yet) takes. */
+static void complete_flag(FILE *out, const char *begun, const char *command)
 {
     char flag[128];
 
     for (const struct setting *s = settings; s->name; s++) {
+        if (command && s->command && strcmp(s->command, command) != 0)
+            continue;
         snprintf(flag, sizeof flag, "--%s", s->name);
         if (begins(flag, begun))
             fprintf(out, "%s\n", flag);
@@ -163,8 +167,19 @@ static const struct setting *awaits_value(const char *word)
     return s && s->kind != SETTING_SWITCH ? s : NULL;
 }
 
+/* The first of @words that is neither a flag nor its value, but for the last one; or NULL. */
+static const char *find_command(const struct options_list *words)
+{
+    for (size_t i = 0; i + 1 < words->n; i++) {
+        if (words->items[i][0] != '-' && !(i > 0 && awaits_value(words->items[i - 1])))
+            return words->items[i];
+    }
+    return NULL;
+}
+
 static void complete(FILE *out, const struct options_list *words)
 {
+    const char *command = find_command(words);
     const char *begun = words->n > 0 ? words->items[words->n - 1] : "";
     const struct setting *s = words->n > 1 ? awaits_value(words->items[words->n - 2]) : NULL;
 
@@ -176,10 +191,10 @@ static void complete(FILE *out, const struct options_list *words)
         return;
     }
     if (*begun == '-') {
-        complete_flag(out, begun);
+        complete_flag(out, begun, command);
         return;
     }
-    for (const struct setting_word *w = settings_commands; w->name; w++) {
+    for (const struct setting_word *w = settings_commands; w->name && !command; w++) {
         if (begins(w->name, begun))
             fprintf(out, "%s\n", w->name);
     }

@@ -556,7 +556,7 @@ END_TEST
 START_TEST(test_options_completion)
 {
     static const struct {
-        const char *args[4];
+        const char *args[5];
         const char *printed;
     } cases[] = {
         {{"--completion-bash"}, "serve\ncheck\nexplain\nman\nhealthcheck\nhelp\n"},
@@ -569,6 +569,13 @@ START_TEST(test_options_completion)
         {{"--completion-bash", "--log.format", "j"}, "json\n"},
         {{"--completion-bash", "--statsd.mapping-config", ""}, ""},
         {{"--completion-bash", "--check-config", "ser"}, "serve\n"},
+        {{"--completion-bash", "--js"}, "--json\n"},
+        {{"--completion-bash", "explain", "--js"}, "--json\n"},
+        {{"--completion-bash", "check", "--js"}, ""},
+        {{"--completion-bash", "serve", "--no-j"}, ""},
+        {{"--completion-bash", "--log.level", "info", "--js"}, "--json\n"},
+        {{"--completion-bash", "check", "c"}, ""},
+        {{"--completion-bash", "explain", ""}, ""},
         {{"--completion-bash", "--help", "--nothing-of-the-kind"}, ""},
     };
 
