@@ -17,26 +17,21 @@
  * the tree of the message, several allocations for each label, with label values as C strings,
  * which a NUL byte (it is legal UTF-8) cuts short. So it is no dependency either.
  *
- * A length is written after its contents: message_begin() leaves one byte for it, enough for most,
- * and message_end() shifts the contents when it is not.
- *
  * Laws: - field numbers are those of io.prometheus.client (public since 2013), in ascending order;
  *         zero values are written too, since readers of proto2 tell them from absent ones.
  *       - Buckets are the finite ones, as from statsd_exporter: +Inf is sample_count. It is there
  *         when it has an exemplar.
  *       - put_...() write to room that was made for the whole metric: see metric_room().
- *       - Native buckets stand beside the others. That a histogram keeps them is told by its zero
- *         threshold, and by a span of no buckets where there are none yet.
+ *       - Native buckets (protobuf_native.c) stand beside the others.
  */
-#include "expo/encoder.h"
+#include "expo/protobuf.h"
 
 #include <assert.h>
 #include <math.h>
-#include <string.h>
 
-enum wire { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2 };
+#include "expo/encoder.h"
 
-enum field {
+enum {
     FAMILY_NAME = 1,
     FAMILY_HELP = 2,
     FAMILY_TYPE = 3,
@@ -68,17 +63,7 @@ enum field {
     HISTOGRAM_COUNT = 1,
     HISTOGRAM_SUM = 2,
     HISTOGRAM_BUCKET = 3,
-    HISTOGRAM_SCHEMA = 5,
-    HISTOGRAM_ZERO_THRESHOLD = 6,
-    HISTOGRAM_ZERO_COUNT = 7,
-    HISTOGRAM_NEGATIVE_SPAN = 9,
-    HISTOGRAM_NEGATIVE_DELTA = 10,
-    HISTOGRAM_POSITIVE_SPAN = 12,
-    HISTOGRAM_POSITIVE_DELTA = 13,
     HISTOGRAM_CREATED = 15,
-
-    SPAN_OFFSET = 1,
-    SPAN_LENGTH = 2,
 
     BUCKET_COUNT = 1,
     BUCKET_BOUND = 2,
@@ -98,82 +83,6 @@ static const unsigned char type_numbers[] = {
     [SNAPSHOT_HISTOGRAM] = 4,
     [SNAPSHOT_SUMMARY] = 2,
 };
-
-#define VARINT_MAX 10
-#define HEAD_MAX   (1 + VARINT_MAX) /* tag and length; every field number here is below 16 */
-
-/* ---- the wire ---- */
-
-static unsigned varint_len(uint64_t v)
-{
-    unsigned len = 1;
-
-    for (; v >= 0x80; v >>= 7)
-        len++;
-    return len;
-}
-
-static char *put_varint(char *p, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7)
-        *p++ = (char)(v | 0x80);
-    *p++ = (char)v;
-    return p;
-}
-
-static char *put_tag(char *p, enum field field, enum wire wire)
-{
-    *p++ = (char)((unsigned)field << 3 | (unsigned)wire);
-    return p;
-}
-
-static char *put_u64(char *p, enum field field, uint64_t v)
-{
-    return put_varint(put_tag(p, field, WIRE_VARINT), v);
-}
-
-/* Zigzag, as for sint32 and sint64; @v as the bits of an int64_t. */
-static char *put_s64(char *p, enum field field, uint64_t v)
-{
-    return put_u64(p, field, v << 1 ^ (v >> 63 ? UINT64_MAX : 0));
-}
-
-static char *put_double(char *p, enum field field, double v)
-{
-    uint64_t bits;
-
-    memcpy(&bits, &v, sizeof bits);
-    p = put_tag(p, field, WIRE_FIXED64);
-    for (unsigned i = 0; i < sizeof bits; i++, bits >>= 8)
-        *p++ = (char)bits; /* little endian, whatever we are */
-    return p;
-}
-
-static char *put_bytes(char *p, enum field field, struct slice s)
-{
-    p = put_varint(put_tag(p, field, WIRE_BYTES), s.len);
-    if (s.len > 0)
-        memcpy(p, s.p, s.len);
-    return p + s.len;
-}
-
-/* Where the contents begin: behind one byte for their length. */
-static char *message_begin(char *p, enum field field)
-{
-    return put_tag(p, field, WIRE_BYTES) + 1;
-}
-
-/* The contents are from @begin to @end: put their length before them. The place behind. */
-static char *message_end(char *begin, char *end)
-{
-    size_t len = (size_t)(end - begin);
-    unsigned shift = varint_len(len) - 1;
-
-    if (shift > 0)
-        memmove(begin + shift, begin, len);
-    put_varint(begin - 1, len);
-    return end + shift;
-}
 
 /* ---- labels ---- */
 
@@ -197,7 +106,7 @@ static char *put_unescaped(char *p, struct slice *rest)
 }
 
 /* The first of @rest's labels, a="b", which is cut off with the comma behind it. */
-static char *put_label(char *p, enum field field, struct slice *rest)
+static char *put_label(char *p, unsigned field, struct slice *rest)
 {
     size_t name_len = slice_find(*rest, '=');
     char *label = message_begin(p, field);
@@ -216,7 +125,7 @@ static char *put_label(char *p, enum field field, struct slice *rest)
 /* ---- metrics ---- */
 
 /* As google.protobuf.Timestamp. */
-static char *put_time(char *p, enum field field, int64_t unix_ms)
+static char *put_time(char *p, unsigned field, int64_t unix_ms)
 {
     uint64_t ms = (uint64_t)unix_ms;
     char *message;
@@ -229,7 +138,7 @@ static char *put_time(char *p, enum field field, int64_t unix_ms)
     return message_end(message, p);
 }
 
-static char *put_exemplar(char *p, enum field field, const struct snapshot_exemplar *e)
+static char *put_exemplar(char *p, unsigned field, const struct snapshot_exemplar *e)
 {
     struct slice labels = e->labels;
     char *exemplar;
@@ -261,90 +170,6 @@ static char *put_gauge(char *p, const struct snapshot_series *s)
 
     return message_end(gauge, put_double(gauge, GAUGE_VALUE, s->value));
 }
-
-/* ---- native buckets ---- */
-
-/* A span goes on over so many empty buckets: two zeros are shorter than a new span. */
-#define SPAN_MAX_GAP 2
-
-static char *put_span(char *p, enum field field, int32_t offset, uint32_t length)
-{
-    char *span = message_begin(p, field);
-
-    p = put_s64(span, SPAN_OFFSET, (uint64_t)(int64_t)offset);
-    p = put_u64(p, SPAN_LENGTH, length);
-    return message_end(span, p);
-}
-
-/* Does bucket @i begin a span? */
-static bool begins_span(const struct snapshot_bucket *buckets, unsigned i)
-{
-    return i == 0 || buckets[i].index - buckets[i - 1].index - 1 > SPAN_MAX_GAP;
-}
-
-/* The first span's offset is from index 0, the others' from the end of the span before. */
-static char *put_spans(char *p, enum field field, const struct snapshot_bucket *buckets, unsigned n)
-{
-    int32_t end = 0; /* of the span before */
-
-    for (unsigned i = 0; i < n;) {
-        int32_t first = buckets[i].index, offset = first - end;
-
-        do
-            end = buckets[i].index + 1;
-        while (++i < n && !begins_span(buckets, i));
-        p = put_span(p, field, offset, (uint32_t)(end - first));
-    }
-    return p;
-}
-
-/* Each bucket's count less the one before it; empty ones within a span are there too. */
-static char *put_deltas(char *p, enum field field, const struct snapshot_bucket *buckets,
-                        unsigned n)
-{
-    uint64_t before = 0;
-
-    for (unsigned i = 0; i < n; i++) {
-        int32_t gap = begins_span(buckets, i) ? 0 : buckets[i].index - buckets[i - 1].index - 1;
-
-        for (; gap > 0; gap--) {
-            p = put_s64(p, field, 0 - before);
-            before = 0;
-        }
-        p = put_s64(p, field, buckets[i].count - before);
-        before = buckets[i].count;
-    }
-    return p;
-}
-
-static char *put_native(char *p, const struct snapshot_native *h)
-{
-    p = put_s64(p, HISTOGRAM_SCHEMA, (uint64_t)(int64_t)h->schema);
-    p = put_double(p, HISTOGRAM_ZERO_THRESHOLD, h->zero_threshold);
-    p = put_u64(p, HISTOGRAM_ZERO_COUNT, h->zero_count);
-    p = put_spans(p, HISTOGRAM_NEGATIVE_SPAN, h->negative, h->n_negative);
-    p = put_deltas(p, HISTOGRAM_NEGATIVE_DELTA, h->negative, h->n_negative);
-    if (h->n_negative + h->n_positive == 0)
-        p = put_span(p, HISTOGRAM_POSITIVE_SPAN, 0, 0);
-    p = put_spans(p, HISTOGRAM_POSITIVE_SPAN, h->positive, h->n_positive);
-    return put_deltas(p, HISTOGRAM_POSITIVE_DELTA, h->positive, h->n_positive);
-}
-
-#define NUMBER_MAX (1 + VARINT_MAX)
-#define SPAN_ROOM  (HEAD_MAX + 2 * NUMBER_MAX)
-
-_Static_assert((1 + SPAN_MAX_GAP) * NUMBER_MAX <= SPAN_ROOM + NUMBER_MAX,
-               "a bucket takes the most where it begins a span, not behind empty ones");
-
-/* The most that native buckets take: each begins a span, and there is one if there are none. */
-static size_t native_room(const struct snapshot_native *h)
-{
-    size_t n = h != NULL ? (size_t)h->n_positive + h->n_negative : 0;
-
-    return h != NULL ? 3 * NUMBER_MAX + SPAN_ROOM + n * (SPAN_ROOM + NUMBER_MAX) : 0;
-}
-
-/* ---- metrics by type ---- */
 
 static char *put_bucket(char *p, uint64_t count, double bound, const struct snapshot_exemplar *e)
 {
@@ -405,28 +230,25 @@ static size_t labels_room(struct slice labels)
     return labels.len + labels.len / SLICE_LIT("a=\"\"").len * 3 * HEAD_MAX;
 }
 
-#define TIME_ROOM (HEAD_MAX + 2 * (1 + VARINT_MAX))
+#define TIME_ROOM (HEAD_MAX + 2 * NUMBER_MAX)
 
 /* The most that exemplars take, and the bucket that stands there only for one. */
 static size_t exemplars_room(enum snapshot_type type, const struct snapshot_series *s)
 {
     unsigned n = type == SNAPSHOT_HISTOGRAM ? s->n_points + 1 : 1;
-    size_t room = HEAD_MAX + 2 * (1 + VARINT_MAX);
+    size_t room = HEAD_MAX + 2 * NUMBER_MAX;
 
     for (unsigned i = 0; i < n; i++)
         room += HEAD_MAX + labels_room(s->exemplars[i].labels) + 1 + sizeof(double) + TIME_ROOM;
     return room;
 }
 
-/*
- * The most that a metric takes. A point is a double and another double or a varint, in a message.
- */
+/* The most that a metric takes. A point is a double and another double or a varint, in a message. */
 static size_t metric_room(enum snapshot_type type, const struct snapshot_series *s)
 {
-    size_t points = (size_t)s->n_points * (HEAD_MAX + 2 * (1 + VARINT_MAX));
-    size_t count_and_sum = 2 * (1 + VARINT_MAX);
+    size_t points = (size_t)s->n_points * (HEAD_MAX + 2 * NUMBER_MAX);
+    size_t count_and_sum = 2 * NUMBER_MAX;
     size_t native = type == SNAPSHOT_HISTOGRAM ? native_room(s->native) : 0;
-
     size_t exemplars = s->exemplars != NULL ? exemplars_room(type, s) : 0;
 
     return 2 * HEAD_MAX + labels_room(s->labels) + points + count_and_sum + TIME_ROOM + native +
