@@ -119,7 +119,7 @@ static void view_set(struct bacowr_scrape *s, struct slice name, struct slice he
 static void show_series(struct bacowr_scrape *s, const struct snapshot_series *shown,
                         struct buf *out)
 {
-    if (!s->begun)
+    if (!s->begun && s->encoder->family_begin != NULL)
         s->encoder->family_begin(out, &s->view);
     s->begun = true;
     if (!s->in_part && s->encoder->part_begin != NULL) {
@@ -141,8 +141,6 @@ static void end_part(struct bacowr_scrape *s, struct buf *out)
 static void end_family(struct bacowr_scrape *s, struct buf *out)
 {
     end_part(s, out);
-    if (s->begun)
-        s->encoder->family_end(out, &s->view);
     s->begun = false;
 }
 
@@ -317,7 +315,8 @@ int bacowr_scrape_next(struct bacowr_scrape *s, struct buf *out, unsigned want)
             if (family_slice(s, out, until) != 0)
                 return -ENOMEM;
         } else {
-            s->encoder->end(out);
+            if (s->encoder->end != NULL)
+                s->encoder->end(out);
             s->ended = true;
         }
         if (out->failed)

@@ -6,7 +6,6 @@
  *          part_begin                  )
  *              series, series, ...     ) once or more
  *          part_end                    )
- *      family_end
  *      end                             once, after the last family
  *
  * A page is made in slices, and a family may be larger than a slice: it then comes in parts, none
@@ -29,13 +28,14 @@ struct encoder {
     bool needs_native;    /* looks at snapshot_series.native */
     bool needs_exemplars; /* looks at snapshot_series.exemplars */
 
+    /* NULL: it has nothing to write there. Both part functions are there, or none. */
     void (*family_begin)(struct buf *out, const struct snapshot_family *f);
-    void (*part_begin)(struct buf *out, const struct snapshot_family *f); /* or NULL */
+    void (*part_begin)(struct buf *out, const struct snapshot_family *f);
+    void (*part_end)(struct buf *out, size_t begun); /* @begun: out->len at part_begin() */
+    void (*end)(struct buf *out);
+
     void (*series)(struct buf *out, const struct snapshot_family *f,
                    const struct snapshot_series *s);
-    void (*part_end)(struct buf *out, size_t begun); /* or NULL. @begun: out->len at part_begin() */
-    void (*family_end)(struct buf *out, const struct snapshot_family *f);
-    void (*end)(struct buf *out);
 };
 
 /* Prometheus text format 0.0.4. */

@@ -18,6 +18,14 @@
 #include "base/num.h"
 #include "store/snapshot.h"
 
+/* As the lines # TYPE spell them. */
+static const char *const type_names[] = {
+    [SNAPSHOT_COUNTER] = "counter",
+    [SNAPSHOT_GAUGE] = "gauge",
+    [SNAPSHOT_HISTOGRAM] = "histogram",
+    [SNAPSHOT_SUMMARY] = "summary",
+};
+
 /* What a line adds to the series' name and labels. */
 struct part {
     struct slice suffix;

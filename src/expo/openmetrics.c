@@ -34,13 +34,6 @@
 
 static const struct part part_created = {{"_created", 8}, {NULL, 0}};
 
-static const char *const type_names[] = {
-    [SNAPSHOT_COUNTER] = "counter",
-    [SNAPSHOT_GAUGE] = "gauge",
-    [SNAPSHOT_HISTOGRAM] = "histogram",
-    [SNAPSHOT_SUMMARY] = "summary",
-};
-
 /* The family name of a counter's sample name; empty: it is none here. */
 static struct slice counter_stem(const struct snapshot_family *f)
 {
@@ -204,12 +197,6 @@ static void openmetrics_family_begin(struct buf *out, const struct snapshot_fami
     buf_add_byte(out, '\n');
 }
 
-static void openmetrics_family_end(struct buf *out, const struct snapshot_family *f)
-{
-    (void)out;
-    (void)f;
-}
-
 static void openmetrics_end(struct buf *out)
 {
     buf_add_str(out, "# EOF\n");
@@ -221,6 +208,5 @@ const struct encoder encoder_openmetrics = {
     .needs_exemplars = true,
     .family_begin = openmetrics_family_begin,
     .series = openmetrics_series,
-    .family_end = openmetrics_family_end,
     .end = openmetrics_end,
 };

@@ -243,7 +243,7 @@ static size_t exemplars_room(enum snapshot_type type, const struct snapshot_seri
     return room;
 }
 
-/* The most that a metric takes. A point is a double and another double or a varint, in a message. */
+/* The most that a metric takes. A point is a message of two doubles, or a double and a varint. */
 static size_t metric_room(enum snapshot_type type, const struct snapshot_series *s)
 {
     size_t points = (size_t)s->n_points * (HEAD_MAX + 2 * NUMBER_MAX);
@@ -298,26 +298,12 @@ static void protobuf_part_end(struct buf *out, size_t begun)
     out->len = (size_t)(end - out->p);
 }
 
-static void protobuf_family(struct buf *out, const struct snapshot_family *f)
-{
-    (void)out;
-    (void)f;
-}
-
-static void protobuf_end(struct buf *out)
-{
-    (void)out;
-}
-
 const struct encoder encoder_protobuf = {
     .content_type = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
                     "encoding=delimited; escaping=underscores",
     .needs_native = true,
     .needs_exemplars = true,
-    .family_begin = protobuf_family,
     .part_begin = protobuf_part_begin,
     .series = protobuf_series,
     .part_end = protobuf_part_end,
-    .family_end = protobuf_family,
-    .end = protobuf_end,
 };

@@ -18,13 +18,6 @@
 
 #include "expo/line.h"
 
-static const char *const type_names[] = {
-    [SNAPSHOT_COUNTER] = "counter",
-    [SNAPSHOT_GAUGE] = "gauge",
-    [SNAPSHOT_HISTOGRAM] = "histogram",
-    [SNAPSHOT_SUMMARY] = "summary",
-};
-
 static char *put_totals(char *p, const struct snapshot_family *f, const struct snapshot_series *s)
 {
     p = put_line(p, f->name, s->labels, &part_sum, SLICE_LIT(""), s->sum);
@@ -116,21 +109,8 @@ static void text_family_begin(struct buf *out, const struct snapshot_family *f)
     buf_add_byte(out, '\n');
 }
 
-static void text_family_end(struct buf *out, const struct snapshot_family *f)
-{
-    (void)out;
-    (void)f;
-}
-
-static void text_end(struct buf *out)
-{
-    (void)out;
-}
-
 const struct encoder encoder_text = {
     .content_type = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
     .family_begin = text_family_begin,
     .series = text_series,
-    .family_end = text_family_end,
-    .end = text_end,
 };

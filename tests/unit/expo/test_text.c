@@ -59,16 +59,10 @@ START_TEST(test_text_family_begin_has_help_and_type)
 }
 END_TEST
 
-/* Nothing closes a family or a page. */
-START_TEST(test_text_family_end_and_end_write_nothing)
+/* Nothing closes a page. */
+START_TEST(test_text_has_no_end)
 {
-    struct buf out = {0};
-    struct snapshot_family f = family("m", SNAPSHOT_GAUGE);
-
-    encoder_text.family_end(&out, &f);
-    encoder_text.end(&out);
-    ck_assert_uint_eq(out.len, 0);
-    buf_release(&out);
+    ck_assert(encoder_text.end == NULL);
 }
 END_TEST
 
@@ -283,7 +277,7 @@ static Suite *suite(void)
     TCase *labels = tcase_create("escape_label");
 
     tcase_add_test(families, test_text_family_begin_has_help_and_type);
-    tcase_add_test(families, test_text_family_end_and_end_write_nothing);
+    tcase_add_test(families, test_text_has_no_end);
     tcase_add_test(families, test_text_content_type_is_the_rivals);
     suite_add_tcase(s, families);
     tcase_add_test(series, test_text_series_of_one_value);
