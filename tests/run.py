@@ -294,7 +294,7 @@ STAGES: dict[str, tuple[Callable[[], Count], str]] = {
     "wire": (stage_wire, "the server over its sockets, with sanitizers"),
     "clients": (stage_clients, "the Python client, and an application that uses it"),
     "interop": (stage_interop, "real clients and a real Prometheus"),
-    "stack": (stage_stack, "dashboards, several servers, the demo: queries to a real Prometheus"),
+    "stack": (stage_stack, "dashboards, several servers, the demo, the documents' commands"),
     "containers": (stage_containers, "the image and the stack on a real Docker engine; only when "
                                      "named"),
 }

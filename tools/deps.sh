@@ -59,6 +59,7 @@ need_to_test() {
     need python3-prometheus-client 'reads OpenMetrics'
     need clang-14 'fuzzing' clang-14
     need libclang-rt-14-dev 'fuzzing: libFuzzer and the sanitizers'
+    need jq "a command of the README's" jq
     need mandoc 'checks and shows the manual pages' mandoc
     need python3-statsd 'a live sender'
     need uvicorn "the application's server as a command"

@@ -73,7 +73,7 @@ def free_port() -> int:
     """A loopback port nobody uses, which no other call gets, in this process or another one.
 
     To ask the kernel is not enough: between the answer and the use by a server somebody else may
-    ask too. So ports are dealt in blocks, and a process keeps each block that it took until its end.
+    ask too. So ports are dealt in blocks, and a process keeps each that it took until its end.
     """
     with _ports_lock:
         while True:

@@ -23,7 +23,7 @@ import unittest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lib import programs
+from lib import documents, programs
 from lib.exposition import Page
 from lib.harness import HOST, ROOT, binary, free_port, log_folder, wait_until
 
@@ -80,6 +80,10 @@ class Counts(NamedTuple):
 
 class DemoTest(unittest.TestCase):
     def setUp(self) -> None:
+        _, commands, _ = documents.chapters("README.md")["Monitoring stack"]
+        *self.looks, stop, start = [re.sub(" +# .*", "", one) for one in commands.splitlines()]
+        self.stop_app, self.start_app = (one.removeprefix("tools/demo.py ")
+                                         for one in (stop, start))
         folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
@@ -146,6 +150,15 @@ class DemoTest(unittest.TestCase):
         self.assertLess(values["p95 latency"], 10)
         self.assertLess(values["Active jobs"], 1000)
 
+    def check_looks(self) -> None:
+        """The README's own, which find the traffic."""
+        rows = (("9102", "web", "api_requests_total{"), ("9090", "prometheus", '"value":['))
+        for look, (known, port, wanted) in zip(self.looks, rows, strict=True):
+            self.assertIn(known, look)
+            done = programs.run(["bash", "-c", look.replace(known, str(self.ports[port]))])
+            self.assertEqual((done.returncode, done.stderr), (0, ""), look)
+            self.assertIn(wanted, done.stdout)
+
     def check_dead_worker(self) -> None:
         """What a killed worker said last goes, and the others go on."""
         workers = wait_until("all workers are there", lambda: (
@@ -167,12 +180,12 @@ class DemoTest(unittest.TestCase):
     def check_alert(self) -> None:
         """It fires when the application stops, at all three, and recovers with it."""
         self.assertEqual(self.webhook.statuses, [])
-        done = self.tell("--stop-app")
+        done = self.tell(self.stop_app)
         self.assertEqual(done.returncode, 0, done.stderr)
         wait_until("the webhook has the alert", lambda: "firing" in self.webhook.statuses, 30)
         self.assertEqual(self.prometheus.value(FIRING), 1)
         self.assertIn("APIDown", self.alertmanager())
-        done = self.tell("--start-app")
+        done = self.tell(self.start_app)
         self.assertEqual(done.returncode, 0, done.stderr)
         wait_until("the webhook knows that it is over",
                    lambda: self.webhook.statuses[-1] == "resolved", 30)
@@ -199,6 +212,7 @@ class DemoTest(unittest.TestCase):
         wait_until("Prometheus sees the traffic",
                    lambda: self.said("Prometheus sees the traffic"), 90)
         self.check_queries()
+        self.check_looks()
         self.check_dead_worker()
         self.check_one_only()
         self.check_alert()
