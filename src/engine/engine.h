@@ -6,7 +6,8 @@
  *      advise.c    what a mapping surely does not mean, with this engine's settings
  *      feed.c      a batch of datagrams through the routes into the cells
  *      long.c      a line that is not plain, sample by sample
- *      resolve.c   the long way: identity -> mapping -> labels -> series -> route
+ *      resolve.c   the long way: identity -> mapping -> labels
+ *      resolve_route.c             -> series -> route
  *      exemplar.c  tags for exemplars, from the sample to the page
  *      labels.c    its part of the labels: tags and a rule's become one text
  *      sweep.c     after a reload: the long way again for what is remembered
@@ -250,6 +251,14 @@ void resolver_release(struct resolver *r);
 int resolve(struct resolver *r, const struct mapping *mapping, const struct bacowr_config *config,
             struct slice name, struct slice suffix, struct resolution *out);
 
+/* Why a sample of (@name, @suffix) with a malformed value is refused. */
+enum statsd_reason resolve_refusal(struct bacowr_worker *w, struct slice name, struct slice suffix);
+
+/* For struct mapping_query: the value of a label of a struct statsd_identity, empty without it. */
+struct slice identity_tag(const void *identity, struct slice key);
+
+/* ---- resolve_route.c ---- */
+
 /* An identity that a worker met, with the value it came with. */
 struct route_request {
     uint64_t hash;
@@ -273,9 +282,6 @@ struct route *resolve_route(struct bacowr_worker *w, const struct route_request 
  */
 void resolve_again(struct bacowr_worker *w, struct route *r);
 
-/* Why a sample of (@name, @suffix) with a malformed value is refused. */
-enum statsd_reason resolve_refusal(struct bacowr_worker *w, struct slice name, struct slice suffix);
-
 /*
  * What a route does with the values of an identity, as far as @id and @res decide it: neither
  * series nor generation.
@@ -285,12 +291,6 @@ void route_from_identity(struct route *r, const struct statsd_identity *id,
 
 /* Is @v the value of a sample that the series of @r would take? */
 bool route_wants(const struct route *r, double v);
-
-/* The enum mapping_kind of a StatsD type. */
-enum mapping_kind kind_of(enum statsd_type type);
-
-/* For struct mapping_query: the value of a label of a struct statsd_identity, empty without it. */
-struct slice identity_tag(const void *identity, struct slice key);
 
 /* ---- labels.c ---- */
 

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Resolve, the route: from what an identity is to its series
+ *
+ *      resolution --series_find------> no lock; or series_acquire: a birth
+ *                 --conflict_counter-> the registry refuses it: where that is counted
+ *                 --route_put--------> remembered, so that none of this is done again
+ *
+ * Laws: what its identity decides is remembered, refusals too, so a flood of bad lines is as cheap
+ * as one of good ones. What the value decides is not: a counter that is always negative, or a value
+ * that is no number, goes this way each time, and leaves nothing behind. A refusal that time can
+ * heal (a clash, a limit) notes how many series had been removed when it was decided, and is
+ * decided anew when that has changed.
+ */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include "store/native.h"
+#include "store/set.h"
+
+#define NS_PER_TICK (INT64_C(1000000) * CELL_TICK_MS)
+
+/* A set's window moves in this many steps. */
+#define SET_SLOTS   6u
+
+/* ---- resolution to series ---- */
+
+static uint32_t ttl_ticks(int64_t ttl_ns)
+{
+    int64_t ticks = ttl_ns / NS_PER_TICK;
+
+    if (ttl_ns == 0)
+        return 0;
+    if (ttl_ns < NS_PER_TICK)
+        return 1;
+    return ticks < INT32_MAX / 2 ? (uint32_t)ticks : INT32_MAX / 2;
+}
+
+/* The shape's settings; the quantiles are copied to r->points. */
+static int shape_settings(struct resolver *r, const struct resolution *res, struct shape_spec *spec)
+{
+    const struct mapping_observer_options *o = res->observer;
+
+    *spec = (struct shape_spec){.type = res->type};
+    if (res->type == METRIC_HISTOGRAM) {
+        spec->n_bounds = (unsigned)o->n_buckets;
+        spec->bounds = o->buckets;
+        spec->native_max = o->native_factor > 1 ? o->native_max_buckets : 0;
+        spec->native_schema = o->native_factor > 1 ? native_schema(o->native_factor) : 0;
+    } else if (res->type == METRIC_SUMMARY) {
+        buf_renew(&r->points);
+        for (size_t i = 0; i < o->n_quantiles; i++)
+            buf_add(&r->points, &o->quantiles[i].quantile, sizeof(double));
+        if (r->points.failed)
+            return -ENOMEM;
+        spec->n_quantiles = (unsigned)o->n_quantiles;
+        spec->quantiles = (const double *)(const void *)r->points.p;
+        spec->window_ms = o->max_age_ns / 1000000;
+        spec->n_slots = o->age_buckets < 1 ? 1 : o->age_buckets > 10 ? 10 : o->age_buckets;
+    } else if (res->type == METRIC_SET) {
+        spec->window_ms = res->set_window_ns / 1000000;
+        spec->set_bits = set_bits_for(res->set_error);
+        spec->n_slots = SET_SLOTS;
+    }
+    return 0;
+}
+
+/*
+ * The series of @res: what series_find() cannot answer goes to @ask, series_acquire() or
+ * series_follow(). Their outcome.
+ */
+static int series_of(struct bacowr_worker *w, const struct resolution *res,
+                     int (*ask)(struct registry *r, const struct series_birth *birth,
+                                struct series_ref *out),
+                     struct series_ref *ref)
+{
+    struct registry *reg = &w->b->registry;
+    struct series_key key = series_key(reg, res->name, res->labels);
+    struct shape_spec spec;
+    int rc = SERIES_E_ABSENT;
+
+    /* Series of our own can be found, but only series_acquire() knows that they are not for
+     * senders. */
+    if (!slice_eq(res->name, SLICE_LIT(OWN_CONFLICTS)))
+        rc = series_find(reg,
+                         &(struct series_query){
+                             .key = &key,
+                             .type = res->type,
+                             .ttl_ticks = ttl_ticks(res->ttl_ns),
+                             .gen = w->rules->gen,
+                             .worker = w->i,
+                         },
+                         ref);
+    if (rc != SERIES_E_ABSENT)
+        return rc;
+    if (shape_settings(&w->resolver, res, &spec) != 0)
+        return -ENOMEM;
+    return ask(reg,
+               &(struct series_birth){
+                   .key = key,
+                   .label_names = res->label_names,
+                   .help = res->help,
+                   .spec = &spec,
+                   .ttl_ticks = ttl_ticks(res->ttl_ns),
+                   .gen = w->rules->gen,
+                   .tick = w->time.tick,
+                   .worker = w->i,
+               },
+               ref);
+}
+
+/* ---- conflicts ---- */
+
+/* Too many names in conflict: the rest share one series. */
+static bool conflicts_are_many(const struct registry *reg)
+{
+    return relaxed_load(&reg->n_internal) >= OWN_CONFLICTS_MAX;
+}
+
+/* The key of the counter for @name; its labels stay in the resolver. 0 or -ENOMEM. */
+static int conflict_key(struct bacowr_worker *w, struct slice name, enum mapping_kind kind,
+                        struct series_key *out)
+{
+    struct buf *labels = &w->resolver.names;
+
+    buf_renew(labels);
+    buf_addf(labels, "metric_name=\"%.*s\",type=\"%s\"", (int)name.len, name.p,
+             mapping_kind_name(kind));
+    if (labels->failed)
+        return -ENOMEM;
+    *out = series_key(&w->b->registry, SLICE_LIT(OWN_CONFLICTS), buf_slice(labels));
+    return 0;
+}
+
+/* The counter of refusals of this name and kind. 0 or -ENOMEM. */
+static int conflict_counter(struct bacowr_worker *w, const struct resolution *res,
+                            struct series_ref *ref)
+{
+    struct registry *reg = &w->b->registry;
+    struct shape_spec spec = {.type = METRIC_COUNTER};
+    struct series_birth birth = {
+        .label_names = SLICE_LIT("metric_name,type,"),
+        .help = SLICE_LIT(OWN_CONFLICTS_HELP),
+        .spec = &spec,
+        .tick = w->time.tick,
+        .worker = w->i,
+        .internal = true,
+    };
+    int rc = conflict_key(w, res->name, res->kind, &birth.key);
+
+    if (rc == 0 && conflicts_are_many(reg)) {
+        /* Who has a counter keeps it. */
+        if (series_find(
+                reg,
+                &(struct series_query){.key = &birth.key, .type = METRIC_COUNTER, .worker = w->i},
+                ref) == 0)
+            return 0;
+        rc = conflict_key(w, SLICE_LIT("_other"), res->kind, &birth.key);
+    }
+    return rc != 0 ? rc : series_acquire(reg, &birth, ref);
+}
+
+/* ---- the route ---- */
+
+static uint16_t clamp16(unsigned n)
+{
+    return n < UINT16_MAX ? (uint16_t)n : UINT16_MAX;
+}
+
+void route_from_identity(struct route *r, const struct statsd_identity *id,
+                         const struct resolution *res, unsigned n_name_tag_errors)
+{
+    const struct mapping_rule *rule = res->match.rule;
+    bool known = id->reason == STATSD_OK || id->reason == STATSD_E_NAME;
+
+    *r = (struct route){
+        .op = (uint8_t)res->op,
+        .kind = (uint8_t)res->kind,
+        .reason = (uint8_t)id->reason,
+        .divisor = res->divisor,
+        .scale = res->scale,
+        .weight = known && res->kind == MAPPING_OBSERVER ? id->repeat : 1,
+        .n_name_tag_errors = clamp16(n_name_tag_errors),
+        .n_tag_errors = clamp16(id->n_tag_errors),
+        .n_rate_errors = clamp16(id->n_rate_errors),
+    };
+    if (id->n_labels > 0 && (known || id->reason == STATSD_E_TYPE))
+        r->flags |= ROUTE_TAGGED;
+    if (rule != NULL)
+        r->flags |= ROUTE_MAPPED;
+    if (r->n_name_tag_errors + r->n_tag_errors + r->n_rate_errors > 0)
+        r->flags |= ROUTE_RARE;
+}
+
+/* The route leads to @ref. A series that did not follow its family's type yet is written to as it
+ * is kept. */
+static void route_lead(struct route *r, const struct series_ref *ref)
+{
+    r->cell = ref->cell;
+    r->shape = ref->shape;
+    r->birth = ref->birth;
+    if (r->op == OP_BUCKETS || r->op == OP_SKETCH)
+        r->op = ref->shape->type == METRIC_HISTOGRAM ? OP_BUCKETS : OP_SKETCH;
+}
+
+/* Ask the registry for the series of a route that is to have one. 0 or -ENOMEM. */
+static int route_to_series(struct bacowr_worker *w, const struct resolution *res, struct route *r)
+{
+    struct series_ref ref;
+    int rc;
+
+    /* Acquire: what is refused below is refused in spite of these removals. */
+    r->n_removals = atomic_load_explicit(&w->b->registry.n_removals, memory_order_acquire);
+    rc = series_of(w, res, series_acquire, &ref);
+    if (rc < 0)
+        return rc;
+    if (rc == SERIES_E_LIMIT) {
+        r->op = OP_LIMIT;
+        return 0;
+    }
+    if (rc != 0) {
+        r->op = OP_CONFLICT;
+        /* A route that could not count its refusals would never be made again. */
+        if (conflict_counter(w, res, &ref) != 0)
+            return -ENOMEM;
+    }
+    route_lead(r, &ref);
+    return 0;
+}
+
+bool route_wants(const struct route *r, double v)
+{
+    switch ((enum op)r->op) {
+    case OP_COUNT:
+        v = v / r->divisor * r->scale;
+        return isfinite(v) && v >= 0;
+    case OP_BUCKETS:
+    case OP_SKETCH:
+        return r->weight > 0;
+    case OP_GAUGE:
+    case OP_GAUGE_SET:
+    case OP_GAUGE_ETSY:
+    case OP_SET:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool has_series_op(const struct route *r)
+{
+    return r->op <= OP_SET;
+}
+
+struct route *resolve_route(struct bacowr_worker *w, const struct route_request *q,
+                            struct route *room)
+{
+    struct resolver *r = &w->resolver;
+    struct resolution res;
+    struct route *kept;
+
+    if (resolve(r, w->rules->mapping, &w->b->config, q->name, q->suffix, &res) != 0) {
+        stat_add(w, STAT_NO_MEMORY, 1);
+        return NULL;
+    }
+    route_from_identity(room, &r->identity, &res, q->n_name_tag_errors);
+    room->gen = w->rules->gen;
+    stat_add(w, STAT_RENAMED_LABELS, r->n_renamed);
+    stat_add(w, STAT_REGEX_LIMIT, res.match.limit_hit);
+    if (has_series_op(room)) {
+        if (!route_wants(room, q->value))
+            return room;
+        if (route_to_series(w, &res, room) != 0) {
+            stat_add(w, STAT_NO_MEMORY, 1);
+            return NULL;
+        }
+    }
+    kept = route_put(w->routes, q->hash, q->name, q->suffix, room);
+    return kept != NULL ? kept : room;
+}
+
+void resolve_again(struct bacowr_worker *w, struct route *r)
+{
+    struct slice name = slice_of(r->bytes, r->name_len);
+    struct slice suffix = slice_of(r->bytes + r->name_len, r->suffix_len);
+    struct resolution res;
+    struct series_ref ref;
+    struct route now;
+
+    if (resolve(&w->resolver, w->rules->mapping, &w->b->config, name, suffix, &res) != 0)
+        return;
+    route_from_identity(&now, &w->resolver.identity, &res, r->n_name_tag_errors);
+    if (!has_series_op(&now) || series_of(w, &res, series_follow, &ref) != 0)
+        return;
+    now.gen = w->rules->gen;
+    route_lead(&now, &ref);
+    route_renew(r, &now);
+}
