@@ -28,8 +28,11 @@ from sources import (ROOT, Finding, Planted, check_files, files, planted, report
                      without_comments)
 
 C_FILES = ("src/**/*.[ch]", "include/**/*.h", "tests/**/*.[ch]")
-OTHER_FILES = ("tests/**/*.py", "clients/**/*.py", "**/meson.build", "meson_options.txt", "Makefile",
-               "conf/*.yml", "conf/examples/*.yml", ".ci/*")
+OTHER_FILES = ("tests/**/*.py", "clients/**/*.py", "tools/**/*.py", "tools/*.sh",
+               "tools/preview/*.js*", "**/meson.build", "meson_options.txt", "Makefile",
+               "conf/*.yml", "conf/examples/*.yml", ".ci/*", "Dockerfile", "*.yml",
+               "compose/*.yml", "kubernetes/**/*.yaml", "prometheus/*.yml",
+               "grafana/provisioning/**/*.yml")
 
 LICENCE = "SPDX-License-Identifier: Apache-2.0"
 MIN_PROSE = 4  # lines under the title of a .c in src
