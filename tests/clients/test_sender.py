@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
 import threading
 import unittest
+from collections import deque
 from typing import Any, Callable
 from unittest import mock
 
@@ -59,6 +61,40 @@ done.set()
 for thread in threads:
     thread.join()
 print(sum(n_put))
+"""
+
+# The handler reports while the environment is read for the process's client.
+FIRST = """
+import signal, bacowr_metrics as m
+read = m.Settings.from_environment
+found, signals = [], [signal.SIGUSR1]
+signal.signal(signal.SIGUSR1, lambda *_: found.append(m.default_client()))
+def slowly():
+    if signals:
+        signal.raise_signal(signals.pop())
+    return read()
+m.Settings.from_environment = slowly
+m.track_qc_score(1)
+print(len(found), found[0] is m.default_client())
+"""
+
+# As a signal handler or a finalizer would, at each line of a change: while the lock is held, too.
+AT_EACH_LINE = """
+import sys, bacowr_metrics as m
+client = m.default_client()
+n_lines = 0
+def amid(frame, event, _):
+    global n_lines
+    if event == "line":
+        n_lines += 1
+        client.change_in_progress(1)
+    return amid
+code = m.Client.change_in_progress.__code__
+sys.settrace(lambda frame, *_: amid if frame.f_code is code else None)
+client.change_in_progress(1)
+sys.settrace(None)
+client.begin_worker()
+print(n_lines + 1, m.flush(20))
 """
 
 OFF = """
@@ -177,6 +213,72 @@ class SenderTest(unittest.TestCase):
             signal.setitimer(signal.ITIMER_REAL, 0)
         self.assertTrue(client.flush(20))
         self.assertEqual(self.balance(client)["lines_put"], n_put + n_signals)
+
+    def test_signal_handlers_may_change_what_is_in_progress(self) -> None:
+        """And so may finalizers: a request that is forgotten ends when it is collected."""
+        client = self.client()
+        n_signals = 0
+
+        def begin(*_: object) -> None:
+            nonlocal n_signals
+            n_signals += 1
+            client.change_in_progress(1)
+
+        old = signal.signal(signal.SIGALRM, begin)
+        self.addCleanup(signal.signal, signal.SIGALRM, old)
+        signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+        try:
+            n_begun = 0
+            while n_signals < 2000:
+                client.change_in_progress(1)
+                n_begun += 1
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        client.begin_worker()
+        wanted = f"http_requests_inprogress:{n_begun + n_signals}|g|#worker:{client.worker}"
+        self.assertIn(wanted, self.receiver.lines(2))
+
+    def test_a_change_may_come_at_any_line_of_another(self) -> None:
+        n_begun, flushed = run_python(AT_EACH_LINE, self.receiver.environment()).split()
+        self.assertEqual(flushed, "True")
+        self.assertGreater(int(n_begun), 4)
+        self.assertTrue(any(f"http_requests_inprogress:{n_begun}|g" in line
+                            for line in self.receiver.rest()))
+
+    def test_finalizers_may_report(self) -> None:
+        """The collector runs them wherever something is made, in the thread's turn too."""
+        client = self.client()
+        n_finalized = 0
+
+        class Forgotten:  # pylint: disable=too-few-public-methods
+            """In a cycle, so that only the collector ends it."""
+
+            def __init__(self) -> None:
+                self.me = self
+
+            def __del__(self) -> None:
+                nonlocal n_finalized
+                n_finalized += 1
+                client.track_qc_score(2)
+
+        def make(*args: Any) -> Any:
+            Forgotten()
+            gc.collect(0)
+            return deque(*args)
+
+        with mock.patch("bacowr_metrics.sender.deque", make):
+            for n_put in range(1, 4):
+                client.track_qc_score(1)
+                self.assertTrue(client.flush(20))
+        self.assertTrue(client.flush(20))
+        self.assertEqual(n_finalized, 3)
+        self.assertEqual(self.balance(client)["lines_put"], n_put + n_finalized)
+        self.assertEqual(self.balance(client)["lines_sent"], n_put + n_finalized)
+
+    def test_one_client_whoever_asks_first(self) -> None:
+        """Even a signal handler that comes while the first one is made."""
+        met = run_python(FIRST, self.receiver.environment())
+        self.assertEqual(met.split(), ["1", "True"])
 
     def test_closed_drops_and_counts(self) -> None:
         client = self.client()

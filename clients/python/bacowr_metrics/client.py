@@ -35,6 +35,9 @@ class Client:
         _clients.add(self)
 
     def _begin_process(self) -> None:
+        # A signal handler or a finalizer may come amid a change and make one too. So the lock is
+        # one that its thread may take again, and what it guards calls nothing: Python lets them
+        # in at calls, and a sum that waits for a call's result would overwrite theirs.
         self._lock = threading.RLock()
         self._in_progress = 0
         self._changed = False
@@ -83,8 +86,9 @@ class Client:
         if self._sender is None:
             return
         with self._lock:
-            # A child forked by a request may end what it never began.
-            self._in_progress = max(self._in_progress + change, 0)
+            self._in_progress += change
+            if self._in_progress < 0:  # a child forked by a request ends what it never began
+                self._in_progress = 0
             news, self._changed = not self._changed, True
         if news:
             self._sender.wake()
@@ -149,22 +153,18 @@ def _milliseconds(seconds: object) -> object:
 # ---- one client for the whole process ----
 
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
-_default: Optional[Client] = None
-_default_lock = threading.RLock()
+_default: dict[str, Client] = {}
 
 
 def default_client() -> Client:
     """The client of the functions below; the environment is read when it is first needed."""
-    global _default  # pylint: disable=global-statement # signatures without a client need one
-    if _default is None:
-        with _default_lock:
-            _default = _default or Client()
-    return _default
+    client = _default.get("client")
+    # Where two come first, in threads or in a signal handler, one of theirs becomes everybody's;
+    # the other was never used, and has neither thread nor socket.
+    return client if client is not None else _default.setdefault("client", Client())
 
 
 def _after_fork() -> None:
-    global _default_lock  # pylint: disable=global-statement # another thread may have held it
-    _default_lock = threading.RLock()
     for client in list(_clients):
         client.after_fork()
 

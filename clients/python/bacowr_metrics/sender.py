@@ -6,10 +6,10 @@ and sends them. The thread starts with the first line or beat of its process, sl
 something to do, and then gathers for a quarter of a second.
 
 Laws: put() waits for a short lock only, never for the network, and may be called from any thread,
-      from signal handlers and after a fork. When the queue is full the oldest line goes: a newer
-      gauge is worth more. After flush() was true and before the next line, lines_put is the sum of
-      lines_sent and all lines_dropped_*. A forked child begins with nothing: no line of its
-      parent's is sent twice.
+      from signal handlers, finalizers and after a fork. When the queue is full the oldest line
+      goes: a newer gauge is worth more. After flush() was true and before the next line, lines_put
+      is the sum of lines_sent and all lines_dropped_*. A forked child begins with nothing: no line
+      of its parent's is sent twice.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Sender:
         """Begin anew, as a forked child must: locks, lines, thread and socket are its parent's."""
         if self._target is not None:
             self._target.close()
-        self._lock = threading.RLock()    # a signal handler may interrupt its own thread's put()
+        self._lock = threading.RLock()    # a signal handler or finalizer may come amid a put()
         self._wake = threading.Lock()     # a flag: released means that there is something to do
         self._wake.acquire()
         self._queue: deque[bytes] = deque()
@@ -172,12 +172,15 @@ class Sender:
                 break
 
     def _turn(self, target: Target, own: list[bytes]) -> None:
+        # Made before the exchange: the collector may run a finalizer here, and that may report.
+        queue: deque[bytes] = deque()
+        flushes: list[threading.Event] = []
         with self._lock:
-            lines, self._queue = [*own, *self._queue], deque()
-            flushes, self._flushes = self._flushes, []
+            queue, self._queue = self._queue, queue
+            flushes, self._flushes = self._flushes, flushes
             self._counts["lines_put"] += len(own)
         try:
-            for n_lines, datagram in pack(lines):
+            for n_lines, datagram in pack([*own, *queue]):
                 failure = target.send(datagram)
                 self._counts[f"lines_dropped_{failure}" if failure else "lines_sent"] += n_lines
                 self._counts["datagrams_sent"] += failure is None
