@@ -298,6 +298,26 @@ START_TEST(test_cell_observe_buckets_agrees_with_comparing)
 }
 END_TEST
 
+/* More full buckets than a word can add up: the count stays at the most, as do the buckets. */
+START_TEST(test_cell_observe_buckets_never_wraps)
+{
+    enum { N = 150 };
+    double bounds[N];
+    struct world w;
+
+    for (unsigned i = 0; i < N; i++)
+        bounds[i] = i;
+    world_init(&w, &(struct shape_spec){METRIC_HISTOGRAM, .n_bounds = N, .bounds = bounds});
+    for (unsigned i = 0; i <= N; i++)
+        observe(&w, i % N_CELLS, i, UINT64_MAX / 2);
+    look(&w, 0);
+    for (unsigned p = 1; p < N; p++)
+        ck_assert_uint_ge(w.seen.cumulative[p], w.seen.cumulative[p - 1]);
+    ck_assert_uint_eq(w.seen.count, UINT64_MAX);
+    world_release(&w);
+}
+END_TEST
+
 /* ---- native buckets ---- */
 
 #define NATIVE_SPEC                                                                         \
@@ -694,6 +714,7 @@ static void add_values(Suite *s)
     suite_add_tcase(s, gauge);
     tcase_add_test(histogram, test_cell_observe_buckets_bounds_are_inclusive);
     tcase_add_loop_test(histogram, test_cell_observe_buckets_agrees_with_comparing, 0, 40);
+    tcase_add_test(histogram, test_cell_observe_buckets_never_wraps);
     suite_add_tcase(s, histogram);
     tcase_add_test(native, test_cell_observe_buckets_natively);
     tcase_add_test(native, test_cell_read_of_native_buckets_that_are_empty);

@@ -420,24 +420,42 @@ START_TEST(test_native_merge_of_nothing)
 }
 END_TEST
 
-/* No count wraps: not by weight, not by taking over, not by merging. */
+/* No count wraps: not by weight, not by merging. */
 START_TEST(test_native_counts_never_wrap)
 {
     struct series s[3] = {
-        {.schema = 8, .max = 1}, {.schema = 8, .max = 1}, {.schema = 8, .max = 2}};
+        {.schema = 8, .max = 1}, {.schema = 8, .max = 20}, {.schema = 8, .max = 20}};
     uint64_t last = 0;
 
-    for (unsigned n = 0; n < 60; n++) {
+    /* Up through the octaves: full buckets are put together again and again. */
+    for (unsigned n = 0; n < 20 * 256; n++) {
         struct seen seen;
 
-        observe(&s[n % 3], n % 7 == 0 ? 0 : ldexp(1, (int)(n % 11) - 5), UINT64_MAX / 2);
+        observe(&s[n % 3], ldexp(1 + n % 256 / 256.0, (int)n / 256), UINT64_MAX / 2);
+        observe(&s[n % 3], 0, UINT64_MAX / 2);
         seen = look(s, 3, 1);
         ck_assert_uint_ge(seen.count, last);
         last = seen.count;
         native_merge_free(seen.merge);
     }
+    ck_assert_uint_eq(last, UINT64_MAX);
     for (unsigned i = 0; i < 3; i++)
         free(s[i].block);
+}
+END_TEST
+
+/* Nor by taking over: in the end one bucket has 200 full ones that were counted finer. */
+START_TEST(test_native_take_over_never_wraps)
+{
+    struct series s = {.schema = 8, .max = 200};
+    struct seen seen;
+
+    for (unsigned n = 0; n < 256 * 256; n++)
+        observe(&s, ldexp(1 + (n % 256 + 1) / 256.0, (int)n / 256), UINT64_MAX / 2);
+    seen = look(&s, 1, 200);
+    ck_assert_uint_eq(seen.h.positive[0].count, UINT64_MAX);
+    native_merge_free(seen.merge);
+    free(s.block);
 }
 END_TEST
 
@@ -461,6 +479,7 @@ static Suite *suite(void)
     tcase_add_test(merge, test_native_merge_of_workers);
     tcase_add_test(merge, test_native_merge_of_nothing);
     tcase_add_test(merge, test_native_counts_never_wrap);
+    tcase_add_test(merge, test_native_take_over_never_wraps);
     suite_add_tcase(s, merge);
     return s;
 }
