@@ -34,6 +34,12 @@ static inline void relaxed_grow(relaxed_u64 *word, uint64_t n)
     relaxed_store(word, n < RELAXED_GROW_MAX - was ? was + n : RELAXED_GROW_MAX);
 }
 
+/* Sums of sums of such counts could be more than a word holds. */
+static inline uint64_t sum_or_most(uint64_t a, uint64_t b)
+{
+    return a < UINT64_MAX - b ? a + b : UINT64_MAX;
+}
+
 static inline double relaxed_load_double(const relaxed_u64 *word)
 {
     uint64_t bits = relaxed_load(word);

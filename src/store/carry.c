@@ -39,12 +39,6 @@
 #include "store/bucket.h"
 #include "store/native.h"
 
-/* Full buckets could be more than a word holds. */
-static uint64_t sum_or_most(uint64_t a, uint64_t b)
-{
-    return a < UINT64_MAX - b ? a + b : UINT64_MAX;
-}
-
 static struct carried *carried_new(size_t cap)
 {
     struct carried *c;

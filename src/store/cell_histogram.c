@@ -41,23 +41,11 @@ size_t cell_histogram_size(const struct shape *shape)
     return sizeof(struct histogram_cell) + (shape->n_points + 1) * sizeof(relaxed_u64);
 }
 
-/* Full buckets of many workers could be more than a word holds. */
-static uint64_t sum_or_most(uint64_t a, uint64_t b)
-{
-    return a < UINT64_MAX - b ? a + b : UINT64_MAX;
-}
-
-/* Where a block's memory begins: the link of the control thread's list stands before it. */
-static struct cell_outgrown *native_memory(struct native *b)
-{
-    return b != NULL ? (struct cell_outgrown *)b - 1 : NULL;
-}
-
 void cell_histogram_release(struct cell *cell, const struct shape *shape)
 {
     struct histogram_cell *c = (struct histogram_cell *)cell;
 
-    free(native_memory(atomic_load_explicit(&c->native, memory_order_relaxed)));
+    free(block_memory(atomic_load_explicit(&c->native, memory_order_relaxed)));
     atomic_store_explicit(&c->native, NULL, memory_order_relaxed);
 }
 
@@ -216,7 +204,7 @@ static int follow(struct histogram_cell *c, struct native *old, const struct sha
     b = (struct native *)(memory + 1);
     native_take_over(b, old, shape->native_schema, v, weight, shape->native_max);
     publish(c, b);
-    *outgrown = native_memory(old);
+    *outgrown = block_memory(old);
     return 0;
 }
 

@@ -27,19 +27,12 @@ size_t cell_set_size(const struct shape *shape)
     return sizeof(struct set_cell) + shape->n_slots * sizeof(struct set_block *);
 }
 
-/* Where a block's memory begins: the link that the control thread's list of outgrown ones needs
- * stands before the block, since a reader may still copy the block itself. */
-static struct cell_outgrown *set_memory(struct set_block *b)
-{
-    return b != NULL ? (struct cell_outgrown *)b - 1 : NULL;
-}
-
 void cell_set_release(struct cell *c, const struct shape *shape)
 {
     struct set_cell *set = (struct set_cell *)c;
 
     for (unsigned i = 0; i < shape->n_slots; i++) {
-        free(set_memory(atomic_load_explicit(&set->blocks[i], memory_order_relaxed)));
+        free(block_memory(atomic_load_explicit(&set->blocks[i], memory_order_relaxed)));
         atomic_store_explicit(&set->blocks[i], NULL, memory_order_relaxed);
     }
 }
@@ -108,7 +101,7 @@ static int set_grow(struct set_cell *c, unsigned slot, uint64_t hash,
         return -ENOMEM;
     (void)set_block_add(b, hash);
     set_publish(c, slot, b);
-    *old_out = set_memory(old);
+    *old_out = block_memory(old);
     return 0;
 }
 

@@ -40,6 +40,13 @@ static inline void cell_touch(struct cell *c, struct cell_time t)
         relaxed_store(&c->tick, t.tick);
 }
 
+/* Where the memory of @block, which may be NULL, begins: the link that the control thread's list of
+ * outgrown ones needs stands before it, since a reader may still be looking at the block. */
+static inline struct cell_outgrown *block_memory(void *block)
+{
+    return block != NULL ? (struct cell_outgrown *)block - 1 : NULL;
+}
+
 static inline uint32_t slot_epoch(const struct shape *shape, int64_t now_ms)
 {
     return (uint32_t)(now_ms / shape->slot_ms);

@@ -165,7 +165,7 @@ static void put(struct native *b, uint32_t key, uint64_t n)
         b->n_used++;
         relaxed_store(&keys_of(b)[slot], key);
     }
-    relaxed_store(&b->counts[slot], n < UINT64_MAX - was ? was + n : UINT64_MAX);
+    relaxed_store(&b->counts[slot], sum_or_most(was, n));
 }
 
 bool native_add(struct native *b, double v, uint64_t weight, uint32_t max)
@@ -274,12 +274,6 @@ void native_merge_begin(struct native_merge *m, int schema)
     m->nan = 0;
     m->pairs[POSITIVE].n = 0;
     m->pairs[NEGATIVE].n = 0;
-}
-
-/* Full buckets of many workers could be more than a word holds. */
-static uint64_t sum_or_most(uint64_t a, uint64_t b)
-{
-    return a < UINT64_MAX - b ? a + b : UINT64_MAX;
 }
 
 static int reserve_one(struct snapshot_bucket **p, size_t cap)
