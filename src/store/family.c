@@ -12,9 +12,10 @@
  * The same goes for the type of a family of observers, summary or histogram: it changes at once,
  * the vectors' shapes with it, and rebuild.c moves the series. Between the two a series takes
  * samples as it is kept, whatever the family is. Where two rules disagree about a name, the type
- * was decided before and stays. A
- * family's list is what the scrape walks: series in order of birth, growing by replacement; places
- * of series that are gone are empty until the list is compacted.
+ * was decided before and stays.
+ *
+ * A family's list is what the scrape walks: series in order of birth, growing by replacement;
+ * places of series that are gone are empty until the list is compacted.
  *
  * Laws: all under the registry's lock. A family or vector without series goes at once: a name is
  * free for another type as soon as its last series has expired.
