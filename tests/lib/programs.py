@@ -99,13 +99,9 @@ class PrometheusApi:
     def exemplars(self, selector: str) -> dict[str, list[dict[str, Any]]]:
         """What Prometheus keeps of a selector's exemplars, by the series' `le` or its name."""
         now = time.time()
-        path = "/api/v1/query_exemplars?" + urllib.parse.urlencode(
-            {"query": selector, "start": now - 600, "end": now + 60})
-        status, body = request(self.port, path)
-        answer = json.loads(body)
-        assert status == 200 and answer["status"] == "success", body
+        rows = self.ask("/api/v1/query_exemplars", query=selector, start=now - 600, end=now + 60)
         return {row["seriesLabels"].get("le", row["seriesLabels"]["__name__"]): row["exemplars"]
-                for row in answer["data"]}
+                for row in rows}
 
     def value(self, expression: str) -> float | None:
         """The one value an instant query answers; None when it answers nothing."""
