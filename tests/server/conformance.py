@@ -212,9 +212,12 @@ class Run:
 
     def step_signal(self, name: str) -> None:
         self.settle()
+        if name == "HUP" and self.scenario.get("mapping") is not None:
+            self.server.reload()
+            return
         self.server.signal(signal.Signals[f"SIG{name}"])
         if name == "HUP":
-            time.sleep(0.25)
+            time.sleep(0.25)  # that nothing happens takes time to see
 
     def step_http(self, request: dict[str, Any]) -> None:
         self.settle()
