@@ -190,7 +190,7 @@ class CommandsTest(ServerTest):
 
     def check_code(self, code: str) -> None:
         server = self.serve()
-        done = programs.run([programs.PYTHON, "-B", "-c", f"from fastapi import FastAPI\n{code}"],
+        done = programs.run([programs.PYTHON, "-B", "-c", code],
                             env={"PYTHONPATH": str(CLIENT), "ENABLE_METRICS": "true",
                                  "STATSD_HOST": HOST, "STATSD_PORT": str(server.ports.udp)})
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
