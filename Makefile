@@ -73,6 +73,7 @@ help:
 	@echo 'make run        deps, build, and serve with conf/bacowr.yml on loopback'
 	@echo 'make demo       the whole stack on loopback: application, load, Prometheus, Alertmanager'
 	@echo 'make test       install what the tests need and run all of them'
+	@echo 'make test-deps  only install what the tests need'
 	@echo 'make test-unit  the style checks and the C unit tests only'
 	@echo 'make test-stack the Dockerfile and the compose file on a real Docker engine (as root)'
 	@echo 'make bench      the benchmarks'
