@@ -78,6 +78,8 @@ case ${1:-} in
     backup | restore) ;;
     *) echo "usage: $0 backup|restore" >&2; exit 2 ;;
 esac
+# What docker says of it stands above our line: not installed, not running, not allowed.
+docker version >/dev/null || fail "this needs a Docker engine, and none answers"
 image=${BACKUP_IMAGE:-$(find_image)}
 mkdir -p "$folder"
 for name in prometheus grafana; do

@@ -49,8 +49,9 @@ ORDER = ("test_configuration", "test_everything_is_healthy", "test_containers_ar
          "test_limits_are_applied", "test_ports_are_on_loopback", "test_image",
          "test_names_resolve_in_the_image", "test_lines_reach_prometheus",
          "test_targets_are_up", "test_replicas_add_up", "test_retention",
-         "test_alert_reaches_alertmanager", "test_backup_and_restore", "test_broken_backup_changes_nothing",
-         "test_first_backup_command", "test_stop_is_orderly", "test_down_leaves_volumes")
+         "test_alert_reaches_alertmanager", "test_backup_and_restore",
+         "test_broken_backup_changes_nothing", "test_first_backup_command",
+         "test_backup_without_an_engine", "test_stop_is_orderly", "test_down_leaves_volumes")
 
 
 def load_tests(loader: unittest.TestLoader, tests: unittest.TestSuite,
@@ -368,6 +369,15 @@ class ContainersTest(unittest.TestCase):
         shutil.copy(folder / "prometheus-backup.tar.gz", self.folder / "backup")
         self.make("restore")
         wait_until("Prometheus is back", answers(9090, "/-/ready"), 20)
+
+    def test_backup_without_an_engine(self) -> None:
+        """It is the engine that is missed, not one of its images."""
+        done = self.engine.try_run("make", "backup", f"BACKUP_DIR={self.folder}/nothing",
+                                   DOCKER_HOST="unix:///nowhere")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("needs a Docker engine, and none answers", done.stderr)
+        self.assertNotIn("image", done.stderr)
+        self.assertFalse((self.folder / "nothing").exists())
 
     # ---- the end ----
 
