@@ -12,6 +12,7 @@
 
 #include "mapping/compiled.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -143,25 +144,13 @@ static void release_rules(struct mapping_rule *rules, size_t n)
     free(rules);
 }
 
-/* There is one order only. 0 or -EINVAL. */
-static int check_order(const struct mapping *m, struct err *e)
-{
-    const struct mapping_defaults *defaults = &m->defaults;
-
-    if (!defaults->in_file_order || !defaults->glob_disable_ordering)
-        return 0;
-    err_set(e, m->n_rules > 0 ? m->rules[0].file : NULL, m->n_rules > 0 ? m->rules[0].line : 1, 1,
-            "defaults: match_order: file and glob_disable_ordering: true contradict each other; "
-            "remove one of them");
-    return -EINVAL;
-}
-
 int mapping_new(struct mapping **out, struct mapping_rule *rules, size_t n,
                 struct mapping_defaults *defaults, err_fn on_warning, void *ctx, struct err *e)
 {
     struct mapping *m = calloc(1, sizeof *m);
     int r;
 
+    assert(!defaults->in_file_order || !defaults->glob_disable_ordering);
     if (m == NULL) {
         release_rules(rules, n);
         mapping_defaults_release(defaults);
@@ -171,9 +160,7 @@ int mapping_new(struct mapping **out, struct mapping_rule *rules, size_t n,
     m->n_rules = n;
     m->defaults = *defaults;
     *defaults = (struct mapping_defaults){0};
-    r = check_order(m, e);
-    if (r == 0)
-        r = compile(m, e);
+    r = compile(m, e);
     if (r == 0 && on_warning != NULL)
         r = mapping_lint(m, on_warning, ctx);
     if (r < 0) {

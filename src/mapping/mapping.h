@@ -21,9 +21,9 @@ struct mapping_scratch;
 
 /*
  * Compile @n rules. Takes @rules (allocated with malloc, each filled) and what @defaults points to,
- * also on failure. A rule that can never match, and what is legal but surely
- * not meant, goes to @on_warning (may be NULL). 0; -ENOMEM; -EINVAL with @e filled (a regex that
- * does not compile, a construct that RE2 lacks, two orders at once).
+ * which ask for one order only, also on failure. A rule that can never match, and what is legal but
+ * surely not meant, goes to @on_warning (may be NULL). 0; -ENOMEM; -EINVAL with @e filled (a regex
+ * that does not compile, a construct that RE2 lacks).
  */
 int mapping_new(struct mapping **out, struct mapping_rule *rules, size_t n,
                 struct mapping_defaults *defaults, err_fn on_warning, void *ctx, struct err *e);

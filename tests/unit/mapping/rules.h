@@ -81,7 +81,7 @@ static inline void rules_fill(struct mapping_rule *rule, const struct rule_spec 
 }
 
 /* Which rule is tried first. */
-enum rules_order { RULES_ORDERED, RULES_UNORDERED, RULES_FILE, RULES_BOTH };
+enum rules_order { RULES_ORDERED, RULES_UNORDERED, RULES_FILE };
 
 /* What mapping_new() says to @specs. */
 static inline int rules_try(struct mapping **out, const struct rule_spec *specs,
@@ -97,8 +97,8 @@ static inline int rules_try(struct mapping **out, const struct rule_spec *specs,
     for (size_t i = 0; i < n; i++)
         rules_fill(&rules[i], &specs[i], (unsigned)i);
     ck_assert_int_eq(mapping_defaults_init(&defaults), 0);
-    defaults.glob_disable_ordering = order == RULES_UNORDERED || order == RULES_BOTH;
-    defaults.in_file_order = order == RULES_FILE || order == RULES_BOTH;
+    defaults.glob_disable_ordering = order == RULES_UNORDERED;
+    defaults.in_file_order = order == RULES_FILE;
     return mapping_new(out, rules, n, &defaults, on_warning, ctx, e);
 }
 
