@@ -158,7 +158,8 @@ const struct load_key load_rule_keys[] = {
      "The metric's help text. A metric has one; that of the first series shows."},
     {"action", on_action, false, "map|drop", "map",
      "drop: what the rule takes is thrown away, and counted. A name is required all the same."},
-    {"scale", on_scale, false, "NUMBER", "1", "Every value is multiplied by this."},
+    {"scale", on_scale, false, "NUMBER", "1",
+     "Every value is multiplied by this; members of sets stay as they are."},
     {0},
 };
 

@@ -47,6 +47,18 @@ START_TEST(test_settings_units_are_exact)
 }
 END_TEST
 
+/* A scale is for numbers; members of sets are none, though they look it, nor is their count. */
+START_TEST(test_settings_scale_leaves_sets_alone)
+{
+    struct engine e;
+
+    engine_init(&e, NULL, "mappings:\n- {match: '*', name: $1, scale: 3}\n");
+    engine_feed(&e, "c:2|c\ng:5|g\nu:1|s\nu:3|s");
+    ck_assert_str_eq(engine_series(&e), "c 6\ng 15\nu 2\n");
+    engine_release(&e);
+}
+END_TEST
+
 /* A unit is for observations; a sample rate is still a weight. */
 START_TEST(test_settings_units_leave_other_types_alone)
 {
@@ -131,6 +143,7 @@ static Suite *suite(void)
 
     tcase_add_loop_test(settings, test_settings_units_are_exact, 0,
                         (int)(sizeof units / sizeof units[0]));
+    tcase_add_test(settings, test_settings_scale_leaves_sets_alone);
     tcase_add_test(settings, test_settings_units_leave_other_types_alone);
     tcase_add_test(settings, test_settings_zero_ttl_is_never);
     tcase_add_test(settings, test_settings_unmapped_are_dropped);
