@@ -85,9 +85,9 @@ struct load_list {
  * load_common.
  */
 struct load_observer {
-    bool has_type, has_old_type;
+    const struct yaml_node *type_key, *old_type_key; /* NULL: not given, like the next three */
     enum mapping_observer type, old_type;
-    const struct yaml_node *summary; /* the options as written; NULL: none */
+    const struct yaml_node *summary; /* the options' keys */
     const struct yaml_node *histogram, *set;
     struct load_list buckets, quantiles;
     struct load_list old_buckets, old_quantiles; /* beside the options, as before 0.31 */

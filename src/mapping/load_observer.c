@@ -39,7 +39,7 @@ static int on_observer_type(struct load *l, const struct yaml_pair *pair, void *
 {
     struct load_observer *o = into;
 
-    o->has_type = true;
+    o->type_key = pair->key;
     return read_type(l, pair, &o->type);
 }
 
@@ -48,7 +48,7 @@ static int on_timer_type(struct load *l, const struct yaml_pair *pair, void *int
     struct load_observer *o = into;
 
     load_warn(l, pair->key, "timer_type is the old name of observer_type; write observer_type");
-    o->has_old_type = true;
+    o->old_type_key = pair->key;
     return read_type(l, pair, &o->old_type);
 }
 

@@ -41,13 +41,13 @@ static void *copy(const void *p, size_t n, size_t size)
 
 static bool has_type(const struct load_observer *o)
 {
-    return o->has_type || o->has_old_type;
+    return o->type_key != NULL || o->old_type_key != NULL;
 }
 
 /* observer_type wins over timer_type. */
 static enum mapping_observer type_of(const struct load_observer *o)
 {
-    return o->has_type ? o->type : o->old_type;
+    return o->type_key != NULL ? o->type : o->old_type;
 }
 
 /* ---- defaults ---- */
@@ -126,7 +126,7 @@ static int check_consistent(struct load *l, const struct load_observer *o, bool 
     return 0;
 }
 
-/* What is legal and has no effect. */
+/* What is legal and has no effect on the observers that the rule takes. */
 static void warn_idle(const struct load *l, const struct load_observer *o, bool typed,
                       enum mapping_observer type)
 {
@@ -188,7 +188,8 @@ int load_observer_resolve(struct load *l, struct load_observer *o, const struct 
 
     if (r < 0)
         return r;
-    warn_idle(l, o, typed, type);
+    if (rule->action == MAPPING_MAP && (rule->any_kind || rule->kind == MAPPING_OBSERVER))
+        warn_idle(l, o, typed, type);
     rule->set_window_ns = o->set_window_ns > 0 ? o->set_window_ns : d->settled->set_window_ns;
     rule->set_error = o->set_error > 0 ? o->set_error : d->settled->set_error;
     rule->observer.type = type;

@@ -273,6 +273,7 @@ static void warn_labels(const struct load *l, const struct reader *rd)
 static void warn_idle(const struct load *l, const struct reader *rd)
 {
     const struct load_common *c = &rd->common;
+    const struct load_observer *o = &c->observer;
     const struct mapping_rule *rule = rd->rule;
     bool drops = rule->action == MAPPING_DROP;
     const struct {
@@ -282,7 +283,13 @@ static void warn_idle(const struct load *l, const struct reader *rd)
     } keys[] = {
         {c->gauge_mode, "gauge_mode", MAPPING_GAUGE},
         {c->unit, "unit", MAPPING_OBSERVER},
-        {c->observer.set, "set_options", MAPPING_SET},
+        {o->set, "set_options", MAPPING_SET},
+        {o->type_key, "observer_type", MAPPING_OBSERVER},
+        {o->old_type_key, "timer_type", MAPPING_OBSERVER},
+        {o->summary, "summary_options", MAPPING_OBSERVER},
+        {o->histogram, "histogram_options", MAPPING_OBSERVER},
+        {o->old_buckets.node, "buckets", MAPPING_OBSERVER},
+        {o->old_quantiles.node, "quantiles", MAPPING_OBSERVER},
     };
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
