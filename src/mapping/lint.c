@@ -3,7 +3,8 @@
  * Lint: what is legal in a set of rules and surely not meant
  *
  * A rule may stand in the file and never take a name: a glob behind one that takes all its names,
- * the same expression twice, an exception that takes all. An exception may take no name that its
+ * the same expression twice, whatever is tried behind an expression such as `.*`, an exception that
+ * takes all. An exception may take no name that its
  * rule would take. And a template may refer to a group that its expression lacks, which is always
  * empty. Nobody notices such a thing from the metrics alone, so it is told when the file is loaded,
  * with the place of the rule and of the one that hides it.
@@ -20,11 +21,17 @@
 
 #include "mapping/pattern.h"
 
+/* For each kind the first rule of some that serves it; NULL: none does. */
+struct firsts {
+    const struct mapping_rule *by_kind[MAPPING_N_KINDS];
+};
+
 struct lint {
     const struct mapping *m;
     err_fn on_warning;
     void *ctx;
     struct glob_scratch scratch;
+    struct firsts greedy; /* expressions without conditions that take every name */
 };
 
 __attribute__((format(printf, 3, 4))) static void warn(const struct lint *lint,
@@ -70,6 +77,75 @@ static void warn_hidden(const struct lint *lint, const struct mapping_rule *rule
              rule->match, by.rule->match, place);
 }
 
+/* One more kind of a rule is hidden by @by. */
+static void join(struct hider *hider, const struct mapping_rule *by)
+{
+    hider->alone = hider->rule == NULL || (hider->alone && hider->rule == by);
+    if (hider->rule == NULL || by < hider->rule)
+        hider->rule = by;
+}
+
+static void note_first(struct firsts *firsts, const struct mapping_rule *rule)
+{
+    for (int kind = 0; kind < MAPPING_N_KINDS; kind++)
+        if ((compiled_kinds(rule) >> kind & 1) && firsts->by_kind[kind] == NULL)
+            firsts->by_kind[kind] = rule;
+}
+
+/* Do @firsts hide @rule for every kind that it serves? */
+static struct hider hidden_by_firsts(const struct firsts *firsts, const struct mapping_rule *rule)
+{
+    struct hider hider = {NULL, true};
+
+    for (int kind = 0; kind < MAPPING_N_KINDS; kind++) {
+        const struct mapping_rule *first = firsts->by_kind[kind];
+
+        if ((compiled_kinds(rule) >> kind & 1) == 0)
+            continue;
+        if (first == NULL || first >= rule)
+            return (struct hider){NULL, true};
+        join(&hider, first);
+    }
+    return hider;
+}
+
+/* Does the expression take every name, none of which is empty? Some that do so are not seen. */
+static bool takes_all(const struct mapping_rule *rule)
+{
+    static const char *const bodies[] = {".*", ".+", ".*?", ".+?"};
+    struct slice text = slice_str(rule->match);
+
+    if (text.len == 0 || slice_eq_str(text, "."))
+        return true;
+    if (text.p[0] == '^')
+        text = slice_from(text, 1);
+    if (text.len > 0 && text.p[text.len - 1] == '$')
+        text.len--;
+    if (text.len > 1 && text.p[0] == '(' && text.p[text.len - 1] == ')')
+        text = slice_of(text.p + 1, text.len - 2);
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
+        if (slice_eq_str(text, bodies[i]))
+            return true;
+    return false;
+}
+
+static bool has_conditions(const struct mapping_rule *rule)
+{
+    return rule->except.n > 0 || rule->n_match_labels > 0;
+}
+
+static void find_greedy(struct lint *lint)
+{
+    const struct mapping *m = lint->m;
+
+    for (size_t i = 0; i < m->n_regexes; i++) {
+        const struct mapping_rule *rule = &m->rules[m->regexes[i]];
+
+        if (takes_all(rule) && !has_conditions(rule))
+            note_first(&lint->greedy, rule);
+    }
+}
+
 /* Two rules for the automaton to ask about. */
 struct pair {
     const struct mapping *m;
@@ -95,7 +171,6 @@ static int find_hider(struct lint *lint, uint32_t position, struct hider *out)
     struct hider hider = {NULL, true};
 
     for (int kind = 0; kind < MAPPING_N_KINDS; kind++) {
-        const struct mapping_rule *by;
         uint32_t found;
         int r;
 
@@ -109,9 +184,7 @@ static int find_hider(struct lint *lint, uint32_t position, struct hider *out)
             hider.rule = NULL;
             break;
         }
-        by = &m->rules[m->globs[found]];
-        hider.alone = hider.rule == NULL || (hider.alone && hider.rule == by);
-        hider.rule = hider.rule == NULL ? by : hider.rule;
+        join(&hider, &m->rules[m->globs[found]]);
     }
     *out = hider;
     return 0;
@@ -127,6 +200,8 @@ static int lint_globs(struct lint *lint)
 
         if (r < 0)
             return r;
+        if (by.rule == NULL && m->defaults.in_file_order)
+            by = hidden_by_firsts(&lint->greedy, &m->rules[m->globs[i]]);
         if (by.rule != NULL)
             warn_hidden(lint, &m->rules[m->globs[i]], by);
     }
@@ -169,36 +244,6 @@ static int compare_matches(const void *left, const void *right)
     return c != 0 ? c : (a > b) - (a < b);
 }
 
-/* For each kind the first rule of a group that serves it; NULL: none does. */
-struct firsts {
-    const struct mapping_rule *by_kind[MAPPING_N_KINDS];
-};
-
-static void note_first(struct firsts *firsts, const struct mapping_rule *rule)
-{
-    for (int kind = 0; kind < MAPPING_N_KINDS; kind++)
-        if ((compiled_kinds(rule) >> kind & 1) && firsts->by_kind[kind] == NULL)
-            firsts->by_kind[kind] = rule;
-}
-
-/* Which of @firsts hide @rule for every kind that it serves? The one that stands first of all. */
-static const struct mapping_rule *hidden_by_firsts(const struct firsts *firsts,
-                                                   const struct mapping_rule *rule)
-{
-    const struct mapping_rule *by = NULL;
-
-    for (int kind = 0; kind < MAPPING_N_KINDS; kind++) {
-        const struct mapping_rule *first = firsts->by_kind[kind];
-
-        if ((compiled_kinds(rule) >> kind & 1) == 0)
-            continue;
-        if (first == NULL || first >= rule)
-            return NULL;
-        by = by == NULL || first < by ? first : by;
-    }
-    return by;
-}
-
 /* @rules are sorted. An expression is hidden by those with its text that have no conditions, or the
  * same ones. */
 static void lint_sorted(const struct lint *lint, const struct mapping_rule **rules, size_t n)
@@ -207,19 +252,21 @@ static void lint_sorted(const struct lint *lint, const struct mapping_rule **rul
 
     for (size_t i = 0; i < n; i++) {
         const struct mapping_rule *rule = rules[i], *before = i > 0 ? rules[i - 1] : NULL;
-        const struct mapping_rule *by;
+        struct hider by;
 
         if (before == NULL || strcmp(before->match, rule->match) != 0)
             plain = alike = (struct firsts){{NULL}};
         else if (compare_conditions(before, rule) != 0)
             alike = (struct firsts){{NULL}};
         by = hidden_by_firsts(&alike, rule);
-        if (by == NULL)
+        if (by.rule == NULL)
             by = hidden_by_firsts(&plain, rule);
-        if (by != NULL)
-            warn_hidden(lint, rule, (struct hider){by, true});
+        if (by.rule == NULL)
+            by = hidden_by_firsts(&lint->greedy, rule);
+        if (by.rule != NULL)
+            warn_hidden(lint, rule, by);
         note_first(&alike, rule);
-        if (rule->except.n == 0 && rule->n_match_labels == 0)
+        if (!has_conditions(rule))
             note_first(&plain, rule);
     }
 }
@@ -312,8 +359,10 @@ static void lint_templates(const struct lint *lint)
 int mapping_lint(const struct mapping *m, err_fn on_warning, void *ctx)
 {
     struct lint lint = {.m = m, .on_warning = on_warning, .ctx = ctx};
-    int r = lint_globs(&lint);
+    int r;
 
+    find_greedy(&lint);
+    r = lint_globs(&lint);
     glob_scratch_release(&lint.scratch);
     if (r == 0)
         r = lint_regexes(&lint);

@@ -28,7 +28,7 @@
     "reference needs braces: ${1}_x\n"
 
 struct warned {
-    struct rule_spec rules[6];
+    struct rule_spec rules[7]; /* ended by a zeroed one */
     enum rules_order order;
     const char *warnings; /* each as "line: text\n" */
 };
@@ -102,6 +102,30 @@ static const struct warned table[] = {
       RULE("~b", "o", GAUGES, .except = {"a"}), RULE("~b", "p", .except = {"c"})},
      RULES_FILE,
      "31: \"b\"" SAME("21")},
+    /* an expression that takes every name: it hides expressions and, in the file's order, globs */
+    {{RULE("a.*", "m"), RULE("~.*", "n"), RULE("~b", "o"), RULE("a.b", "p")},
+     RULES_FILE,
+     "41: \"a.b\"" TAKEN("a.*", "11") "31: \"b\"" TAKEN(".*", "21")},
+    {{RULE("~^(.+)$", "m"), RULE("a.b", "n"), RULE("*", "o", .except = {"b"})},
+     RULES_FILE,
+     "21: \"a.b\"" TAKEN("^(.+)$", "11") "31: \"*\"" TAKEN("^(.+)$", "11")},
+    {{RULE("~.*", "m"), RULE("a.b", "n"), RULE("~b", "o", GAUGES), RULE("~.*", "p")},
+     RULES_ORDERED,
+     "41: \".*\"" SAME("11") "31: \"b\"" TAKEN(".*", "11")},
+    {{RULE("~.+", "m", COUNTERS), RULE("~", "n"), RULE("a", "o", COUNTERS), RULE("~b", "p")},
+     RULES_FILE,
+     "31: \"a\"" TAKEN(".+", "11") "41: \"b\" can never match: \".+\" at line 11 and rules for "
+                                   "other types come first; put this rule before them\n"},
+    {{RULE("~.", "m"), RULE("~b", "n")}, RULES_ORDERED, "21: \"b\"" TAKEN(".", "11")},
+    {{RULE("~.*", "m", GAUGES), RULE("a", "n"), RULE("~b", "o", COUNTERS)}, RULES_FILE, ""},
+    {{RULE("~.*", "m", .except = {"x"}), RULE("~.*", "n", .match_labels = {{"k", "x"}}),
+      RULE("a", "o"), RULE("~b", "p")},
+     RULES_FILE,
+     ""},
+    {{RULE("~^$", "m"), RULE("~.*a", "n"), RULE("~(.*)b(.*)", "o"), RULE("~^.", "p"),
+      RULE("a", "q"), RULE("~c", "r")},
+     RULES_FILE,
+     ""},
     /* exceptions that take nothing, or all */
     {{RULE("a.*", "m", .except = {"a", "*.b"})},
      RULES_ORDERED,
