@@ -44,9 +44,10 @@ PANELS = {
     ],
 }
 
-# Ids of @grafana/data's value formats.
-UNITS = {"Bps", "bytes", "cpm", "cps", "currencyUSD", "percent", "percentunit", "pps", "reqps", "s",
-         "short"}
+# Ids of @grafana/data's value formats. Those for counts of anything show "c/s" (cps) and a tenth as
+# "100 mp/s" (pps), so a rate says of what it is one.
+UNITS = {"Bps", "bytes", "currencyUSD", "percent", "percentunit", "reqps", "s", "short"}
+RATE = re.compile(r"count:[a-z]+/(?:s|min)")
 
 # Who asks for a family asks with these variables, or choosing in the head has no effect.
 CHOSEN_BY = [
@@ -115,7 +116,8 @@ class DashboardsTest(unittest.TestCase):
             for panel in dashboards.panels(board):
                 with self.subTest(f"{name}: {panel['title']}"):
                     defaults = panel["fieldConfig"]["defaults"]
-                    self.assertIn(defaults["unit"], UNITS)
+                    self.assertTrue(defaults["unit"] in UNITS or RATE.fullmatch(defaults["unit"]),
+                                    defaults["unit"])
                     bounds = [step["value"] for step in defaults["thresholds"]["steps"]]
                     self.assertIsNone(bounds[0])
                     self.assertEqual(bounds[1:], sorted(bounds[1:]))

@@ -103,14 +103,14 @@ function Stat({ panel, width, height }) {
 const AUTO_SIZING = { minVizWidth: 8, minVizHeight: 16, maxVizHeight: 300 };
 
 function Bars({ panel, width, height }) {
-  const { displayMode, namePlacement, orientation, showUnfilled, valueMode } = panel.options;
+  const { displayMode, namePlacement, orientation, showUnfilled, text, valueMode } = panel.options;
   const { minVizWidth, minVizHeight, maxVizHeight } =
     panel.options.sizing === "manual" ? panel.options : AUTO_SIZING;
   const bar = ({ value: { display, field }, ...size }) => (
     <BarGauge value={display} field={field} display={field.display} theme={theme} itemSpacing={8}
       lcdCellWidth={12} width={size.width} height={size.height} orientation={size.orientation}
       alignmentFactors={size.alignmentFactors} displayMode={displayMode} showUnfilled={showUnfilled}
-      valueDisplayMode={valueMode} namePlacement={namePlacement} />
+      valueDisplayMode={valueMode} namePlacement={namePlacement} text={text} />
   );
   return (
     <VizRepeater source={panel} getValues={() => displayed(panel, false)} renderValue={bar}
