@@ -139,7 +139,7 @@ static void find_greedy(struct lint *lint)
     const struct mapping *m = lint->m;
 
     for (size_t i = 0; i < m->n_regexes; i++) {
-        const struct mapping_rule *rule = &m->rules[m->regexes[i]];
+        const struct mapping_rule *rule = &m->rules[m->regexes[i].rule];
 
         if (takes_all(rule) && !has_conditions(rule))
             note_first(&lint->greedy, rule);
@@ -279,7 +279,7 @@ static int lint_regexes(const struct lint *lint)
     if (rules == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < m->n_regexes; i++)
-        rules[i] = &m->rules[m->regexes[i]];
+        rules[i] = &m->rules[m->regexes[i].rule];
     qsort(rules, m->n_regexes, sizeof *rules, compare_matches);
     lint_sorted(lint, rules, m->n_regexes);
     free(rules);
@@ -347,8 +347,8 @@ static void lint_templates(const struct lint *lint)
     const struct mapping *m = lint->m;
 
     for (size_t i = 0; i < m->n_regexes; i++) {
-        const struct mapping_rule *rule = &m->rules[m->regexes[i]];
-        const struct compiled_rule *c = &m->compiled[m->regexes[i]];
+        const struct mapping_rule *rule = &m->rules[m->regexes[i].rule];
+        const struct compiled_rule *c = &m->compiled[m->regexes[i].rule];
 
         lint_template(lint, rule, &c->name, NULL);
         for (size_t j = 0; j < rule->n_labels; j++)

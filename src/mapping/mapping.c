@@ -132,7 +132,8 @@ static int compile(struct mapping *m, struct err *e)
         if (m->rules[i].match_type == MAPPING_GLOB)
             m->globs[m->n_globs++] = (uint32_t)i;
         else
-            m->regexes[m->n_regexes++] = (uint32_t)i;
+            m->regexes[m->n_regexes++] = (struct compiled_search){
+                regex_filter(m->compiled[i].regex), (uint32_t)i, compiled_kinds(&m->rules[i])};
     }
     return compile_globs(m);
 }

@@ -5,7 +5,9 @@
  * A name goes through the automaton of all globs first and then, in the order of the file, through
  * the regexes that serve its kind; the first rule found fills its templates from its captures. In
  * file order the automaton's rule, the first glob of the file that takes the name, is the end for
- * the regexes: only those that stand before it are tried.
+ * the regexes: only those that stand before it are tried. Of a hundred regexes a name comes to one
+ * or two: the others it cannot match for a byte that it lacks or begins with, which one comparison
+ * of words finds out.
  *
  *      name --> glob automaton --hit--> segments --.
  *                  |                                +--> captures --> templates --> text
@@ -110,7 +112,7 @@ static int find_glob(const struct search *search, uint32_t *out)
     return r;
 }
 
-/* 1: the regex rule takes the name; 0: it does not; or -ENOMEM. */
+/* 1: the regex rule, of the name's kind, takes the name; 0: it does not; or -ENOMEM. */
 static int try_regex(struct search *search, uint32_t index)
 {
     const struct mapping_rule *rule = &search->m->rules[index];
@@ -118,8 +120,7 @@ static int try_regex(struct search *search, uint32_t index)
     size_t i;
     int r;
 
-    if ((compiled_kinds(rule) >> q->kind & 1) == 0 ||
-        condition_labels(rule, q) < rule->n_match_labels)
+    if (condition_labels(rule, q) < rule->n_match_labels)
         return 0;
     r = compiled_search(search->m->compiled[index].regex, q->name, search->s);
     search->limit_hit |= r == REGEX_LIMIT;
@@ -133,14 +134,21 @@ static int try_regex(struct search *search, uint32_t index)
 static int find_regex(struct search *search, uint32_t end, uint32_t *out)
 {
     const struct mapping *m = search->m;
+    struct regex_look look = {0};
 
-    for (size_t i = 0; i < m->n_regexes && m->regexes[i] < end; i++) {
-        int r = try_regex(search, m->regexes[i]);
+    if (m->n_regexes > 0)
+        look = regex_look(search->q->name);
+    for (size_t i = 0; i < m->n_regexes && m->regexes[i].rule < end; i++) {
+        const struct compiled_search *s = &m->regexes[i];
+        int r;
 
+        if (!regex_may_match(&s->filter, &look) || (s->kinds >> search->q->kind & 1) == 0)
+            continue;
+        r = try_regex(search, s->rule);
         if (r < 0)
             return r;
         if (r > 0) {
-            *out = m->regexes[i];
+            *out = s->rule;
             return 0;
         }
     }

@@ -9,11 +9,14 @@
  *
  *      ^a\.(?P<who>\S+)\Q[x]\E$   ->   ^a\.([^\t\n\f\r\x20]+)\[x\]$     names: 1 = who
  *
- * On the way three things are noted: the names of the groups, what the text must begin with, and
- * how often the innermost thing is repeated (RE2 refuses more than 1000).
+ * On the way four things are noted: the names of the groups, what the text must begin with, bytes
+ * that it must contain somewhere, and how often the innermost thing is repeated (RE2 refuses more
+ * than 1000).
  *
  * Laws: one pass, no recursion; groups nest at most 200 deep. Every byte that is written was
- *       decided here. "What it must begin with" is given up at the first thing that is not plain.
+ *       decided here. "What it must begin with" is given up at the first thing that is not plain;
+ *       "what it must contain" is given up for what stands in a branch, may be repeated no times,
+ *       or stands behind a flag i.
  */
 #include "mapping/re2.h"
 
@@ -72,6 +75,7 @@ void re2_begin_atom(struct re2_parser *p, enum re2_atom atom, size_t at)
     p->atom_at = at;
     p->atom_out = p->out->pattern.len;
     p->atom_literal = p->out->literal.len;
+    p->atom_bytes = p->out->bytes;
     p->atom_repeats = 1;
     if (atom != RE2_ATOM_LITERAL)
         p->plain = false;
@@ -161,6 +165,8 @@ static void end_literal(struct re2_parser *p, uint32_t min)
     if (p->plain && p->atom == RE2_ATOM_ASSERTION)
         p->out->begins = false;
     p->plain = false;
+    if (min == 0)
+        p->out->bytes &= p->atom_bytes;
 }
 
 /* PCRE2 does not repeat a bare assertion. They are written as two bytes at most. */
@@ -245,7 +251,9 @@ static int open_group(struct re2_parser *p, size_t from)
 {
     if (p->depth == RE2_MAX_DEPTH)
         return re2_refuse(p, from, p->at, "is nested too deep: at most 200 groups");
-    p->levels[++p->depth] = (struct re2_level){from, 1};
+    p->levels[p->depth + 1] =
+        (struct re2_level){from, 1, p->out->bytes, p->levels[p->depth].branched};
+    p->depth++;
     p->atom = RE2_ATOM_NONE;
     p->plain = false;
     return 0;
@@ -294,6 +302,7 @@ static int add_flags(struct re2_parser *p, size_t from)
 
         if (c == '-' ? minus : strchr("imsU", c) == NULL || c == '\0')
             break;
+        p->folded |= c == 'i';
         some = c != '-';
         minus = minus || c == '-';
     }
@@ -339,14 +348,17 @@ static int add_group(struct re2_parser *p)
 
 static int close_group(struct re2_parser *p)
 {
-    unsigned repeats = p->levels[p->depth].repeats;
+    const struct re2_level *level = &p->levels[p->depth];
+    unsigned repeats = level->repeats;
 
     if (p->depth == 0)
         return re2_refuse(p, p->at, p->at + 1, "closes no group; for the character write \\)");
     p->at++;
     p->atom = RE2_ATOM_OTHER;
-    p->atom_at = p->levels[p->depth--].open;
+    p->atom_at = level->open;
+    p->atom_bytes = level->bytes;
     p->atom_repeats = repeats;
+    p->depth--;
     if (repeats > p->levels[p->depth].repeats)
         p->levels[p->depth].repeats = repeats;
     buf_add_byte(&p->out->pattern, ')');
@@ -359,6 +371,8 @@ static void add_branch(struct re2_parser *p)
         buf_clear(&p->out->literal);
         p->out->begins = false;
     }
+    p->out->bytes = p->levels[p->depth].bytes;
+    p->levels[p->depth].branched = true;
     buf_add_byte(&p->out->pattern, '|');
     p->at++;
     p->atom = RE2_ATOM_NONE;

@@ -15,10 +15,22 @@
 #include "base/buf.h"
 #include "base/slice.h"
 
+/*
+ * Bytes as a set of 64: letters in 32 bits, whatever their case, and all below '@' in the other 32,
+ * so that the letters, digits and separators of names keep bits of their own.
+ */
+static inline uint64_t re2_byte_bit(char c)
+{
+    unsigned byte = (unsigned char)c;
+
+    return UINT64_C(1) << ((byte & 31) | (~byte >> 1 & 32));
+}
+
 struct re2 {
     struct buf pattern;  /* for PCRE2 */
     struct buf literal;  /* what every match begins with; empty when that is not known */
     bool begins;         /* and the text that is searched begins with it */
+    uint64_t bytes;      /* re2_byte_bit() of bytes that every match contains */
     uint32_t n_groups;   /* not counting group 0 */
     struct slice *names; /* n_groups of them, group 1 first, len 0: no name; borrowed */
 };

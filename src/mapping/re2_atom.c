@@ -58,6 +58,9 @@ void re2_add_literal(struct re2_parser *p, uint32_t point, size_t at)
     write_point(&p->out->pattern, point);
     if (p->plain)
         write_utf8(&p->out->literal, point);
+    /* A byte of a longer code point would say little: names are ASCII mostly. */
+    if (point < 0x80 && !p->folded && !p->levels[p->depth].branched)
+        p->out->bytes |= re2_byte_bit((char)point);
 }
 
 /* ---- escapes ---- */

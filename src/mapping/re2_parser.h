@@ -24,6 +24,8 @@ enum re2_atom {
 struct re2_level {
     size_t open;      /* where its '(' stands */
     unsigned repeats; /* of the innermost thing inside, so far */
+    uint64_t bytes;   /* out->bytes before it */
+    bool branched;    /* it, or one around it, has come to a '|': nothing in it is in every match */
 };
 
 struct re2_parser {
@@ -35,8 +37,10 @@ struct re2_parser {
     size_t atom_at;        /* where it was read */
     size_t atom_out;       /* where it was written */
     size_t atom_literal;   /* length of out->literal before it */
+    uint64_t atom_bytes;   /* out->bytes before it, or fewer */
     unsigned atom_repeats; /* of the innermost thing inside it */
     bool plain;            /* nothing but literals so far: out->literal grows */
+    bool folded;           /* the flag i was met: letters may stand for others */
     size_t depth;
     struct re2_level levels[RE2_MAX_DEPTH + 1];
 };

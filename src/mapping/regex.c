@@ -149,6 +149,40 @@ struct slice regex_literal(const struct regex *re, bool *begins)
     return buf_slice(&re->re.literal);
 }
 
+/* ---- passing over ---- */
+
+/* The first bytes of @text in a word, in the order in which they lie. */
+static uint64_t head_of(struct slice text)
+{
+    uint64_t head = 0;
+
+    if (text.len > 0)
+        memcpy(&head, text.p, text.len < sizeof head ? text.len : sizeof head);
+    return head;
+}
+
+struct regex_filter regex_filter(const struct regex *re)
+{
+    static const char ones[] = "\xff\xff\xff\xff\xff\xff\xff\xff";
+    struct slice literal = buf_slice(&re->re.literal);
+    struct regex_filter f = {.bytes = re->re.bytes};
+
+    if (re->re.begins) {
+        f.head = head_of(literal);
+        f.mask = head_of(slice_of(ones, literal.len < sizeof f.mask ? literal.len : sizeof f.mask));
+    }
+    return f;
+}
+
+struct regex_look regex_look(struct slice name)
+{
+    struct regex_look look = {.head = head_of(name)};
+
+    for (size_t i = 0; i < name.len; i++)
+        look.bytes |= re2_byte_bit(name.p[i]);
+    return look;
+}
+
 /* ---- searching ---- */
 
 /* Room for the captures of an expression with @n_pairs of them, group 0 included. */

@@ -33,6 +33,31 @@ uint32_t regex_group(const struct regex *re, struct slice name);
 /* What every match contains, or "" when that is not known; *@begins: the name begins with it. */
 struct slice regex_literal(const struct regex *re, bool *begins);
 
+/*
+ * What every name that matches must be like, in words that are compared at once: whoever has many
+ * expressions to try passes over nearly all of them so, and touches none. It is asked of a look at
+ * the name, taken once for all.
+ */
+struct regex_filter {
+    uint64_t head; /* the name's first bytes, where ... */
+    uint64_t mask; /* ... these bits are set */
+    uint64_t bytes;
+};
+
+struct regex_look {
+    uint64_t head;  /* the first eight bytes, behind a shorter name zeros */
+    uint64_t bytes; /* re2_byte_bit() of all */
+};
+
+struct regex_filter regex_filter(const struct regex *re);
+struct regex_look regex_look(struct slice name);
+
+/* False: the expression does not match, there is no need to search. */
+static inline bool regex_may_match(const struct regex_filter *f, const struct regex_look *look)
+{
+    return (look->head & f->mask) == f->head && (f->bytes & ~look->bytes) == 0;
+}
+
 /* What a search needs. 0 or -ENOMEM; free accepts NULL. */
 int regex_scratch_new(struct regex_scratch **out);
 void regex_scratch_free(struct regex_scratch *s);

@@ -284,6 +284,80 @@ START_TEST(test_re2_finds_the_literal)
 }
 END_TEST
 
+static const struct {
+    const char *text;
+    const char *bytes; /* of every match, and no others are known */
+} contents[] = {
+    {"a.b", "ab"},
+    {"^a\\.(\\w+)[xyz]-\\d$", "a.-"},
+    {"(ab(?P<c>c)d)(?:e)", "abcde"},
+    {"\\Qa+\\E\\x{41}b", "a+Ab"},
+    {"{b}", "{b}"},
+    /* what may stand there no times */
+    {"ab*c", "ac"},
+    {"ab?c{0,3}d{0}e", "ae"},
+    {"ab+c{2}d{1,}e", "abcde"},
+    {"\\Qab\\E*", "a"},
+    {"a(b(c)*d)?e", "ae"},
+    {"a(b(c)*d)+e", "abde"},
+    {"a()*", "a"},
+    {"a|()*", ""},
+    {"ab[c]*", "ab"},
+    {"aa*", "a"},
+    /* one branch or the other */
+    {"a|b", ""},
+    {"ab|ac", ""},
+    {"a(b|c)d", "ad"},
+    {"a(b|c(d)e|f)g", "ag"},
+    {"a(b(c|d)e)f", "abef"},
+    {"(a|b)*c|d", ""},
+    {"a(b|)c", "ac"},
+    /* a letter that may be another */
+    {"a(?i)b", "a"},
+    {"(?i:a)b", ""},
+    {"(?s:a)(?U)b", "ab"},
+    /* code points of more than a byte say nothing */
+    {"\xc3\xa9", ""},
+    {"a\xe2\x82\xac", "a"},
+    {"\\x{212a}", ""},
+    {"", ""},
+};
+
+static uint64_t bits_of(const char *bytes)
+{
+    uint64_t bits = 0;
+
+    for (; *bytes != '\0'; bytes++)
+        bits |= re2_byte_bit(*bytes);
+    return bits;
+}
+
+/* The bytes are in every match. */
+START_TEST(test_re2_finds_the_bytes)
+{
+    struct re2_fault fault;
+    struct re2 re;
+
+    ck_assert_int_eq(re2_translate(&re, slice_str(contents[_i].text), &fault), 0);
+    ck_assert_msg(re.bytes == bits_of(contents[_i].bytes), "%s: %016llx", contents[_i].text,
+                  (unsigned long long)re.bytes);
+    re2_release(&re);
+}
+END_TEST
+
+/* What names are made of keeps apart, but for the case of letters. */
+START_TEST(test_re2_tells_bytes_apart)
+{
+    static const char kinds[] = "abcdefghijklmnopqrstuvwxyz_0123456789.-/:;,#=+ ";
+    uint64_t seen = 0;
+
+    for (const char *c = kinds; *c != '\0'; c++) {
+        ck_assert_msg((seen & re2_byte_bit(*c)) == 0, "%c", *c);
+        seen |= re2_byte_bit(*c);
+    }
+}
+END_TEST
+
 /* Groups are numbered by their opening parenthesis; those with a name keep it. */
 START_TEST(test_re2_numbers_the_groups)
 {
@@ -328,6 +402,8 @@ static Suite *suite(void)
     tcase_add_loop_test(translate, test_re2_rewrites, 0, N_OF(rewritten));
     tcase_add_loop_test(translate, test_re2_refuses, 0, N_OF(refused));
     tcase_add_loop_test(translate, test_re2_finds_the_literal, 0, N_OF(literals));
+    tcase_add_loop_test(translate, test_re2_finds_the_bytes, 0, N_OF(contents));
+    tcase_add_test(translate, test_re2_tells_bytes_apart);
     tcase_add_test(translate, test_re2_numbers_the_groups);
     tcase_add_test(translate, test_re2_bounds_the_depth);
     suite_add_tcase(s, translate);

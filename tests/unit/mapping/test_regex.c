@@ -8,7 +8,9 @@
 #include "lib/unit.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define MAX_CAPTURES 32
@@ -106,6 +108,14 @@ static struct regex *compile(const char *text)
     return re;
 }
 
+static bool may_match(const struct regex *re, struct slice name)
+{
+    struct regex_filter filter = regex_filter(re);
+    struct regex_look look = regex_look(name);
+
+    return regex_may_match(&filter, &look);
+}
+
 /* The name lies against a guard page. */
 START_TEST(test_regex_finds)
 {
@@ -122,6 +132,7 @@ START_TEST(test_regex_finds)
     ck_assert_int_eq(regex_scratch_new(&s), 0);
     r = regex_match(re, slice_of(name, len), s, captures);
     ck_assert_msg(r == (f->captures[0] ? 0 : REGEX_MISS), "%s in %s: %d", f->text, f->name, r);
+    ck_assert_msg(may_match(re, slice_of(name, len)) || r != 0, "%s in %s", f->text, f->name);
     while (n < 5 && f->captures[n] != NULL) {
         ck_assert_msg(slice_eq_str(captures[n], f->captures[n]), "%s in %s: %u is '%.*s'", f->text,
                       f->name, n, (int)captures[n].len, captures[n].p);
@@ -131,6 +142,146 @@ START_TEST(test_regex_finds)
     regex_scratch_free(s);
     regex_free(re);
     guard_free(name, len);
+}
+END_TEST
+
+/* What begins otherwise, or lacks a byte, is passed over; what only might match is not. */
+START_TEST(test_regex_passes_over)
+{
+    static const struct {
+        const char *text, *name;
+        bool may;
+    } rows[] = {
+        {"^job017\\.(.*)$", "job017.a", true},
+        {"^job017\\.(.*)$", "job018.a", false},
+        {"^job017\\.(.*)$", "job017", false},
+        {"^job017\\.(.*)$", "", false},
+        /* eight bytes are compared, and the bytes that are anywhere */
+        {"^service-a\\.", "service-b.a", true},
+        {"^service-a\\.", "servicf-a.a", false},
+        {"^service-a\\.", "service-a:b", false},
+        {"^service-a\\.", "service-", false},
+        {"^abcdefgh", "abcdefgh", true},
+        {"^abcdefgh", "abcdefgi", false},
+        {"^a", "b", false},
+        {"^a", "A", false},
+        {"a_b", "x.a.b", false},
+        {"a_b", "x.b_a", true},
+        {"(.*)/(\\d+)", "x.y", false},
+        {"^ab|^cd", "xy", true},
+        {"(?i)^ab", "AB", true},
+        {"", "", true},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t len = strlen(rows[i].name);
+        const char *name = guard_copy(rows[i].name, len);
+        struct regex *re = compile(rows[i].text);
+
+        ck_assert_msg(may_match(re, slice_of(name, len)) == rows[i].may, "%s in %s", rows[i].text,
+                      rows[i].name);
+        regex_free(re);
+        guard_free(name, len);
+    }
+    ck_assert(regex_look(slice_of(NULL, 0)).bytes == 0);
+}
+END_TEST
+
+static uint32_t roll(uint32_t *state, uint32_t n)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (*state >> 8) % n;
+}
+
+#define PICK(state, words) (words)[roll((state), sizeof(words) / sizeof *(words))]
+
+/* An expression of some atoms in a row, groups and branches in it down to @depth. */
+static void invent_expression(uint32_t *state, char *out, unsigned depth)
+{
+    static const char *const atoms[] = {"a", "b",   "k",        "A",        "\\.",       ".",
+                                        "^", "$",   "[ab]",     "\\d",      "\\x{212a}", "(?i)",
+                                        "-", "\\w", "\\Qb-\\E", "\xc3\xa9", "\\b",       "{"};
+    static const char *const groups[] = {"(", "(?:", "(?i:", "(?s-i:"};
+    static const char *const repeats[] = {"", "", "", "*", "+", "?", "{0}", "{2}", "{0,2}", "??"};
+
+    if (roll(state, 3) == 0)
+        strcat(out, "^");
+    for (uint32_t i = 0, n = roll(state, 5); i < n; i++) {
+        if (depth > 0 && roll(state, 3) == 0) {
+            strcat(out, PICK(state, groups));
+            invent_expression(state, out, depth - 1);
+            strcat(out, ")");
+        } else {
+            const char *atom = PICK(state, atoms);
+
+            strcat(out, atom);
+            if (strcmp(atom, "(?i)") == 0)
+                continue;
+        }
+        strcat(out, PICK(state, repeats));
+        if (roll(state, 6) == 0)
+            strcat(out, "|");
+    }
+}
+
+static void invent_name(uint32_t *state, char *out)
+{
+    static const char *const pieces[] = {
+        "a", "b", "k", "A", "B", "K", ".", "-", "\xc3\xa9", "\xc3\x89", "\xe2\x84\xaa", "7", "{"};
+
+    *out = '\0';
+    for (uint32_t i = 0, n = roll(state, 12); i < n; i++)
+        strcat(out, PICK(state, pieces));
+}
+
+/* What begins with a group has no literal: it is always searched for. */
+static struct regex *compile_in_group(const char *text)
+{
+    char *grouped = malloc(strlen(text) + sizeof "(?:)()|");
+    struct regex *re;
+
+    sprintf(grouped, "(?:%s)", text);
+    re = compile(grouped);
+    free(grouped); /* no group has a name */
+    return re;
+}
+
+/* What is passed over would not have been found, whether for its bytes or for its literal. */
+START_TEST(test_regex_passes_over_no_match)
+{
+    enum { N_EXPRESSIONS = 3000, N_NAMES = 20 };
+    unsigned n_found = 0, n_passed = 0;
+    uint32_t state = 7;
+    struct slice captures[MAX_CAPTURES];
+    struct regex_scratch *s;
+
+    ck_assert_int_eq(regex_scratch_new(&s), 0);
+    for (int i = 0; i < N_EXPRESSIONS; i++) {
+        char text[4096] = "", name[64];
+        struct regex *re, *whole;
+
+        invent_expression(&state, text, 2);
+        re = compile(text);
+        whole = compile_in_group(text);
+        for (int j = 0; j < N_NAMES; j++) {
+            int r;
+
+            invent_name(&state, name);
+            r = regex_match(whole, slice_str(name), s, captures);
+            if (r == REGEX_LIMIT)
+                continue; /* nobody knows */
+            ck_assert_msg(r != 0 || may_match(re, slice_str(name)), "%s in %s", text, name);
+            ck_assert_msg(regex_match(re, slice_str(name), s, captures) == r, "%s in %s", text,
+                          name);
+            n_found += r == 0;
+            n_passed += !may_match(re, slice_str(name));
+        }
+        regex_free(re);
+        regex_free(whole);
+    }
+    ck_assert_uint_gt(n_found, N_EXPRESSIONS * N_NAMES / 5);
+    ck_assert_uint_gt(n_passed, N_EXPRESSIONS * N_NAMES / 12);
+    regex_scratch_free(s);
 }
 END_TEST
 
@@ -329,6 +480,8 @@ static Suite *suite(void)
 
     tcase_add_loop_test(match, test_regex_finds, 0, N_OF(finds));
     tcase_add_test(match, test_regex_takes_no_bytes);
+    tcase_add_test(match, test_regex_passes_over);
+    tcase_add_test(match, test_regex_passes_over_no_match);
     tcase_add_test(match, test_regex_knows_its_groups);
     suite_add_tcase(s, match);
     tcase_add_loop_test(compiling, test_regex_refuses, 0, N_OF(refusals));
