@@ -8,8 +8,8 @@
  *
  *      bench [--rounds N] [--only NAME] [--json FILE] [--gates]
  *
- * NAME is a workload (W1 to W5) or lines, births, pages, memory. With --gates a missed goal is exit
- * status 1; a benchmark that cannot be believed is 2 always.
+ * NAME is a workload (W1 to W5) or lines, scale, births, pages, memory. With --gates a missed goal
+ * is exit status 1; a benchmark that cannot be believed is 2 always.
  */
 #include "bench/bench.h"
 
@@ -143,7 +143,7 @@ struct options {
 
 static void usage(void)
 {
-    fputs("usage: bench [--rounds N] [--only W1..W5|lines|births|pages|memory] [--json FILE] "
+    fputs("usage: bench [--rounds N] [--only W1..W5|lines|scale|births|pages|memory] [--json FILE] "
           "[--gates]\n",
           stderr);
     exit(2);
@@ -191,6 +191,8 @@ int main(int argc, char **argv)
     unsigned n_missed;
 
     bench_lines(&b);
+    if (bench_wants(&b, "scale"))
+        bench_scale(&b);
     if (bench_wants(&b, "births"))
         bench_births(&b);
     if (bench_wants(&b, "pages"))

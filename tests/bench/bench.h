@@ -4,6 +4,7 @@
  *
  *      bench.c         options, the list of measurements, the engine under test
  *      bench_lines.c   W1 to W5: ns a line against the reference loop
+ *      bench_scale.c   ns a line from ten series to a million
  *      bench_births.c  ns from an identity's first sight to its series
  *      bench_pages.c   ns a sample of the page, against copying texts; memory of a series
  *      workloads.c     the datagrams and the mapping
@@ -50,6 +51,7 @@ void bench_check(struct bacowr *b, const char *name, double value);
 void bench_die(const char *what) __attribute__((noreturn));
 
 void bench_lines(struct bench *b);
+void bench_scale(struct bench *b);
 void bench_births(struct bench *b);
 void bench_pages(struct bench *b);
 void bench_sizes(struct bench *b);
