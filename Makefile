@@ -4,9 +4,11 @@
 PYTHON := $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo python3)
 BINARY := build/bacowr-statsd
 DEMO := # flags of tools/demo.py
+BENCH := # flags of both benchmarks: --gates, --rounds N
+export PEER
 
-.PHONY: all build deps test-deps run demo test test-unit test-stack bench dashboards-preview \
-	backup restore clean help
+.PHONY: all build deps test-deps run demo test test-unit test-stack bench bench-against \
+	bench-build dashboards-preview backup restore clean help
 
 all: build
 
@@ -51,10 +53,20 @@ test-stack:
 	@tools/deps.sh stack
 	@$(PYTHON) tests/run.py --only containers
 
-bench: test-deps
+bench-build: test-deps
 	@test -e build-bench/build.ninja || meson setup build-bench
-	@ninja --quiet -C build-bench tests/bench/bench
-	@build-bench/tests/bench/bench
+	@ninja --quiet -C build-bench bacowr-statsd $(addprefix tests/bench/,bench load sink)
+
+bench: bench-build
+	@status=0; \
+	build-bench/tests/bench/bench --json build-bench/bench.json $(BENCH) || status=$$?; \
+	echo; \
+	$(PYTHON) -B tests/bench/sockets.py --json build-bench/sockets.json $(BENCH) || status=$$?; \
+	exit $$status
+
+bench-against: bench-build
+	@test -n "$$PEER" || { echo "whom? make bench-against PEER='COMMAND with {port}'" >&2; exit 2; }
+	@$(PYTHON) -B tests/bench/sockets.py --peer "$$PEER" $(BENCH)
 
 dashboards-preview:
 	@tools/deps.sh preview
@@ -76,7 +88,8 @@ help:
 	@echo 'make test-deps  only install what the tests need'
 	@echo 'make test-unit  the style checks and the C unit tests only'
 	@echo 'make test-stack the Dockerfile and the compose file on a real Docker engine (as root)'
-	@echo 'make bench      the benchmarks'
+	@echo 'make bench      the benchmarks, in memory and over sockets; BENCH=--gates: exit status'
+	@echo "make bench-against PEER='COMMAND with {port}'  the same load against another server"
 	@echo 'make dashboards-preview  docs/dashboards/*.png anew (installs Chromium; 600 MB from npm)'
 	@echo 'make backup     the volumes of the monitoring to $(or $(BACKUP_DIR),backup)/'
 	@echo 'make restore    and back'

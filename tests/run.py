@@ -257,7 +257,7 @@ def stage_conformance() -> Count:
 
 
 def stage_wire() -> Count:
-    build_asan("bacowr-statsd")
+    build_asan("bacowr-statsd", "tests/bench/load", "tests/bench/sink")
     return python_tests("wire", (ROOT / "tests" / "server").glob("test_*.py"),
                         "build-asan/bacowr-statsd")
 
