@@ -21,7 +21,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterable, Mapping
+from typing import Callable, Iterable, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test-logs"
@@ -52,13 +52,14 @@ class Broken(Exception):
 
 
 def call(log: str, command: list[str], env: Mapping[str, str] | None = None,
-         seconds: float = 600.0) -> tuple[int, str]:
-    """Run a command; its exit status and output, which is kept as a log too."""
+         seconds: float = 600.0, descriptors: Sequence[int] = ()) -> tuple[int, str]:
+    """Run a command, which gets these descriptors too; its exit status and output, kept as a log."""
     LOGS.mkdir(parents=True, exist_ok=True)
     try:
         done = subprocess.run(command, cwd=ROOT, env=os.environ | (env or {}), timeout=seconds,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, errors="replace")
+                              stderr=subprocess.STDOUT, text=True, errors="replace",
+                              pass_fds=descriptors)
         status, output = done.returncode, done.stdout
     except subprocess.TimeoutExpired as error:
         said = error.stdout or b""
@@ -161,11 +162,13 @@ RAN = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
 BAD = re.compile(r"^(?:FAIL|ERROR): (\S+ \(\S+\))", re.MULTILINE)
 
 
-def count_unittest(log: str, file: Path, env: Mapping[str, str]) -> Count:
+def count_unittest(log: str, file: Path, env: Mapping[str, str],
+                   descriptors: Sequence[int] = ()) -> Count:
     """Run one file of test cases. A skipped test counts as failed: nothing passes unseen."""
     command = [sys.executable, "-B", "-m", "unittest", file.stem]
     path = f"{file.parent}:{ROOT / 'tests'}"
-    status, output = call(f"{log}-{file.stem}", command, dict(env) | {"PYTHONPATH": path}, 400)
+    status, output = call(f"{log}-{file.stem}", command, dict(env) | {"PYTHONPATH": path}, 400,
+                          descriptors)
     match = RAN.search(output)
     ran = int(match[1]) if match else 0
     if status == 0 and ran > 0 and "skipped=" not in output:
@@ -281,7 +284,11 @@ def stage_stack() -> Count:
 
 
 def stage_containers() -> Count:
-    return python_tests("containers", (ROOT / "tests" / "containers").glob("test_*.py"), "")
+    """It takes minutes, so its steps are shown as they are begun, past what is kept of it."""
+    file = ROOT / "tests" / "containers" / "test_containers.py"
+    steps = os.dup(sys.stdout.fileno())
+    env = {"BACOWR_TEST_LOGS": str(LOGS / "containers"), "BACOWR_TEST_STEPS": str(steps)}
+    return count_unittest("containers", file, env, (steps,))
 
 
 STAGES: dict[str, tuple[Callable[[], Count], str]] = {

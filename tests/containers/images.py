@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine import PROGRAMS, Engine
 from lib.harness import ROOT, log_folder
+from steps import say
 
 BASE = ROOT / "build" / "stack" / "base.tar"
 STAND_INS = ROOT / "tests" / "containers" / "stand-ins.Dockerfile"
@@ -19,6 +20,7 @@ def make_base() -> None:
     """What a registry would be asked for, once, from the package mirror of this machine."""
     if BASE.exists():
         return
+    say("the base image is made of Debian's packages (mmdebstrap)")
     BASE.parent.mkdir(parents=True, exist_ok=True)
     new = BASE.with_suffix(".new.tar")
     # As in the original, documentation is left out and copyrights are not.
@@ -43,10 +45,12 @@ def make_images(engine: Engine, names: dict[str, str]) -> None:
     """@names: service to the image that the compose file asks for."""
     if engine.try_run("docker", "image", "inspect", BASE_NAME).returncode != 0:
         make_base()
+        say(f"{BASE_NAME} is imported")
         engine.run("docker", "import", BASE, BASE_NAME, seconds=120)
     # The seed's backup command names ubuntu; any image with a tar will do.
     engine.run("docker", "tag", BASE_NAME, "ubuntu:latest")
     for service, name in names.items():
+        say(f"the image {name} is built")
         if service == "bacowr-statsd":
             build(engine, ROOT / "Dockerfile", ROOT, f"--tag={name}")
         else:

@@ -25,6 +25,7 @@ from engine import PLAIN, Engine, enter_namespaces
 from images import make_images
 from lib.harness import HOST, ROOT, wait_until
 from lib.programs import answers, request
+from steps import say
 
 FILE = "docker-compose.monitoring.yml"
 SERVICES = {"bacowr-statsd", "prometheus", "grafana", "alertmanager", "node-exporter"}
@@ -103,11 +104,13 @@ class ContainersTest(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.folder = Path(tempfile.mkdtemp(prefix="bacowr-test-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder)
+        say("a Docker engine is started that builds")
         cls.engine = Engine(PLAIN)
         try:
             make_images(cls.engine, cls.image_names())
         finally:
             cls.engine.stop()
+        say("another one is started, in namespaces of its own")
         enter_namespaces()
         cls.serve_host_page()
         cls.engine = Engine()
@@ -115,7 +118,11 @@ class ContainersTest(unittest.TestCase):
         cls.addClassCleanup(cls.compose, "down", "--volumes", "--timeout=2")
         cls.compose("down", "--volumes", "--timeout=2")  # of a run that was cut short
         cls.prepare_prometheus()
+        say("docker-compose up, with all profiles")
         cls.compose("up", "--detach", "--no-build", seconds=120)
+
+    def setUp(self) -> None:
+        say(self._testMethodName.replace("_", " "))
 
     @classmethod
     def image_names(cls) -> dict[str, str]:
