@@ -78,6 +78,7 @@ backup restore:
 
 clean:
 	rm -rf build build-asan build-bench build-fuzz build-release build-tsan
+	rm -rf clients/python/build clients/python/*.egg-info
 
 help:
 	@echo 'make            release build: $(BINARY)'
