@@ -206,7 +206,7 @@ class CommandsTest(ServerTest):
                                                     " --"})
         programs.start(self, "agent", ["bash", "-c", f"exec {changed}"], self.folder, self.env)
         wait_until("the agent is ready", programs.answers(port, "/-/ready"))
-        self.assertTrue((self.folder / "data" / "wal").is_dir())
+        self.assertTrue((self.folder / "build" / "agent" / "wal").is_dir())
 
     @runs("docs/scaling.md", "Kubernetes")
     def test_kubernetes(self, commands: str, overlay: str, sidecar: str) -> None:
