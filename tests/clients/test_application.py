@@ -13,7 +13,6 @@ import re
 import signal
 import socket
 import subprocess
-import tempfile
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Sequence, Tuple
 
 from lib import programs
 from lib.exposition import Page
-from lib.harness import HOST, Server, ServerTest, end_process, free_port, wait_until
+from lib.harness import HOST, Server, ServerTest, end_process, free_port, new_folder, wait_until
 from receiver import BACOWR, DEMO, PACKAGE, SCRIPT, environment, run_python
 
 HERE = Path(__file__).resolve().parent
@@ -62,9 +61,7 @@ def short_ttl() -> str:
 
 class ApplicationTest(ServerTest):
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
-        self.database = str(Path(folder.name) / "jobs.db")
+        self.database = str(self.enterContext(new_folder()) / "jobs.db")
 
     def start_app(self, server: Server, command: Sequence[str]) -> Started:
         port = free_port()

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import unittest
-from pathlib import Path
 
 from lib import programs
+from lib.harness import FolderTest
 from receiver import (CALLS, CALLS_LINES, DEMO, NAMES, PACKAGE, SCRIPT, Receiver, environment,
                       run_python)
 
@@ -26,12 +25,7 @@ print(folder, (folder / "py.typed").is_file(), importlib.metadata.version("bacow
 """
 
 
-class PackageTest(unittest.TestCase):
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-
+class PackageTest(FolderTest):
     def test_pip_installs_it_offline(self) -> None:
         """Of a copy, because pip builds where the sources are."""
         source, target = self.folder / "python", self.folder / "site"

@@ -12,7 +12,6 @@ import json
 import re
 import shutil
 import socket
-import tempfile
 import threading
 import unittest
 import urllib.parse
@@ -23,7 +22,7 @@ import yaml
 
 from engine import PLAIN, Engine, enter_namespaces
 from images import make_images
-from lib.harness import HOST, ROOT, wait_until
+from lib.harness import HOST, ROOT, new_folder, wait_until
 from lib.programs import answers, request
 from steps import say
 
@@ -102,8 +101,7 @@ class ContainersTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.folder = Path(tempfile.mkdtemp(prefix="bacowr-test-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.folder = cls.enterClassContext(new_folder())
         say("a Docker engine is started that builds")
         cls.engine = Engine(PLAIN)
         try:

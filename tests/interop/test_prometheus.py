@@ -5,13 +5,12 @@ Prometheus that scrapes, and the queries that the dashboards ask.
 
 from __future__ import annotations
 
-import tempfile
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lib import programs
-from lib.harness import HOST, ROOT, Server, ServerTest, free_port, wait_until
+from lib.harness import HOST, ROOT, Server, ServerTest, free_port, new_folder, wait_until
 
 HERE = Path(__file__).resolve().parent
 BACOWR = ROOT / "conf" / "bacowr.yml"
@@ -41,9 +40,7 @@ ALLOWED_FINDINGS = {
 
 class PrometheusTest(ServerTest):
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
+        self.folder = self.enterContext(new_folder())
         self.server = self.start(mapping=BACOWR.read_bytes())
 
     def start_app(self) -> int:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-import tempfile
 import time
 import unittest
-from pathlib import Path
 from typing import Any
 
 from lib import programs
 from lib.exposition import OWN_PREFIXES, Labels, Page
-from lib.harness import ServerTest, free_port, wait_until
+from lib.harness import FolderTest, ServerTest, free_port, wait_until
 
 # Of a histogram with native buckets Prometheus keeps these and no others.
 MAPPING = """
@@ -57,12 +55,7 @@ def sent(page: Page) -> Series:
             for (name, labels), value in family.samples.items()}
 
 
-class FormatsTest(ServerTest):
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-
+class FormatsTest(ServerTest, FolderTest):
     def held(self, prometheus: programs.Prometheus) -> Series:
         """All that Prometheus has now from senders."""
         found: Series = {}

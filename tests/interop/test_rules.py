@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 import unittest
-from pathlib import Path
 
 from lib import programs
-from lib.harness import ROOT
+from lib.harness import ROOT, new_folder
 
 FOLDER = ROOT / "prometheus"
 RULES_TEST = ROOT / "tests" / "prometheus" / "alert_rules_test.yml"
@@ -33,9 +31,7 @@ FIRST_WORDINGS = [
 
 class RulesTest(unittest.TestCase):
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
+        self.folder = self.enterContext(new_folder())
         shutil.copy(RULES_TEST, self.folder)
         shutil.copy(FOLDER / "alert_rules.yml", self.folder)
 

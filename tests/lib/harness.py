@@ -23,9 +23,10 @@ import tempfile
 import threading
 import time
 import unittest
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Sequence, TypeVar
+from typing import Callable, Iterator, Sequence, TypeVar
 
 from lib.exposition import Page
 
@@ -37,6 +38,7 @@ STOP_SECONDS = 20.0
 WAIT_SECONDS = 20.0
 # First ports of blocks, all below the range the kernel gives to outgoing sockets.
 PORTS = range(15000, 32000, 50)
+FOLDER_PREFIX = "bacowr-test-"
 SANITIZER_STATUS = 99  # of a process with a finding
 
 _SANITIZER = re.compile(r"^.*(?:Sanitizer|runtime error:).*$", re.MULTILINE)
@@ -113,10 +115,17 @@ def to_bytes(data: bytes | str) -> bytes:
     return data.encode() if isinstance(data, str) else data
 
 
-def run(*arguments: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str | Path, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
     """Run the binary to its end; its output is text."""
     return subprocess.run([str(binary()), *arguments], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=timeout, env=environment())
+
+
+@contextmanager
+def new_folder() -> Iterator[Path]:
+    """A folder that nobody else uses; it goes with all that is in it."""
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
+        yield Path(folder)
 
 
 def wait_until(what: str, check: Callable[[], T], seconds: float = WAIT_SECONDS) -> T:
@@ -183,7 +192,7 @@ class Server:
 
     def __init__(self, flags: Sequence[str] = (), mapping: bytes | str | None = None,
                  name: str = "server", ports: Ports | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="bacowr-test-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
         self.mapping_file = self.folder / "mapping.yml"
         self.log_file = log_folder() / f"{name}.log"
         self.ports = ports or Ports()
@@ -366,6 +375,19 @@ def read_all(connection: socket.socket) -> bytes:
         if not piece:
             return data
         data += piece
+
+
+class FolderTest(unittest.TestCase):
+    """A test case with a folder of its own, and files in it."""
+
+    def setUp(self) -> None:
+        self.folder = self.enterContext(new_folder())
+
+    def file(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return path
 
 
 class ServerTest(unittest.TestCase):

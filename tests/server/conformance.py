@@ -22,7 +22,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.exposition import FormatError, Page, series_key  # noqa: E402
 from lib.harness import (DATA, HOST, SANITIZER_STATUS, Ports, Server, StartError,  # noqa: E402
-                         binary, environment, serve_flags)
+                         binary, environment, new_folder, serve_flags)
 
 FOLDER = DATA / "conformance"
 GROUPS = ("core", "legacy", "next")
@@ -109,8 +108,8 @@ class Run:
         if self.scenario.get("kind") == "exit":
             self.judge_exit(exit_of(flags, text, self.scenario.get("exit_timeout", 5)))
             return self.wrong
-        with tempfile.TemporaryDirectory(prefix="bacowr-test-") as folder:
-            self.unixgram = f"{folder}/statsd.sock"
+        with new_folder() as folder:
+            self.unixgram = str(folder / "statsd.sock")
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as relay:
                 relay.bind((HOST, 0))
                 self.serve([self.fill(flag, folder, relay) for flag in flags], text)
@@ -125,8 +124,8 @@ class Run:
             if not self.scenario.get("no_final"):
                 self.step_snap("final")
 
-    def fill(self, flag: str, folder: str, relay: socket.socket) -> str:
-        return (flag.replace("{unixgram}", self.unixgram).replace("{dir}", folder)
+    def fill(self, flag: str, folder: Path, relay: socket.socket) -> str:
+        return (flag.replace("{unixgram}", self.unixgram).replace("{dir}", str(folder))
                 .replace("{relay}", str(relay.getsockname()[1])))
 
     def judge_relay(self, relay: socket.socket) -> None:
@@ -245,10 +244,10 @@ class Run:
 
 def exit_of(flags: list[str], mapping: bytes | None, seconds: float) -> str:
     """How the program ends: zero, nonzero, or running after so many seconds."""
-    with tempfile.TemporaryDirectory(prefix="bacowr-test-") as folder:
+    with new_folder() as folder:
         file = None
         if mapping is not None:
-            file = Path(folder) / "mapping.yml"
+            file = folder / "mapping.yml"
             file.write_bytes(mapping)
         command = [str(binary()), *serve_flags(Ports(), flags, file)]
         try:

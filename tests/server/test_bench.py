@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import unittest
-from pathlib import Path
 from typing import Any
 
 from bench.tables import Account, Goal, Report, Row, pair, spread
-from lib.harness import ROOT, binary, environment
+from lib.harness import ROOT, binary, environment, new_folder
 
 SCRIPT = ROOT / "tests" / "bench" / "sockets.py"
 
@@ -23,8 +21,8 @@ SCRIPT = ROOT / "tests" / "bench" / "sockets.py"
 class SocketsTest(unittest.TestCase):
     def run_script(self, *arguments: str) -> dict[str, Any]:
         """What it writes as JSON; its table has a line for each row."""
-        with tempfile.TemporaryDirectory(prefix="bacowr-test-") as folder:
-            file = Path(folder) / "bench.json"
+        with new_folder() as folder:
+            file = folder / "bench.json"
             command = [sys.executable, "-B", str(SCRIPT), "--rounds=1", "--size=tiny",
                        f"--build={binary().parent}", f"--json={file}", *arguments]
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import signal
-import tempfile
 import unittest
-from pathlib import Path
 
-from lib.harness import ROOT, Ports, ServerTest, run, serve_flags
+from lib.harness import ROOT, Ports, ServerTest, new_folder, run, serve_flags
 
 # A file, the place of its mistake, and the word that must be named.
 MISTAKES = {
@@ -90,9 +88,7 @@ class FlagSpellingTest(ServerTest):
 
 class CheckTest(unittest.TestCase):
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
-        self.file = Path(folder.name) / "mapping.yml"
+        self.file = self.enterContext(new_folder()) / "mapping.yml"
 
     def test_good_files(self) -> None:
         for name in ("bacowr.yml", "example.yml"):

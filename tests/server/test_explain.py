@@ -7,12 +7,10 @@ import json
 import os
 import select
 import subprocess
-import tempfile
 import unittest
-from pathlib import Path
 from typing import Any
 
-from lib.harness import ServerTest, binary, environment
+from lib.harness import ServerTest, binary, environment, new_folder
 
 MAPPING = """
 defaults: {ttl: 90s}
@@ -82,9 +80,7 @@ REFUSED_SAMPLES = {
 
 class ExplainTest(unittest.TestCase):
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
-        self.file = Path(folder.name) / "mapping.yml"
+        self.file = self.enterContext(new_folder()) / "mapping.yml"
         self.file.write_text(MAPPING)
 
     def command(self, *arguments: str | bytes) -> list[str | bytes]:

@@ -7,13 +7,12 @@ import os
 import resource
 import socket
 import stat
-import tempfile
 import time
 import unittest
 from pathlib import Path
 from unittest import mock
 
-from lib.harness import HOST, Server, ServerTest, binary, read_all, wait_until
+from lib.harness import HOST, Server, ServerTest, binary, new_folder, read_all, wait_until
 from lib.load import send_paced
 
 GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -133,9 +132,7 @@ class DescriptorsTest(ServerTest):
 
     def limited_binary(self, n_descriptors: int) -> Path:
         """The binary behind a shell that lowers the limit first."""
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
-        script = Path(folder.name) / "limited"
+        script = self.enterContext(new_folder()) / "limited"
         script.write_text(f'#!/bin/sh\nulimit -n {n_descriptors}\nexec "{binary()}" "$@"\n')
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
         return script

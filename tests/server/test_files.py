@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import signal
-import tempfile
 import unittest
-from pathlib import Path
 
-from lib.harness import Ports, ServerTest, run, serve_flags, wait_until
+from lib.harness import FolderTest, Ports, ServerTest, run, serve_flags, wait_until
 
 ONE = "mappings:\n- match: a.x\n  name: first\n"
 TWO = "mappings:\n- match: b.*\n  name: second\n- match: a.*\n  name: rest\n"
@@ -16,24 +14,11 @@ DEFAULTS = "defaults:\n  observer_type: histogram\n  buckets: [1]\n"
 BAD = "mappings:\n- match: a\n  nmae: x\n"
 
 
-class Folder(unittest.TestCase):
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-
-    def file(self, name: str, text: str) -> str:
-        path = self.folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-        return str(path)
-
-
 def configs(*paths: object) -> list[str]:
     return [f"--statsd.mapping-config={path}" for path in paths]
 
 
-class ServeTest(ServerTest, Folder):
+class ServeTest(ServerTest, FolderTest):
     def test_order_is_that_of_the_flags(self) -> None:
         """The first rule wins, over all files; defaults of the last hold for the first."""
         one, two = self.file("one.yml", ONE), self.file("two.yml", TWO)
@@ -82,7 +67,7 @@ class ServeTest(ServerTest, Folder):
         self.assertEqual((page.value("first"), page.value("second")), (1, 1))
 
     def test_an_emptied_directory(self) -> None:
-        only = Path(self.file("maps/a.yml", ONE))
+        only = self.file("maps/a.yml", ONE)
         server = self.start(*configs(self.folder / "maps"))
         only.unlink()
         server.signal(signal.SIGHUP)
@@ -92,7 +77,7 @@ class ServeTest(ServerTest, Folder):
         self.assertEqual(server.settle().value("first"), 1)
 
 
-class CommandTest(Folder):
+class CommandTest(FolderTest):
     def test_start_refuses(self) -> None:
         """An empty directory, and defaults twice, with both places."""
         empty = self.folder / "empty"
@@ -113,9 +98,9 @@ class CommandTest(Folder):
         done = run("check", one, two)
         self.assertEqual((done.returncode, done.stdout),
                          (0, f"{one}: ok, 1 rules\n{two}: ok, 2 rules\n"))
-        self.assertEqual(run("check", str(self.folder / "m")).returncode, 1)
+        self.assertEqual(run("check", self.folder / "m").returncode, 1)
         self.file("m/2.yml", TWO)
-        done = run("check", str(self.folder / "m"))
+        done = run("check", self.folder / "m")
         self.assertEqual(done.stdout, f"{self.folder / 'm'}: ok, 3 rules\n")
 
     def test_check_config_looks_at_all_together(self) -> None:

@@ -7,11 +7,9 @@ import json
 import re
 import shlex
 import subprocess
-import tempfile
 import unittest
-from pathlib import Path
 
-from lib.harness import ROOT, ServerTest, binary, environment, run
+from lib.harness import ROOT, ServerTest, binary, environment, new_folder, run
 
 PAGES = {"bacowr-statsd.1": ("man",), "bacowr-statsd-mapping.5": ("man", "mapping")}
 HEADS = {
@@ -44,8 +42,8 @@ def plain(roff: str) -> str:
 
 
 def mandoc(page: str, *arguments: str) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / page
+    with new_folder() as folder:
+        path = folder / page
         path.write_text(source(page))
         done = subprocess.run(["mandoc", *arguments, path], capture_output=True, text=True)
     return done.stdout
@@ -153,8 +151,8 @@ class FlagsTest(unittest.TestCase):
         blocks = "".join(examples("bacowr-statsd.1")).replace("\\\n", "")
         lines = [line for line in blocks.splitlines() if line.startswith("bacowr-statsd ")]
         self.assertGreater(len(lines), 3)
-        with tempfile.TemporaryDirectory() as folder:
-            rules = Path(folder) / "mapping.yml"
+        with new_folder() as folder:
+            rules = folder / "mapping.yml"
             rules.write_text("mappings: [{match: api.*, name: api_total}]\n")
             for line in lines:
                 words = shlex.split(re.split(" [<|]", line)[0].replace("mapping.yml", str(rules)))
@@ -221,8 +219,8 @@ class KeysTest(unittest.TestCase):
         mapping, claims = examples(self.page)[:2]
         claimed = re.findall(r"^(\S.*)\n    (\S.*)$", claims, re.MULTILINE)
         self.assertEqual(len(claimed), claims.count("\n") / 2)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "mapping.yml"
+        with new_folder() as folder:
+            path = folder / "mapping.yml"
             path.write_text(mapping)
             done = run("check", str(path))
             self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -240,8 +238,8 @@ class KeysTest(unittest.TestCase):
     def test_diagnostics_are_real(self) -> None:
         said = re.search(r"^ +(mapping\.yml:4:3: .*)$", shown(self.page), re.MULTILINE)
         assert said is not None
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "mapping.yml"
+        with new_folder() as folder:
+            path = folder / "mapping.yml"
             path.write_text("mappings:\n- match: a.*\n  name: a\n  histgram_options: {}\n")
             done = run("check", str(path))
         self.assertEqual(done.stderr.replace(f"{folder}/", ""), said[1] + "\n")

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 import unittest
-from pathlib import Path
 
-from lib.harness import HOST, Ports, ServerTest, binary, environment, run, serve_flags
+from lib.harness import HOST, FolderTest, Ports, ServerTest, binary, environment, run, serve_flags
 
 GOOD = "mappings:\n- match: a.*\n  name: aa\n"
 BAD = "mappings:\n- match: *.foo\n  name: aa\n"
@@ -56,21 +54,11 @@ class StartTest(ServerTest):
         self.assertIn("is no ordinary file", done.stderr)
 
 
-class CheckTest(unittest.TestCase):
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-
-    def file(self, name: str, text: str) -> str:
-        path = self.folder / name
-        path.write_text(text)
-        return str(path)
-
+class CheckTest(FolderTest):
     def test_goes_on_over_all_files(self) -> None:
         """One that is bad hides none behind it, and one is enough to fail."""
         good, bad = self.file("good.yml", GOOD), self.file("bad.yml", BAD)
-        missing = str(self.folder / "missing.yml")
+        missing = self.folder / "missing.yml"
         done = run("check", bad, good, missing, good)
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stdout, f"{good}: ok, 1 rules\n" * 2)

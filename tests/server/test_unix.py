@@ -8,11 +8,11 @@ import signal
 import socket
 import stat
 import struct
-import tempfile
 import unittest
 from pathlib import Path
 
-from lib.harness import (Ports, Server, ServerTest, run, serve_flags, to_bytes, wait_until)
+from lib.harness import (Ports, Server, ServerTest, new_folder, run, serve_flags, to_bytes,
+                         wait_until)
 
 FRAME_ERRORS = "bacowr_statsd_unix_frame_errors_total"
 
@@ -33,9 +33,7 @@ def frame(payload: bytes | str) -> bytes:
 
 class UnixTest(ServerTest):
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-unix-")
-        self.addCleanup(folder.cleanup)
-        self.path = Path(folder.name) / "statsd.sock"
+        self.path = self.enterContext(new_folder()) / "statsd.sock"
 
     def serve(self, flag: str, *flags: str) -> Server:
         return self.start(f"--statsd.{flag}={self.path}", *flags)

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import signal
-import tempfile
 import time
 import unittest
 from pathlib import Path
 
-from lib.harness import Server, ServerTest
+from lib.harness import FolderTest, Server, ServerTest
 
 LOOK_SECONDS = 1.0
 
@@ -21,18 +20,7 @@ def mapping(name: str) -> str:
 BROKEN = "mappings:\n- match: w.*\n  nmae: x\n"
 
 
-class WatchTest(ServerTest):
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-
-    def file(self, name: str, text: str) -> Path:
-        path = self.folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-        return path
-
+class WatchTest(ServerTest, FolderTest):
     def watch(self, *paths: Path) -> Server:
         return self.start("--config.watch",
                           *(f"--statsd.mapping-config={path}" for path in paths))

@@ -16,7 +16,6 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import unittest
 from pathlib import Path
 from typing import Any, Callable, Mapping
@@ -24,8 +23,8 @@ from typing import Any, Callable, Mapping
 import yaml
 
 from lib import documents, programs
-from lib.harness import (HOST, ROOT, Ports, Server, ServerTest, binary, free_port, serve_flags,
-                         wait_until)
+from lib.harness import (HOST, ROOT, Ports, Server, ServerTest, binary, free_port, new_folder,
+                         serve_flags, wait_until)
 
 MAPPING = ROOT / "conf" / "bacowr.yml"
 CLIENT = ROOT / "clients" / "python"
@@ -80,9 +79,7 @@ def change(text: str, changes: Mapping[object, object]) -> str:
 
 class CommandsTest(ServerTest):
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
+        self.folder = self.enterContext(new_folder())
         for name in ("clients", "conf", "kubernetes", "prometheus"):
             (self.folder / name).symlink_to(ROOT / name)
         for name in ("build", "bin"):

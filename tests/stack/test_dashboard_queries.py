@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import math
 import socket
-import tempfile
 import time
 import unittest
-from pathlib import Path
 from typing import Callable
 
 from lib import dashboards, programs
 from lib.dashboards import Json
-from lib.harness import HOST, ROOT, Server, ServerTest, free_port, wait_until
+from lib.harness import HOST, ROOT, Server, ServerTest, free_port, new_folder, wait_until
 
 SPAN = 3600  # the dashboards' time range
 SCRAPE = dashboards.seconds("10s")  # what the data source says, held to by test_dashboards.py
@@ -65,8 +63,7 @@ N_COST = 0.12 * sum(n for _, _, n in MODELS)
 
 class DashboardTest(ServerTest):
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
+        folder = self.enterContext(new_folder())
         sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(sink.close)
         sink.bind((HOST, 0))
@@ -74,7 +71,7 @@ class DashboardTest(ServerTest):
         mapping = (ROOT / "conf" / "bacowr.yml").read_text()
         self.servers = [self.start_one(name, mapping, sink.getsockname()[1])
                         for name in ("one", "two")]
-        self.prometheus = programs.Prometheus(self, Path(folder.name), free_port(),
+        self.prometheus = programs.Prometheus(self, folder, free_port(),
                                               [server.ports.web for server in self.servers])
 
     def start_one(self, name: str, mapping: str, sink: int) -> Server:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import json
-import tempfile
 import unittest
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -19,6 +18,7 @@ import jsonschema
 
 from lib import dashboards, programs
 from lib.dashboards import Json
+from lib.harness import new_folder
 
 HERE = Path(__file__).resolve().parent
 GENERATOR = (programs.NODE_MODULES / "ts-json-schema-generator" / "bin"
@@ -45,8 +45,8 @@ TARGET = {
 
 
 def make_schema() -> Json:
-    with tempfile.TemporaryDirectory(prefix="bacowr-test-") as folder:
-        out = Path(folder) / "schema.json"
+    with new_folder() as folder:
+        out = folder / "schema.json"
         done = programs.run(["node", GENERATOR, "--tsconfig", HERE / "tsconfig.json",
                              "--path", HERE / "panels.ts", "--type", "Checked",
                              "--expose", "none", "--out", out])

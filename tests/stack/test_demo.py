@@ -16,7 +16,6 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 import unittest
@@ -25,7 +24,7 @@ from typing import Any, NamedTuple
 
 from lib import documents, programs
 from lib.exposition import Page
-from lib.harness import HOST, ROOT, binary, free_port, log_folder, wait_until
+from lib.harness import HOST, ROOT, binary, free_port, log_folder, new_folder, wait_until
 
 DEMO = ROOT / "tools" / "demo.py"
 WORKERS = 4
@@ -84,9 +83,7 @@ class DemoTest(unittest.TestCase):
         *self.looks, stop, start = [re.sub(" +# .*", "", one) for one in commands.splitlines()]
         self.stop_app, self.start_app = (one.removeprefix("tools/demo.py ")
                                          for one in (stop, start))
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
+        self.folder = self.enterContext(new_folder())
         self.ports = {name: free_port() for name in ("app", "statsd", "web", "prometheus",
                                                      "alertmanager")}
         self.prometheus = programs.PrometheusApi(self.ports["prometheus"])

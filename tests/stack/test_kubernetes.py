@@ -6,7 +6,6 @@ binary, which is started as they start it, and to a real Prometheus, which relab
 from __future__ import annotations
 
 import re
-import tempfile
 import unittest
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from typing import Any
 import yaml
 
 from lib import programs
-from lib.harness import HOST, ROOT, Ports, Server, ServerTest, free_port, run, wait_until
+from lib.harness import (HOST, ROOT, Ports, Server, ServerTest, free_port, new_folder, run,
+                         wait_until)
 
 FOLDER = ROOT / "kubernetes"
 ALERTS = ROOT / "prometheus" / "aggregator_rules.yml"
@@ -174,9 +174,7 @@ class RunTest(ServerTest):
     def start_as(self, name: str) -> Server:
         """The mapping as the kubelet mounts it: links, so that all of it changes in one step."""
         pattern = PATTERNS[name]
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
-        mount = Path(folder.name)
+        mount = self.enterContext(new_folder())
         (mount / "..one").mkdir()
         (mount / "..one" / "bacowr.yml").write_bytes((ROOT / "conf" / "bacowr.yml").read_bytes())
         (mount / "..data").symlink_to("..one")
@@ -210,8 +208,7 @@ class RunTest(ServerTest):
         """Its own label `endpoint` is gone from the target; without our rule it would win."""
         server = self.start_as("base")
         server.send("api_requests_total:1|c|#endpoint:/jobs,method:GET,status:200")
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
+        folder = self.enterContext(new_folder())
         labels = OPERATOR | {"endpoint": BASE.endpoint["port"],
                              "__meta_kubernetes_pod_node_name": NODE}
         target = {"targets": [f"{HOST}:{server.ports.web}"], "labels": labels}
@@ -220,7 +217,7 @@ class RunTest(ServerTest):
             job | {"job_name": "ours",
                    "relabel_configs": [snake(one) for one in BASE.endpoint["relabelings"]]},
             job | {"job_name": "plain"}]}
-        prometheus = programs.Prometheus(self, Path(folder.name), free_port(),
+        prometheus = programs.Prometheus(self, folder, free_port(),
                                          config=yaml.safe_dump(config))
         rows = wait_until("both have scraped", lambda: (
             len(found := prometheus.query("api_requests_total")) == 2 and found), 40)

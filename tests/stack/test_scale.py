@@ -12,7 +12,6 @@ import json
 import math
 import random
 import re
-import tempfile
 import time
 import unittest
 from datetime import datetime
@@ -22,7 +21,8 @@ from typing import Any
 import yaml
 
 from lib import dashboards, programs
-from lib.harness import HOST, ROOT, Server, ServerTest, end_process, free_port, wait_until
+from lib.harness import (HOST, ROOT, Server, ServerTest, end_process, free_port, new_folder,
+                         wait_until)
 
 FOLDER = ROOT / "prometheus"
 MAPPING = (ROOT / "conf" / "bacowr.yml").read_text()
@@ -110,9 +110,7 @@ def between(expression: str, begin: float, end: float) -> str:
 
 class ScaleTest(ServerTest):
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="bacowr-test-")
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
+        self.folder = self.enterContext(new_folder())
         self.single: programs.Prometheus  # what scrapes the reference
         self.random = random.Random(1)
         self.servers = [self.start_one(str(number)) for number in range(N_SERVERS)]
@@ -419,10 +417,10 @@ class ConfigurationTest(unittest.TestCase):
         text = (FOLDER / "agent.yml").read_text()
         receivers = re.findall(r"(?m)^# - url: .*\n(?:#   .*\n)+", text)
         self.assertEqual(len(receivers), 2)
-        with tempfile.TemporaryDirectory(prefix="bacowr-test-") as folder:
+        with new_folder() as folder:
             for block in receivers:
                 with self.subTest(block.splitlines()[0]):
-                    file = Path(folder) / "agent.yml"
+                    file = folder / "agent.yml"
                     file.write_text(text.replace(block, re.sub(r"(?m)^# ", "", block)))
                     self.assertEqual(len(yaml.safe_load(file.read_text())["remote_write"]), 2)
                     self.check("--agent", file)
