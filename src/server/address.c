@@ -182,6 +182,13 @@ int address_refresh(struct address *a, int fd)
     return 0;
 }
 
+int address_bind(struct address *a, int fd)
+{
+    const struct sockaddr *sa = (const struct sockaddr *)&a->sa;
+
+    return bind(fd, sa, address_len(sa)) == 0 ? address_refresh(a, fd) : -errno;
+}
+
 /* What mostly lies behind a failed bind, or "". */
 static const char *bind_remedy(bool udp, int r)
 {

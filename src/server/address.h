@@ -49,6 +49,9 @@ int address_prepare(const struct address *a, int fd);
 /* After a bind to port 0: learn the port. 0 or a negative errno. */
 int address_refresh(struct address *a, int fd);
 
+/* Bind @fd and learn the port, if it was 0. 0 or a negative errno. */
+int address_bind(struct address *a, int fd);
+
 /* Fill @e: listening on @a failed with @r, which is returned. @transport: "udp", "tcp", "http". */
 int address_refused(struct err *e, const char *transport, const struct address *a, int r);
 

@@ -53,7 +53,7 @@ struct server {
     struct ingest **sockets; /* owned array; address by address, worker by worker */
     unsigned n_sockets;
     struct local unixgram_name, unix_name;
-    struct unixgram *unixgram; /* NULL: none */
+    struct inlet *unixgram; /* NULL: none */
     struct tcp *tcp;
     struct http *http;
     struct self *self;

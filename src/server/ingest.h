@@ -10,34 +10,16 @@
 #include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "base/err.h"
-#include "base/relaxed.h"
-#include "bacowr/aggregator.h"
 #include "server/address.h"
-#include "server/worker.h"
+#include "server/inlet.h"
 
 /* The receive buffer that is asked for when the operator names none. */
 #define INGEST_DEFAULT_BUFFER (4 << 20)
 
-/* Written by the worker alone, read by control. */
-struct ingest_counters {
-    relaxed_u64 datagrams;
-    relaxed_u64 bytes;
-    relaxed_u64 truncated;
-    relaxed_u64 errors; /* receive calls that failed */
-};
-
 struct ingest {
-    alignas(WORKER_CACHE_LINE) struct ingest_counters counters;
-
-    /* The worker's. */
-    alignas(WORKER_CACHE_LINE) uv_udp_t udp;
-    struct worker *worker; /* owner of the loop; outlives the socket */
-    bool backlog;          /* received from since it was last empty */
-    unsigned n_batch;
-    struct bacowr_datagram batch[WORKER_N_CHUNKS];
+    struct inlet inlet;
 
     /* Control's. */
     alignas(WORKER_CACHE_LINE) struct address address; /* as bound */

@@ -171,7 +171,7 @@ static const struct scalar scalars[] = {
 static void read_ingest(const struct self_config *c, struct reading *r)
 {
     for (unsigned i = 0; i < c->n_sockets; i++)
-        r->udp_datagrams += (double)relaxed_load(&c->sockets[i]->counters.datagrams);
+        r->udp_datagrams += (double)relaxed_load(&c->sockets[i]->inlet.counters.datagrams);
     for (unsigned i = 0; i < c->n_workers; i++) {
         const struct worker_counters *from = &c->workers[i]->counters;
 

@@ -32,7 +32,7 @@ struct self_config {
     unsigned n_workers;
     struct ingest *const *sockets; /* their addresses are final */
     unsigned n_sockets;
-    const struct unixgram *unixgram; /* NULL: none */
+    const struct inlet *unixgram; /* NULL: none */
     const struct tcp *tcp;
     const struct http *http;
     const struct reload_stats *reloads;

@@ -49,14 +49,14 @@ static void add_truncated(struct self_page *p, const struct self_labels *s)
 {
     for (unsigned i = 0; i < s->config->n_sockets; i++)
         self_page_add(p, s->socket_labels[i],
-                      (double)relaxed_load(&s->config->sockets[i]->counters.truncated));
+                      (double)relaxed_load(&s->config->sockets[i]->inlet.counters.truncated));
 }
 
 static void add_errors(struct self_page *p, const struct self_labels *s)
 {
     for (unsigned i = 0; i < s->config->n_sockets; i++)
         self_page_add(p, s->socket_labels[i],
-                      (double)relaxed_load(&s->config->sockets[i]->counters.errors));
+                      (double)relaxed_load(&s->config->sockets[i]->inlet.counters.errors));
 }
 
 static void add_buffers(struct self_page *p, const struct self_labels *s)
@@ -67,11 +67,11 @@ static void add_buffers(struct self_page *p, const struct self_labels *s)
 
 static void add_bytes(struct self_page *p, const struct self_labels *s)
 {
-    const struct unixgram *unixgram = s->config->unixgram;
+    const struct inlet *unixgram = s->config->unixgram;
     double udp = 0, tcp = 0, streams = 0;
 
     for (unsigned i = 0; i < s->config->n_sockets; i++)
-        udp += (double)relaxed_load(&s->config->sockets[i]->counters.bytes);
+        udp += (double)relaxed_load(&s->config->sockets[i]->inlet.counters.bytes);
     for (unsigned i = 0; i < s->config->n_workers; i++) {
         tcp += (double)relaxed_load(&s->config->workers[i]->counters.tcp_bytes);
         streams += (double)relaxed_load(&s->config->workers[i]->counters.unix_bytes);
@@ -286,7 +286,7 @@ static void render_labels(struct self_labels *s)
 
         escape(listener, in->address.text);
         snprintf(s->socket_labels[i], LABELS_MAX, "listener=\"%s\",worker=\"%u\"", listener,
-                 in->worker->id);
+                 in->inlet.worker->id);
     }
 }
 

@@ -29,8 +29,8 @@ static void log_totals(const struct server *s)
     struct tcp_stats tcp;
 
     for (unsigned i = 0; i < s->n_sockets; i++) {
-        datagrams += relaxed_load(&s->sockets[i]->counters.datagrams);
-        udp_bytes += relaxed_load(&s->sockets[i]->counters.bytes);
+        datagrams += relaxed_load(&s->sockets[i]->inlet.counters.datagrams);
+        udp_bytes += relaxed_load(&s->sockets[i]->inlet.counters.bytes);
         dropped += s->sockets[i]->kernel_dropped;
     }
     for (unsigned i = 0; i < s->n_workers; i++) {
@@ -91,7 +91,7 @@ static void server_release(struct server *s)
     tcp_free(s->tcp);
     for (unsigned i = 0; i < s->n_sockets; i++)
         ingest_close(s->sockets[i]);
-    unixgram_close(s->unixgram);
+    inlet_close(s->unixgram);
     for (unsigned i = 0; i < s->n_workers; i++)
         worker_free(s->workers[i]);
     relay_free(s->relay);

@@ -8,9 +8,11 @@
  *
  * The pause. At ordinary rates the wake-up for each datagram is the largest cost by far. So a turn
  * that emptied every socket it read sleeps up to a millisecond before it polls again, and the
- * datagrams of that time come in one batch. Three conditions, each learnt from a loss: never after
- * a turn that left something in a socket; never longer than the granted receive buffers hold; not
- * when a stream was read, since nobody knows whether it was emptied.
+ * datagrams of that time come in one batch; so it goes on until a turn finds nothing. Three
+ * conditions, each learnt from a loss: never after a turn that left something in a socket; never
+ * longer than the granted receive buffers hold; not when a stream was read, since nobody knows
+ * whether it was emptied. A timer beside sockets that are not polled meanwhile costs as much, and
+ * has no time below a millisecond, which is all that the default limit of receive buffers allows.
  *
  * Laws: control makes and destroys all handles while the thread does not run, so a failure to
  *       start is an ordinary error and the last counts can be read before the sockets close.
@@ -24,6 +26,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,6 +38,7 @@
 #define MIN_PAUSE_NS     (NS_PER_MS / 10)
 #define MAX_DRAIN_NS     (1000ull * NS_PER_MS)
 #define IDLE_TIMER_MS    100
+#define CHUNK_BYTES      ((size_t)WORKER_N_CHUNKS * WORKER_CHUNK_SIZE)
 
 /* Holds a million datagrams a second for the longest pause, with as much again to spare. */
 #define FULL_PAUSE_BYTES (2 << 20)
@@ -72,9 +76,9 @@ static void on_check(uv_check_t *check)
     conn_next_turn(w);
     if (w->draining)
         return;
-    if (w->received && !w->streamed && w->n_backlog == 0 && w->pause_ns > 0)
+    if (w->received && !w->streamed && !w->backlog && w->pause_ns > 0)
         pause_thread(w->pause_ns);
-    w->received = w->streamed = false;
+    w->received = w->backlog = w->streamed = false;
 }
 
 /* The engine forgets what it does not meet any more, also when nothing comes; no line to be
@@ -159,10 +163,32 @@ static int open_handles(struct worker *w)
     return 0;
 }
 
+/*
+ * Address space for datagrams of any length: of each chunk only the pages that datagrams reach are
+ * memory. So there must be no huge pages, which a system may give to anything this large.
+ */
+static int open_chunks(struct worker *w)
+{
+    void *chunks =
+        mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (chunks == MAP_FAILED)
+        return -errno;
+    madvise(chunks, CHUNK_BYTES, MADV_NOHUGEPAGE); /* a kernel without them refuses, rightly */
+    w->chunks = chunks;
+    for (size_t i = 0; i < WORKER_N_CHUNKS; i++) {
+        w->rooms[i].iov_base = w->chunks + i * WORKER_CHUNK_SIZE;
+        w->rooms[i].iov_len = WORKER_CHUNK_SIZE;
+        w->messages[i].msg_hdr.msg_iov = &w->rooms[i];
+        w->messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    return 0;
+}
+
 int worker_new(struct worker **out, unsigned id, struct bacowr_worker *engine)
 {
     struct worker *w = aligned_alloc(WORKER_CACHE_LINE, sizeof *w);
-    int r = -ENOMEM;
+    int r;
 
     if (w == NULL)
         return -ENOMEM;
@@ -171,8 +197,8 @@ int worker_new(struct worker **out, unsigned id, struct bacowr_worker *engine)
     w->engine = engine;
     w->pause_ns = MAX_PAUSE_NS;
     conn_init_all(w);
-    w->chunks = malloc((size_t)WORKER_N_CHUNKS * WORKER_CHUNK_SIZE);
-    if (w->chunks == NULL)
+    r = open_chunks(w);
+    if (r != 0)
         goto fail_chunks;
     r = uv_mutex_init(&w->lock);
     if (r != 0)
@@ -191,7 +217,7 @@ fail_handles:
 fail_loop:
     uv_mutex_destroy(&w->lock);
 fail_lock:
-    free(w->chunks);
+    munmap(w->chunks, CHUNK_BYTES);
 fail_chunks:
     free(w);
     return r;
@@ -217,7 +243,7 @@ void worker_free(struct worker *w)
     (void)r;
     uv_mutex_destroy(&w->lock);
     free(w->inbox);
-    free(w->chunks);
+    munmap(w->chunks, CHUNK_BYTES);
     free(w);
 }
 

@@ -14,13 +14,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <uv.h>
 
 #include "base/relaxed.h"
 #include "bacowr/aggregator.h"
 
-/* libuv receives at most this many datagrams a call, each into a chunk of this size. */
-#define WORKER_N_CHUNKS   20
+/* At most this many datagrams are received in a call, each into a chunk of this size. */
+#define WORKER_N_CHUNKS   64
 #define WORKER_CHUNK_SIZE 65536
 
 #define WORKER_CACHE_LINE 64
@@ -63,16 +64,18 @@ struct worker {
     struct bacowr_worker *engine; /* borrowed; the engine outlives the worker */
     struct relay_sender *relay;   /* borrowed, set before the start; NULL: nothing is relayed */
     char *chunks;                 /* owned; what datagrams and streams are read into */
-    TAILQ_HEAD(, conn) conns;     /* owned; silent for long come first */
-    TAILQ_HEAD(, conn) full;      /* not read until their next turn; each is in conns too */
+    struct iovec rooms[WORKER_N_CHUNKS];      /* each a chunk */
+    struct mmsghdr messages[WORKER_N_CHUNKS]; /* each into its room */
+    TAILQ_HEAD(, conn) conns;                 /* owned; silent for long come first */
+    TAILQ_HEAD(, conn) full; /* not read until their next turn; each is in conns too */
     uv_check_t check;
     uv_idle_t spin; /* active while a connection waits for its turn */
     uv_timer_t idle_timer;
-    uint64_t pause_ns;  /* how long the receive buffers hold; 0: never pause */
-    unsigned n_backlog; /* sockets that were left before they were empty */
-    bool received;      /* datagrams, since the last pause */
-    bool streamed;      /* bytes of a connection, since the last pause */
-    bool draining;      /* stopping: no pauses any more */
+    uint64_t pause_ns; /* how long the receive buffers hold; 0: never pause */
+    bool received;     /* datagrams, in this turn of the loop */
+    bool backlog;      /* a socket may hold more of them: it was left after a full call */
+    bool streamed;     /* bytes of a connection, in this turn */
+    bool draining;     /* stopping: no pauses any more */
 
     /* Control's own. */
     unsigned id;
