@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import math
 import signal
+import socket
+import time
 import unittest
 
-from lib.harness import ServerTest
+from lib.harness import HOST, ServerTest
 from lib.load import make_load, send_flat_out, send_paced
 
 DROPPED = "bacowr_statsd_udp_kernel_dropped_datagrams_total"
@@ -57,6 +59,25 @@ class LoadTest(ServerTest):
 
     def test_overloaded_with_two_threads(self) -> None:
         self.overload("--statsd.ingest-threads=2")
+
+    def test_reloads_and_the_end_lose_nothing(self) -> None:
+        """At an ordinary rate, where nearly all comes in a pause; and what waits at the end."""
+        server = self.start(mapping="mappings: []\n")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.connect((HOST, server.ports.udp))
+            for n in range(2000):
+                sender.send(b"steady:1|c")
+                if n % 400 == 0:
+                    server.signal(signal.SIGHUP)
+                if n % 4 == 0:
+                    time.sleep(0.0005)
+            server.signal(signal.SIGSTOP)
+            for _ in range(300):
+                sender.send(b"last:1|c|#a:b\n" * 14)
+        server.signal(signal.SIGCONT)
+        server.stop()
+        self.assertIn(" udp_datagrams=2300 ", server.log())
+        self.assertIn(" udp_kernel_dropped=0 ", server.log())
 
 
 if __name__ == "__main__":
