@@ -150,8 +150,8 @@ void bacowr_free(struct bacowr *b)
         return;
     for (unsigned i = 0; i < b->config.n_workers; i++)
         worker_free(b->workers[i]);
-    registry_release(&b->registry);
     reclaim_release(&b->reclaim);
+    registry_release(&b->registry);
     rules = atomic_load_explicit(&b->rules, memory_order_relaxed);
     if (rules != NULL)
         rules_free(&rules->retired);

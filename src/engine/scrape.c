@@ -255,8 +255,8 @@ static const struct series *series_next(struct bacowr_scrape *s, struct family *
         s->place = 0;
     }
     while (s->place < n) {
-        const struct series *series =
-            atomic_load_explicit(&list->entries[s->place++], memory_order_acquire);
+        uint32_t ref = relaxed_load(&list->entries[s->place++]);
+        const struct series *series = ref != 0 ? series_at(&s->b->registry, ref) : NULL;
 
         if (series == NULL || series->order <= s->last_order)
             continue;

@@ -29,28 +29,64 @@
 #define LOOKS_MAX 32768u
 #define MARKS_MAX 4096u
 
+static uint32_t due_of(const struct series *s)
+{
+    return series_last_seen(s) + relaxed_load(&s->ttl_ticks) + 1;
+}
+
 static bool is_due(const struct series *s, uint32_t now, uint32_t *due)
 {
-    uint32_t ttl = relaxed_load(&s->ttl_ticks);
-
-    *due = series_last_seen(s) + ttl + 1;
+    *due = due_of(s);
     return (int32_t)(now - *due) >= 0;
 }
 
-static void put_back(struct registry *r, struct series *s, uint32_t due)
+/* What waits for the workers to be gone. */
+struct burial {
+    struct retired retired;
+    struct registry *r;
+    uint32_t first;
+};
+
+static void burial_end(struct retired *item)
 {
-    wheel_put(&r->wheel, &s->timer, due);
+    struct burial *b = table_entry(item, struct burial, retired);
+    struct registry *r = b->r;
+
+    pthread_mutex_lock(&r->lock);
+    for (uint32_t ref = b->first, next; ref != 0; ref = next) {
+        next = series_at(r, ref)->next;
+        slab_give(&r->slab, ref);
+    }
+    pthread_mutex_unlock(&r->lock);
+    free(b);
+}
+
+/* Under the lock: those that were removed. Without memory they stay for the next step. */
+static void bury(struct registry *r)
+{
+    struct burial *b = r->dead != 0 ? malloc(sizeof *b) : NULL;
+
+    if (b == NULL)
+        return;
+    *b = (struct burial){.r = r, .first = r->dead};
+    r->dead = 0;
+    reclaim_retire(r->reclaim, &b->retired, burial_end);
+}
+
+static void put_back(struct registry *r, uint32_t ref, uint32_t due)
+{
+    wheel_put(&r->wheel, ref, &series_at(r, ref)->next, due);
 }
 
 /* Under the lock: what workers left for us since the last step. */
 static void take_what_was_left(struct registry *r)
 {
-    while (r->to_time != NULL) {
-        struct series *s = r->to_time;
+    while (r->to_time != 0) {
+        uint32_t ref = r->to_time;
+        const struct series *s = series_at(r, ref);
 
-        r->to_time = (struct series *)s->timer.next;
-        s->timer = (struct wheel_link){0};
-        put_back(r, s, series_last_seen(s) + relaxed_load(&s->ttl_ticks) + 1);
+        r->to_time = s->next;
+        put_back(r, ref, due_of(s));
     }
     while (r->outgrown != NULL) {
         struct retired *item = r->outgrown;
@@ -64,7 +100,7 @@ static void take_what_was_left(struct registry *r)
 static void remove_or_keep(struct registry *r, uint32_t now)
 {
     for (size_t i = 0; i < r->n_dying; i++) {
-        struct series *s = r->dying[i];
+        struct series *s = series_at(r, r->dying[i]);
         uint32_t due;
 
         /* The rules may have taken its time to live away meanwhile. */
@@ -74,7 +110,7 @@ static void remove_or_keep(struct registry *r, uint32_t now)
             continue;
         }
         series_revive(s);
-        put_back(r, s, series_last_seen(s) + relaxed_load(&s->ttl_ticks) + 1);
+        put_back(r, r->dying[i], due_of(s));
     }
     r->n_dying = 0;
 }
@@ -82,7 +118,7 @@ static void remove_or_keep(struct registry *r, uint32_t now)
 static int dying_reserve(struct registry *r)
 {
     if (r->dying == NULL)
-        r->dying = malloc(MARKS_MAX * sizeof(struct series *));
+        r->dying = malloc(MARKS_MAX * sizeof r->dying[0]);
     return r->dying != NULL ? 0 : -ENOMEM;
 }
 
@@ -90,17 +126,19 @@ static int dying_reserve(struct registry *r)
 static void gather_due(struct registry *r, uint32_t now)
 {
     for (unsigned looks = 0; looks < LOOKS_MAX && r->n_dying < MARKS_MAX; looks++) {
-        struct wheel_link *link = wheel_next(&r->wheel, now);
-        struct series *s;
-        uint32_t due;
+        uint32_t *head = wheel_next(&r->wheel, now);
+        uint32_t ref, due;
+        const struct series *s;
 
-        if (link == NULL)
+        if (head == NULL)
             return;
-        s = table_entry(link, struct series, timer);
+        ref = *head;
+        s = series_at(r, ref);
+        *head = s->next;
         if (relaxed_load(&s->ttl_ticks) == 0 || is_due(s, now, &due))
-            r->dying[r->n_dying++] = s;
+            r->dying[r->n_dying++] = ref;
         else
-            put_back(r, s, due);
+            put_back(r, ref, due);
     }
 }
 
@@ -110,14 +148,14 @@ static void mark_gathered(struct registry *r)
     size_t n = 0;
 
     for (size_t i = 0; i < r->n_dying; i++) {
-        struct series *s = r->dying[i];
+        struct series *s = series_at(r, r->dying[i]);
 
         if (relaxed_load(&s->ttl_ticks) == 0) {
             s->timed = false;
             continue;
         }
         series_mark(s);
-        r->dying[n++] = s;
+        r->dying[n++] = r->dying[i];
     }
     r->n_dying = n;
 }
@@ -134,6 +172,7 @@ void registry_expire(struct registry *r, int64_t now_ms)
     take_what_was_left(r);
     if (second_look)
         remove_or_keep(r, now);
+    bury(r);
     pthread_mutex_unlock(&r->lock);
 
     if (r->n_dying > 0)

@@ -200,7 +200,10 @@ void family_settled(struct registry *r, struct family *f)
 {
     if (f->changed.at == NULL)
         return;
-    wheel_cut(&f->changed);
+    *f->changed.at = f->changed.next;
+    if (f->changed.next != NULL)
+        f->changed.next->at = f->changed.at;
+    f->changed.at = NULL;
     f->looked = 0;
     f->look_again = false;
     relaxed_store(&r->n_changed, relaxed_load(&r->n_changed) - 1);
@@ -366,12 +369,19 @@ void vector_drop_empty(struct registry *r, struct vector *v)
     registry_outgrow(r, &v->retired, retired_free_whole);
 }
 
+/* Of a list with @n entries: the copies that growth by a quarter takes cost less than the room that
+ * a double leaves. */
+static uint32_t list_cap(uint32_t n)
+{
+    return n + n / 4 + LIST_MIN;
+}
+
 /* Under the lock: room for one more entry at the end. */
 int list_reserve(struct registry *r, struct family *f)
 {
     struct series_list *old = atomic_load_explicit(&f->list, memory_order_relaxed);
     uint32_t n = old != NULL ? relaxed_load(&old->n) : 0;
-    uint32_t cap = old != NULL ? 2 * old->cap : LIST_MIN;
+    uint32_t cap = list_cap(n);
     struct series_list *list;
 
     if (old != NULL && n < old->cap)
@@ -382,8 +392,7 @@ int list_reserve(struct registry *r, struct family *f)
     list->cap = cap;
     relaxed_store(&list->n, n);
     for (uint32_t i = 0; i < n; i++)
-        atomic_init(&list->entries[i],
-                    atomic_load_explicit(&old->entries[i], memory_order_relaxed));
+        relaxed_store(&list->entries[i], relaxed_load(&old->entries[i]));
     /* Release: the entries are visible before the list. */
     atomic_store_explicit(&f->list, list, memory_order_release);
     if (old != NULL)
@@ -391,15 +400,15 @@ int list_reserve(struct registry *r, struct family *f)
     return 0;
 }
 
-void list_append(struct family *f, struct series *s)
+uint32_t list_append(struct family *f, uint32_t ref)
 {
     struct series_list *list = atomic_load_explicit(&f->list, memory_order_relaxed);
     uint32_t n = relaxed_load(&list->n);
 
-    s->place = n;
-    atomic_init(&list->entries[n], s);
+    relaxed_store(&list->entries[n], ref);
     /* Release: entry and series are visible before the count. */
     atomic_store_explicit(&list->n, n + 1, memory_order_release);
+    return n;
 }
 
 /*
@@ -409,26 +418,24 @@ void list_append(struct family *f, struct series *s)
 void list_compact(struct registry *r, struct family *f)
 {
     struct series_list *old = atomic_load_explicit(&f->list, memory_order_relaxed);
-    uint32_t n_old = relaxed_load(&old->n), cap = LIST_MIN, n = 0;
+    uint32_t n_old = relaxed_load(&old->n), cap = list_cap(n_old - f->n_gone), n = 0;
     struct series_list *list;
 
     if (f->n_gone < 16 || f->n_gone < n_old / 2)
         return;
-    while (cap < n_old - f->n_gone + 1)
-        cap *= 2;
     list = malloc(sizeof *list + cap * sizeof list->entries[0]);
     if (list == NULL)
         return;
     list->cap = cap;
     for (uint32_t i = 0; i < n_old; i++) {
-        struct series *s = atomic_load_explicit(&old->entries[i], memory_order_relaxed);
+        uint32_t ref = relaxed_load(&old->entries[i]);
 
-        if (s == NULL)
+        if (ref == 0)
             continue;
-        s->place = n;
-        atomic_init(&list->entries[n++], s);
+        series_at(r, ref)->place = n;
+        relaxed_store(&list->entries[n++], ref);
     }
-    atomic_init(&list->n, n);
+    relaxed_store(&list->n, n);
     atomic_store_explicit(&f->list, list, memory_order_release);
     registry_outgrow(r, &old->retired, retired_free_whole);
     f->n_gone = 0;

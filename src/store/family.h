@@ -52,9 +52,10 @@ void family_settled(struct registry *r, struct family *f);
 
 void vector_drop_empty(struct registry *r, struct vector *v);
 
-/* Room for one more entry of the family's list (0 or -ENOMEM); then the entry itself. */
+/* Room for one more entry of the family's list (0 or -ENOMEM); then the entry itself, whose place
+ * is returned. */
 int list_reserve(struct registry *r, struct family *f);
-void list_append(struct family *f, struct series *s);
+uint32_t list_append(struct family *f, uint32_t ref);
 
 /* Leave gone entries behind once they are the larger part. */
 void list_compact(struct registry *r, struct family *f);

@@ -21,10 +21,10 @@ struct series *index_find(struct registry *r, const struct series_key *key);
 /* Room for one more. 0 or -ENOMEM. */
 int index_reserve(struct registry *r);
 
-/* Publish @s, whole, after index_reserve(). */
-void index_put(struct registry *r, struct series *s);
+/* Publish the series @ref, whole, whose key has @hash, after index_reserve(). */
+void index_put(struct registry *r, uint64_t hash, uint32_t ref);
 
-/* Forget @s. */
-void index_drop(struct registry *r, struct series *s);
+/* Forget the series @ref, whose key has @hash. */
+void index_drop(struct registry *r, uint64_t hash, uint32_t ref);
 
 #endif

@@ -156,7 +156,8 @@ static bool move_family(struct registry *r, struct family *f, uint32_t now, unsi
     uint32_t n = list != NULL ? relaxed_load(&list->n) : 0;
 
     for (; *looks > 0 && f->looked < n && r->n_moving < MOVES_MAX; f->looked++, --*looks) {
-        struct series *s = atomic_load_explicit(&list->entries[f->looked], memory_order_relaxed);
+        uint32_t ref = relaxed_load(&list->entries[f->looked]);
+        struct series *s = ref != 0 ? series_at(r, ref) : NULL;
 
         if (s == NULL)
             continue;

@@ -58,7 +58,6 @@ static void release_series(struct registry *r, struct series *s)
         s->carried->leaving = NULL;
     }
     carried_free(s->carried);
-    free(s);
 }
 
 static void release_table(struct table *t, void (*fn)(struct table_link *))
@@ -105,6 +104,7 @@ void registry_release(struct registry *r)
     }
     for (unsigned i = 0; i <= r->n_workers; i++)
         pool_release(&r->pools[i]);
+    slab_release(&r->slab);
     free(r->pools);
     free(r->dying);
     free(r->moving);

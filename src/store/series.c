@@ -30,6 +30,19 @@ struct series_key series_key(const struct registry *r, struct slice name, struct
     return (struct series_key){name, labels, hash_bytes(labels, name_hash(r, name))};
 }
 
+uint64_t series_hash(const struct series *s)
+{
+    return hash_bytes(series_labels(s), series_family(s)->link.hash);
+}
+
+uint32_t series_number(const struct series *s)
+{
+    const struct series_list *list =
+        atomic_load_explicit(&series_family(s)->list, memory_order_relaxed);
+
+    return relaxed_load(&list->entries[s->place]);
+}
+
 /* Would a birth be refused for the limit? Acquire pairs with count_birth(): what made it full is in
  * the index. */
 static bool registry_full(const struct registry *r)
@@ -62,7 +75,7 @@ static bool type_has_settings(enum metric_type type)
 /* Is what @q says of the series known already? */
 static bool is_settled(const struct series *s, const struct series_query *q)
 {
-    if (family_type(s->family) != q->type || relaxed_load(&s->ttl_ticks) != q->ttl_ticks)
+    if (family_type(series_family(s)) != q->type || relaxed_load(&s->ttl_ticks) != q->ttl_ticks)
         return false;
     /* Signed: generations wrap. */
     return !type_has_settings(q->type) || (int32_t)(q->gen - relaxed_load(&s->vector->gen)) <= 0;
@@ -171,26 +184,28 @@ uint32_t registry_next_birth(struct registry *r)
     return r->last_birth;
 }
 
-static struct series *series_new(struct registry *r, struct vector *v,
-                                 const struct series_birth *birth)
+/* Its number; 0: no memory. */
+static uint32_t series_new(struct registry *r, struct vector *v, const struct series_birth *birth)
 {
     unsigned n_cells = type_is_shared(v->shape->type) ? 1 : r->n_workers;
     struct slice labels = birth->key.labels;
-    struct series *s = calloc(1, sizeof *s + n_cells * sizeof s->cells[0] + labels.len);
+    uint32_t ref = slab_take(&r->slab, sizeof(struct series) +
+                                           n_cells * sizeof(_Atomic(struct cell *)) + labels.len);
+    struct series *s;
 
-    if (s == NULL)
-        return NULL;
-    s->hash = birth->key.hash;
-    s->family = v->family;
+    if (ref == 0)
+        return 0;
+    s = series_at(r, ref);
+    memset(s, 0, sizeof *s + n_cells * sizeof s->cells[0]);
     s->vector = v;
-    s->n_cells = (uint16_t)n_cells;
-    s->labels_len = (uint32_t)labels.len;
+    s->n_cells = (uint8_t)n_cells;
+    s->labels_len = (uint16_t)labels.len;
     if (labels.len > 0)
         memcpy((char *)(s->cells + n_cells), labels.p, labels.len);
     atomic_init(&s->birth, registry_next_birth(r));
     atomic_init(&s->shape, v->shape);
     s->born = birth->tick;
-    return s;
+    return ref;
 }
 
 void series_set_ttl(struct registry *r, struct series *s, uint32_t ttl_ticks)
@@ -201,13 +216,13 @@ void series_set_ttl(struct registry *r, struct series *s, uint32_t ttl_ticks)
     if (ttl_ticks == 0 || s->timed)
         return;
     s->timed = true;
-    s->timer.next = (struct wheel_link *)r->to_time;
-    r->to_time = s;
+    s->next = r->to_time;
+    r->to_time = series_number(s);
 }
 
 static void count_birth(struct registry *r, struct series *s)
 {
-    struct family *f = s->family;
+    struct family *f = series_family(s);
 
     f->n_alive++;
     s->vector->n_alive++;
@@ -226,7 +241,8 @@ static int series_create(struct registry *r, const struct series_birth *birth, s
 {
     struct family *f;
     struct vector *v = NULL;
-    struct series *s = NULL;
+    struct series *s;
+    uint32_t ref = 0;
     int rc = family_acquire(r, birth, &f);
 
     if (rc != 0)
@@ -239,14 +255,15 @@ static int series_create(struct registry *r, const struct series_birth *birth, s
     v = vector_acquire(r, f, birth);
     if (v == NULL)
         goto fail;
-    s = series_new(r, v, birth);
-    if (s == NULL || index_reserve(r) != 0 || list_reserve(r, f) != 0 ||
-        cell_acquire(r, s, birth->worker, birth->tick) != 0)
+    ref = series_new(r, v, birth);
+    if (ref == 0 || index_reserve(r) != 0 || list_reserve(r, f) != 0 ||
+        cell_acquire(r, series_at(r, ref), birth->worker, birth->tick) != 0)
         goto fail;
+    s = series_at(r, ref);
     s->order = relaxed_load(&r->n_births) + 1;
-    list_append(f, s);
+    s->place = list_append(f, ref);
     relaxed_store(&r->n_births, s->order);
-    index_put(r, s);
+    index_put(r, birth->key.hash, ref);
     count_birth(r, s);
     series_set_ttl(r, s, birth->ttl_ticks);
     family_announce(r, f);
@@ -254,7 +271,8 @@ static int series_create(struct registry *r, const struct series_birth *birth, s
     return 0;
 
 fail:
-    free(s);
+    if (ref != 0)
+        slab_give(&r->slab, ref);
     if (v != NULL)
         vector_drop_empty(r, v);
     family_drop_empty(r, f);
@@ -270,10 +288,10 @@ int series_acquire(struct registry *r, const struct series_birth *birth, struct 
     s = index_find(r, &birth->key);
     if (s == NULL) {
         rc = series_create(r, birth, &s);
-    } else if (s->family->reserved && !birth->internal) {
+    } else if (series_family(s)->reserved && !birth->internal) {
         rc = SERIES_E_RESERVED;
     } else {
-        rc = family_decide(r, s->family, birth);
+        rc = family_decide(r, series_family(s), birth);
         if (rc == 0)
             rc = vector_decide(r, s->vector, birth);
         if (rc == 0)
@@ -310,8 +328,8 @@ int series_follow(struct registry *r, const struct series_birth *birth, struct s
         return SERIES_E_ABSENT;
     pthread_mutex_lock(&r->lock);
     s = index_find(r, &birth->key);
-    if (s != NULL && !s->family->reserved) {
-        rc = family_decide(r, s->family, birth);
+    if (s != NULL && !series_family(s)->reserved) {
+        rc = family_decide(r, series_family(s), birth);
         if (rc == 0)
             rc = vector_decide(r, s->vector, birth);
         if (rc == 0 && ttl_waits(s, birth->ttl_ticks)) {
@@ -326,14 +344,6 @@ int series_follow(struct registry *r, const struct series_birth *birth, struct s
 }
 
 /* ---- death ---- */
-
-static void series_free(struct retired *item)
-{
-    struct series *s = table_entry(item, struct series, retired);
-
-    carried_free(s->carried);
-    free(s);
-}
 
 static void give_cell(struct registry *r, const struct shape *shape, unsigned worker,
                       struct cell *c)
@@ -361,13 +371,16 @@ void series_release_cells(struct registry *r, struct series *s)
 
 void registry_remove(struct registry *r, struct series *s)
 {
-    struct family *f = s->family;
+    struct family *f = series_family(s);
     struct vector *v = s->vector;
     struct series_list *list = atomic_load_explicit(&f->list, memory_order_relaxed);
+    uint32_t ref = series_number(s);
 
-    index_drop(r, s);
-    atomic_store_explicit(&list->entries[s->place], NULL, memory_order_relaxed);
+    index_drop(r, series_hash(s), ref);
+    relaxed_store(&list->entries[s->place], 0);
     series_release_cells(r, s);
+    carried_free(s->carried);
+    s->carried = NULL;
     f->n_gone++;
     f->n_alive--;
     v->n_alive--;
@@ -378,7 +391,8 @@ void registry_remove(struct registry *r, struct series *s)
     }
     /* Release: who sees the removal sees that there is room. */
     atomic_store_explicit(&r->n_removals, relaxed_load(&r->n_removals) + 1, memory_order_release);
-    registry_outgrow(r, &s->retired, series_free);
+    s->next = r->dead;
+    r->dead = ref;
     list_compact(r, f);
     vector_drop_empty(r, v);
     family_drop_empty(r, f);

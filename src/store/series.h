@@ -32,6 +32,7 @@
 #include "store/pool.h"
 #include "store/reclaim.h"
 #include "store/shape.h"
+#include "store/slab.h"
 #include "store/wheel.h"
 
 enum series_outcome {
@@ -63,9 +64,12 @@ struct family {
     uint64_t n_compactions;             /* of the list; the control thread's */
 
     /* Some series are not kept as their vector says: see rebuild.c. Under the lock. */
-    struct wheel_link changed; /* in registry.changed */
-    uint32_t looked;           /* how much of the list was looked at */
-    bool look_again;           /* something had to be put off */
+    struct changed_link {
+        struct changed_link *next;
+        struct changed_link **at; /* what points to this link; NULL: not in the list */
+    } changed;                    /* in registry.changed */
+    uint32_t looked;              /* how much of the list was looked at */
+    bool look_again;              /* something had to be put off */
 
     char text[]; /* name, help */
 };
@@ -88,30 +92,25 @@ struct vector {
 };
 
 struct series {
-    union {
-        struct wheel_link timer; /* while alive: the control thread's */
-        struct retired retired;  /* when dead */
-    };
-    uint64_t hash;
+    uint32_t next;  /* number of another: in a slot of the wheel or to_time; when dead, in dead */
+    uint32_t place; /* in the family's list, which has its number; under the lock */
     relaxed_u32 ttl_ticks; /* 0: never expires. Written under the lock. */
-    uint32_t place;        /* in the family's list; under the lock */
-    struct family *family; /* outlives the series */
+    uint8_t n_cells;
+    bool dying : 1; /* marked, see expire.c; under the lock */
+    bool timed : 1; /* in the wheel, or about to be; under the lock */
 
     /* What a scrape reads lies together. */
-    struct vector *vector;         /* outlives the series */
-    _Atomic(struct shape *) shape; /* of its cells; written by control under the lock */
-    struct carried *carried;       /* owned; control's */
-    uint64_t order;                /* of birth, over all series */
-    _Atomic(uint32_t) birth;       /* its cells' birth number; published with release: rebuild.c */
-    uint32_t born;                 /* in ticks: when */
-    uint32_t labels_len;
-    uint16_t n_cells;
-    bool dying;                     /* marked, see expire.c; under the lock */
-    bool timed;                     /* in the wheel, or about to be; under the lock */
+    uint16_t labels_len;
+    uint32_t born;                  /* in ticks: when */
+    _Atomic(uint32_t) birth;        /* its cells' birth number; published with release: rebuild.c */
+    struct vector *vector;          /* outlives the series */
+    _Atomic(struct shape *) shape;  /* of its cells; written by control under the lock */
+    struct carried *carried;        /* owned; control's */
+    uint64_t order;                 /* of birth, over all series */
     _Atomic(struct cell *) cells[]; /* n_cells; the labels' text follows */
 };
 
-_Static_assert(sizeof(struct series) <= 88, "there may be a million of them");
+_Static_assert(sizeof(struct series) <= 56, "there may be a million of them");
 
 /* Its labels cannot stand on the page beside those of a family of this type. */
 static inline bool vector_clashes(const struct vector *v, enum metric_type type)
@@ -125,6 +124,12 @@ static inline struct slice series_labels(const struct series *s)
     return slice_of((const char *)(s->cells + s->n_cells), s->labels_len);
 }
 
+/* Outlives the series. */
+static inline struct family *series_family(const struct series *s)
+{
+    return s->vector->family;
+}
+
 /* Control, or under the lock: no other thread writes it then. */
 static inline const struct shape *series_shape(const struct series *s)
 {
@@ -135,7 +140,7 @@ struct series_list {
     struct retired retired;
     relaxed_u32 n; /* stored with release after the entry: see list_append() */
     uint32_t cap;
-    _Atomic(struct series *) entries[]; /* NULL: gone */
+    relaxed_u32 entries[]; /* numbers of series; 0: gone */
 };
 
 struct series_index;
@@ -163,19 +168,21 @@ struct registry {
     relaxed_u64 n_changed; /* families in `changed`; under the lock */
 
     pthread_mutex_t lock; /* guards all that follows, and births */
+    struct slab slab;     /* all series */
     struct table families;
     struct table vectors;
     struct shape *shapes;
     uint32_t last_birth;
-    struct pool *pools;         /* n_workers + 1: the last one holds the gauges */
-    struct retired *outgrown;   /* indexes and lists that were replaced: control retires them */
-    struct series *to_time;     /* series that control has to put into the wheel */
-    struct wheel_link *changed; /* families with series to be rebuilt */
+    struct pool *pools;           /* n_workers + 1: the last one holds the gauges */
+    struct retired *outgrown;     /* indexes and lists that were replaced: control retires them */
+    uint32_t to_time;             /* series that control has to put into the wheel */
+    uint32_t dead;                /* series that control has to retire */
+    struct changed_link *changed; /* families with series to be rebuilt */
 
     /* The control thread's own. */
     struct wheel wheel;
-    struct series **dying; /* marked, waiting for the workers */
-    size_t n_dying, cap_dying;
+    uint32_t *dying; /* marked, waiting for the workers */
+    size_t n_dying;
     uint64_t dying_epoch;
     struct series **moving; /* with cells that are leaving, waiting for the workers */
     size_t n_moving;
@@ -188,7 +195,16 @@ struct registry {
 /* 0 or -ENOMEM. @reclaim is borrowed. */
 int registry_init(struct registry *r, unsigned n_workers, uint64_t seed, uint64_t max_series,
                   struct reclaim *reclaim);
-void registry_release(struct registry *r); /* no worker runs; accepts a zeroed one */
+
+/* No worker runs, and what waits in the reclaim, which may lead here, has been freed. Accepts a
+ * zeroed one. */
+void registry_release(struct registry *r);
+
+/* The series of this number, which is not 0. */
+static inline struct series *series_at(const struct registry *r, uint32_t ref)
+{
+    return slab_at(&r->slab, ref);
+}
 
 /* ---- identity ---- */
 
@@ -199,6 +215,7 @@ struct series_key {
 };
 
 struct series_key series_key(const struct registry *r, struct slice name, struct slice labels);
+uint64_t series_hash(const struct series *s); /* of its key */
 
 /* Where a worker writes. Valid while cell->birth equals birth. */
 struct series_ref {
@@ -285,6 +302,9 @@ int registry_sort(struct registry *r);
 
 /* Under the lock: leave @item to the control thread, which retires it with @fn. */
 void registry_outgrow(struct registry *r, struct retired *item, void (*fn)(struct retired *));
+
+/* Under the lock, while it is in its family's list: the series' number. */
+uint32_t series_number(const struct series *s);
 
 /* Under the lock, control thread: a marked series leaves index, list, vector and family for
  * good. */

@@ -7,8 +7,9 @@
  * So a deadline that was brought forward is noticed within a turn of 12.8 s, and a million series
  * with long times to live cost 80 000 looks a second.
  *
- * Contract: intrusive and doubly linked, so that everything is O(1); one thread. A zeroed wheel is
- * empty.
+ * Contract: whoever is timed has a number that is not 0, and a field for the number of the next one
+ * in its slot. Links are put in and come out at a slot's head, so everything is O(1); one thread. A
+ * zeroed wheel is empty.
  */
 #ifndef STORE_WHEEL_H
 #define STORE_WHEEL_H
@@ -18,61 +19,39 @@
 
 #define WHEEL_SLOTS 128u
 
-struct wheel_link {
-    struct wheel_link *next;
-    struct wheel_link **at; /* what points to this link; NULL: in no slot */
-};
-
 struct wheel {
-    struct wheel_link *slots[WHEEL_SLOTS];
-    uint32_t tick; /* the next slot to be looked at */
+    uint32_t slots[WHEEL_SLOTS]; /* numbers of the first ones; 0: none */
+    uint32_t tick;               /* the next slot to be looked at */
 };
 
-/* @due may lie in the past: then it is looked at with the next tick. */
-static inline void wheel_put(struct wheel *w, struct wheel_link *link, uint32_t due)
+/* @next is number @ref's field. @due may lie in the past: then it is looked at with the next
+ * tick. */
+static inline void wheel_put(struct wheel *w, uint32_t ref, uint32_t *next, uint32_t due)
 {
     uint32_t wait = (int32_t)(due - w->tick) > 0 ? due - w->tick : 0;
-    struct wheel_link **slot;
+    uint32_t *slot;
 
     if (wait >= WHEEL_SLOTS)
         wait = WHEEL_SLOTS - 1;
     slot = &w->slots[(w->tick + wait) % WHEEL_SLOTS];
-    link->next = *slot;
-    link->at = slot;
-    if (link->next != NULL)
-        link->next->at = &link->next;
-    *slot = link;
-}
-
-static inline void wheel_cut(struct wheel_link *link)
-{
-    if (link->at == NULL)
-        return;
-    *link->at = link->next;
-    if (link->next != NULL)
-        link->next->at = link->at;
-    link->at = NULL;
+    *next = *slot;
+    *slot = ref;
 }
 
 /*
- * The next link due at or before @now, already cut; NULL when there is none, and the wheel has
- * arrived at @now. The caller puts it back with a later due or keeps it. A clock that is more than
- * a turn away, as at the start, makes one turn up to @now: it passes every slot.
+ * Where the number of the next one due at or before @now stands: the caller puts that one's next
+ * one there, and puts it back with a later due or keeps it. NULL when there is none, and the wheel
+ * has arrived at @now. A clock that is more than a turn away, as at the start, makes one turn up to
+ * @now: it passes every slot.
  */
-static inline struct wheel_link *wheel_next(struct wheel *w, uint32_t now)
+static inline uint32_t *wheel_next(struct wheel *w, uint32_t now)
 {
     /* From -WHEEL_SLOTS to WHEEL_SLOTS - 1 is near; the difference may wrap. */
     if (now - w->tick + WHEEL_SLOTS >= 2 * WHEEL_SLOTS)
         w->tick = now - (WHEEL_SLOTS - 1);
-    while ((int32_t)(now - w->tick) >= 0) {
-        struct wheel_link *link = w->slots[w->tick % WHEEL_SLOTS];
-
-        if (link != NULL) {
-            wheel_cut(link);
-            return link;
-        }
-        w->tick++;
-    }
+    for (; (int32_t)(now - w->tick) >= 0; w->tick++)
+        if (w->slots[w->tick % WHEEL_SLOTS] != 0)
+            return &w->slots[w->tick % WHEEL_SLOTS];
     return NULL;
 }
 

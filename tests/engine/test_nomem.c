@@ -352,12 +352,12 @@ START_TEST(test_nomem_for_a_while)
 }
 END_TEST
 
-/* Tables that grow and cannot: index, routes, lists, pools, sets. */
+/* Tables that grow and cannot: index, routes, lists, slab, pools, sets. */
 START_TEST(test_nomem_growth)
 {
     unsigned long n = 1 + (unsigned long)_i;
 
-    while (run(n, _i % 2 == 0 ? 1 : 5, 300))
+    while (run(n, _i % 2 == 0 ? 1 : 5, 400))
         n += 6;
     ck_assert_uint_gt(n, 1000);
 }

@@ -446,7 +446,7 @@ START_TEST(test_rebuild_type_there_and_back)
     sample(&w, &old);
     reclaim_enter(&w.reclaim, 0);
     ref = must_acquire(&w, &s);
-    ck_assert_int_eq(family_type(series_of(&w, &h)->family), METRIC_SUMMARY);
+    ck_assert_int_eq(family_type(series_family(series_of(&w, &h))), METRIC_SUMMARY);
     ck_assert_int_eq(ref.shape->type, METRIC_HISTOGRAM);
     sample(&w, &ref);
     control(&w);

@@ -293,10 +293,12 @@ static unsigned list_length(struct world *w, const struct family *f)
     unsigned n = 0;
 
     for (uint32_t i = 0; i < relaxed_load(&list->n); i++) {
-        const struct series *s = atomic_load(&list->entries[i]);
+        uint32_t ref = relaxed_load(&list->entries[i]);
+        const struct series *s;
 
-        if (s == NULL)
+        if (ref == 0)
             continue;
+        s = series_at(&w->r, ref);
         ck_assert_uint_eq(s->place, i);
         ck_assert_uint_gt(s->order, order);
         order = s->order;
@@ -371,6 +373,7 @@ START_TEST(test_registry_churn_gives_memory_back)
         ck_assert_uint_eq(relaxed_load(&w.r.n_series), 0);
         ck_assert_uint_eq(w.r.families.n, 0);
         ck_assert_uint_eq(w.r.vectors.n, 0);
+        ck_assert_uint_eq(w.r.slab.n_bytes, 0);
     }
     ck_assert_ptr_null(w.r.outgrown);
     ck_assert_ptr_null(w.reclaim.oldest);

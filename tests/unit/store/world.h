@@ -33,9 +33,9 @@ static inline void world_init(struct world *w, uint64_t max_series)
 
 static inline void world_release(struct world *w)
 {
-    registry_release(&w->r);
-    registry_release(&w->r);
     reclaim_release(&w->reclaim);
+    registry_release(&w->r);
+    registry_release(&w->r);
     cell_reader_release(&w->reader);
 }
 
