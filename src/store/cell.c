@@ -5,8 +5,8 @@
  * The files of cells (cell_types.h, seq.h) know the memory order of values; nobody else does. Here
  * are the table of types, counters and gauges.
  *
- *      counter    | birth tick | whole  | rest  |            32 bytes
- *      gauge      | birth tick | bits   |                    32 bytes, one for all workers
+ *      counter    | birth tick | whole  | rest  |            24 bytes
+ *      gauge      | birth tick | bits   | pad   |            32 bytes, one for all workers
  *      histogram  | birth tick | sum    | native block | lost | n + 1 counts |
  *      summary    | birth tick | seq    | sum | count | sketch |
  *      set        | birth tick | seq    | n_slots pointers to blocks |
@@ -52,10 +52,11 @@ struct counter_cell {
 struct gauge_cell {
     struct cell head;
     relaxed_u64 bits; /* double */
+    uint64_t pad[2];  /* all workers write to it: the fewer share its cache line */
 };
 
-_Static_assert(sizeof(struct counter_cell) <= CELL_ALIGN, "a counter fits half a cache line");
-_Static_assert(sizeof(struct gauge_cell) <= CELL_ALIGN, "a gauge fits half a cache line");
+_Static_assert(sizeof(struct counter_cell) == 24, "there may be a million of them");
+_Static_assert(sizeof(struct gauge_cell) == 32, "half a cache line");
 
 /* ---- the table of metric types ---- */
 

@@ -17,7 +17,7 @@
 #include "store/shape.h"
 #include "store/snapshot.h"
 
-#define CELL_ALIGN   32
+#define CELL_ALIGN   8
 
 /* Last-seen times are ticks of 100 ms. */
 #define CELL_TICK_MS 100

@@ -8,8 +8,8 @@
  *      class --> chunk (newest) --> chunk --> ...
  *         `----> free cell --> free cell --> ...      link in the cell's second word
  *
- * Chunks double from 4 KiB to 1 MiB, so a server with ten series is small and one with a million
- * does not ask often. They are aligned to cache lines and belong to one worker.
+ * Chunks double from 4 to 64 KiB, so a server with ten series is small and one with a million does
+ * not ask often. They are aligned to cache lines and belong to one worker.
  *
  * Laws: a chunk is never given back before the pool is. The first word of a free cell, where its
  * birth and tick stand, is not touched: birth stays 0, and a stale route that looks is turned away.
@@ -23,7 +23,7 @@
 #include "store/cell.h"
 
 #define CHUNK_MIN  4096u
-#define CHUNK_MAX  (1024u * 1024u)
+#define CHUNK_MAX  (64u * 1024u)
 #define CACHE_LINE 64u
 
 struct pool_chunk {
