@@ -30,7 +30,7 @@
 #include "base/relaxed.h"
 #include "store/bucket.h"
 
-#define LEVEL_MIN      3u
+#define LEVEL_MIN      2u
 #define LEVEL_MAX      13u
 
 /* The finest bucket of +Inf: DBL_MAX is just below 2^1024. */
@@ -120,7 +120,7 @@ static uint32_t slot_of(const struct native *b, uint32_t key)
 /* At most seven slots in eight. */
 static bool has_room(unsigned level, uint32_t n_used)
 {
-    return n_used <= n_slots(level) / 8 * 7;
+    return n_used <= n_slots(level) * 7 / 8;
 }
 
 /* ---- writing ---- */

@@ -3,6 +3,7 @@
  * Rebuild: in no order of the workers' and control's steps is a sample lost, shown and then not any
  * more, or written to a cell that was given away
  */
+#include <stdlib.h>
 #include <stdio.h>
 
 #include "store/carry.h"
@@ -34,6 +35,7 @@ static void observe(struct world *w, const struct series_ref *ref, double v)
     struct cell_outgrown *outgrown;
 
     ck_assert_int_eq(cell_observe_buckets(ref->cell, ref->shape, v, 1, time_of(w), &outgrown), 0);
+    free(outgrown);
 }
 
 /* The first under a newer generation decides, for all its series, and only once; an older one
