@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Iterator, Sequence
 
@@ -62,7 +62,10 @@ class Bench:
     programs: Programs
     mapping: Path
     log: Path
-    peer: str | None
+
+    @property
+    def peer(self) -> str | None:
+        return self.report.peer
 
     def rounds(self) -> Iterator[int]:
         end = time.monotonic() + self.size.limit
@@ -92,7 +95,9 @@ class Bench:
             self.report.accounts.append(account)
 
     def add(self, *rows: Row) -> None:
-        self.report.rows += rows
+        """The goals are ours, not a peer's."""
+        self.report.rows += rows if self.peer is None else [replace(row, goal=None)
+                                                            for row in rows]
 
 
 def alternate(bench: Bench, one: Receiver, other: Receiver,

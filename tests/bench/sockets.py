@@ -58,9 +58,9 @@ def measure(arguments: argparse.Namespace, folder: Path) -> Report:
     mapping = folder / "mapping.yml"
     mapping.write_bytes(subprocess.run([programs.folder / "load", "--mapping"], check=True,
                                        stdout=subprocess.PIPE, timeout=60).stdout)
-    report = Report(machine(), arguments.rounds)
+    report = Report(machine(), arguments.rounds, arguments.peer)
     bench = Bench(report, size, build / "bacowr-statsd", programs, mapping,
-                  folder / "receivers.log", arguments.peer)
+                  folder / "receivers.log")
     for name in arguments.only or MEASURES:
         print(f"sockets: {name} ...", file=sys.stderr, flush=True)
         MEASURES[name](bench)

@@ -95,6 +95,7 @@ class Account:
 class Report:
     machine: str
     rounds: int
+    peer: str | None = None  # the command of who took ours' place
     rows: list[Row] = field(default_factory=list)
     accounts: list[Account] = field(default_factory=list)
 
@@ -105,16 +106,18 @@ class Report:
     def table(self) -> str:
         lines = [f"{self.machine}. Medians of {self.rounds} interleaved rounds (lowest-highest); "
                  "CPU time of the whole process.", "",
-                 COLUMNS.format("", "", "unit", "ours", "reference", "ratio", "goal", "").rstrip()]
+                 COLUMNS.format("", "", "unit", "peer" if self.peer else "ours", "reference",
+                                "ratio", "goal", "").rstrip()]
         lines += map(str, self.rows)
         lines += ["", f"{len(self.accounts)} accounts of datagrams, "
                       f"{sum(account.sent for account in self.accounts)} sent: each received or "
-                      "counted as dropped",
+                      "counted as dropped"]
+        lines += [f"the peer: {self.peer}" if self.peer else
                   f"{self.missed()} goals missed, {self.missed(gates_only=True)} of them gates"]
         return "\n".join(lines)
 
     def as_json(self) -> str:
-        return json.dumps({"machine": self.machine, "rounds": self.rounds,
+        return json.dumps({"machine": self.machine, "rounds": self.rounds, "peer": self.peer,
                            "rows": [row.as_json() for row in self.rows],
                            "accounts": [asdict(account) for account in self.accounts]},
                           indent=2) + "\n"

@@ -52,6 +52,7 @@ class SocketsTest(unittest.TestCase):
         said = self.run_script("--only=saturated", "--only=scrape", f"--peer={peer}")
         self.assertEqual([row["name"] for row in said["rows"]], ["W2", "W2, resident"])
         self.assertEqual({account["who"] for account in said["accounts"]}, {"sink"})
+        self.assertEqual([row for row in said["rows"] if "goal" in row], [])
 
     def test_pages_and_times(self) -> None:
         """It ends with an error unless all series are on the page, compressed or not."""
@@ -72,7 +73,7 @@ class TablesTest(unittest.TestCase):
 
     def test_only_a_missed_gate_is_a_missed_gate(self) -> None:
         figure = spread([2.0])
-        report = Report("a machine", 1, [
+        report = Report("a machine", 1, rows=[
             Row("g", "no goal", "ns", figure),
             Row("g", "met gate", "ns", figure, goal=Goal(2, gate=True)),
             Row("g", "missed, reported", "ns", figure, goal=Goal(1)),
