@@ -171,6 +171,24 @@ static const struct syntax *syntax_of(char delimiter, const struct statsd_option
     }
 }
 
+/* Bytes that some dialect gives a meaning: most names have none, and are passed over quickly. */
+static const bool is_delimiter[UCHAR_MAX + 1] = {
+    [','] = true, ['#'] = true, [';'] = true, ['['] = true, [']'] = true,
+};
+
+bool tags_in_name(struct slice name, const struct statsd_options *options)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char byte = name.p[i];
+
+        if (!is_delimiter[(unsigned char)byte])
+            continue;
+        if (syntax_of(byte, options) || (options->signalfx_tags && (byte == '[' || byte == ']')))
+            return true;
+    }
+    return false;
+}
+
 static struct slice cut_list(struct slice name, const struct statsd_options *options,
                              struct tags_sink *sink)
 {
@@ -215,6 +233,8 @@ static struct slice cut_brackets(struct slice name, size_t open, size_t close,
 struct slice tags_cut_name(struct slice name, const struct statsd_options *options,
                            struct tags_sink *sink)
 {
+    if (!tags_in_name(name, options))
+        return name;
     if (options->signalfx_tags) {
         size_t open = slice_find(name, '[');
         size_t close = slice_find(name, ']');
@@ -223,22 +243,4 @@ struct slice tags_cut_name(struct slice name, const struct statsd_options *optio
             return cut_brackets(name, open, close, sink);
     }
     return cut_list(name, options, sink);
-}
-
-/* Bytes that some dialect gives a meaning: most names have none, and are passed over quickly. */
-static const bool is_delimiter[UCHAR_MAX + 1] = {
-    [','] = true, ['#'] = true, [';'] = true, ['['] = true, [']'] = true,
-};
-
-bool tags_in_name(struct slice name, const struct statsd_options *options)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char byte = name.p[i];
-
-        if (!is_delimiter[(unsigned char)byte])
-            continue;
-        if (syntax_of(byte, options) || (options->signalfx_tags && (byte == '[' || byte == ']')))
-            return true;
-    }
-    return false;
 }
