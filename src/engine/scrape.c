@@ -51,7 +51,7 @@ struct bacowr_scrape {
     bool in_part;           /* of this slice: see expo/encoder.h */
     size_t part;            /* where it began in the buffer */
     uint32_t place;         /* next entry of the list */
-    uint64_t n_compactions; /* of the list, when `place` was right */
+    uint32_t n_compactions; /* of the list, when `place` was right */
     uint64_t last_order;    /* of the series shown last */
     bool ended;
     struct family *families[]; /* pinned */
@@ -248,7 +248,7 @@ static const struct series *series_next(struct bacowr_scrape *s, struct family *
 {
     /* Acquire pairs with the list's publication and with the count's. */
     const struct series_list *list = atomic_load_explicit(&f->list, memory_order_acquire);
-    uint32_t n = list != NULL ? atomic_load_explicit(&list->n, memory_order_acquire) : 0;
+    uint32_t n = atomic_load_explicit(&list->n, memory_order_acquire);
 
     if (s->n_compactions != f->n_compactions) {
         s->n_compactions = f->n_compactions;
@@ -274,7 +274,7 @@ static int family_slice(struct bacowr_scrape *s, struct buf *out, size_t until)
 
     if (!s->begun) {
         s->type = family_type(f);
-        view_set(s, f->name, f->help, metric_snapshot_type(s->type));
+        view_set(s, family_name(f), family_help(f), metric_snapshot_type(s->type));
     }
     while (out->len < until) {
         series = series_next(s, f);
@@ -301,7 +301,7 @@ static bool own_is_next(const struct bacowr_scrape *s)
     if (s->family_at == s->n_families)
         return true;
     return !s->begun && slice_cmp(slice_str(own_at(s->own, s->own_at)->name),
-                                  s->families[s->family_at]->name) < 0;
+                                  family_name(s->families[s->family_at])) < 0;
 }
 
 int bacowr_scrape_next(struct bacowr_scrape *s, struct buf *out, unsigned want)

@@ -37,7 +37,7 @@ static const struct family *find_family(const struct page_names *names, struct s
     while (from < to) {
         size_t middle = from + (to - from) / 2;
         const struct family *f = names->families[middle];
-        int c = cmp_joined(f->name, head, tail);
+        int c = cmp_joined(family_name(f), head, tail);
 
         if (c == 0)
             return f;

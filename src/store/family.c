@@ -14,9 +14,6 @@
  * samples as it is kept, whatever the family is. Where two rules disagree about a name, the type
  * was decided before and stays.
  *
- * A family's list is what the scrape walks: series in order of birth, growing by replacement;
- * places of series that are gone are empty until the list is compacted.
- *
  * Laws: all under the registry's lock. A family or vector without series goes at once: a name is
  * free for another type as soon as its last series has expired.
  */
@@ -28,8 +25,6 @@
 
 #include "base/hash.h"
 #include "store/index.h"
-
-#define LIST_MIN 4u
 
 uint64_t name_hash(const struct registry *r, struct slice name)
 {
@@ -43,7 +38,7 @@ struct family *family_find(const struct registry *r, struct slice name)
     for (struct table_link *l = table_chain(&r->families, hash); l != NULL; l = l->next) {
         struct family *f = table_entry(l, struct family, link);
 
-        if (l->hash == hash && slice_eq(f->name, name))
+        if (l->hash == hash && slice_eq(family_name(f), name))
             return f;
     }
     return NULL;
@@ -99,25 +94,78 @@ static int suffix_takes(const struct registry *r, struct slice name, enum metric
     return 0;
 }
 
+/* ---- help ---- */
+
+static struct help *help_find(const struct registry *r, struct slice text, uint64_t hash)
+{
+    for (struct table_link *l = table_chain(&r->helps, hash); l != NULL; l = l->next) {
+        struct help *h = table_entry(l, struct help, link);
+
+        if (l->hash == hash && slice_eq(slice_of(h->text, h->len), text))
+            return h;
+    }
+    return NULL;
+}
+
+/* The help of this text, which one family more has. NULL without memory. */
+static struct help *help_acquire(struct registry *r, struct slice text)
+{
+    uint64_t hash = hash_bytes(text, r->seed);
+    struct help *h = help_find(r, text, hash);
+
+    if (h == NULL) {
+        h = calloc(1, sizeof *h + text.len);
+        if (h == NULL)
+            return NULL;
+        h->link.hash = hash;
+        h->len = (uint32_t)text.len;
+        if (text.len > 0)
+            memcpy(h->text, text.p, text.len);
+        if (table_insert(&r->helps, &h->link) != 0) {
+            free(h);
+            return NULL;
+        }
+    }
+    h->n_families++;
+    return h;
+}
+
+static void help_drop(struct registry *r, struct help *h)
+{
+    if (--h->n_families > 0)
+        return;
+    table_remove(&r->helps, &h->link);
+    registry_outgrow(r, &h->retired, retired_free_whole);
+}
+
+/* ---- families ---- */
+
 struct family *family_new(struct registry *r, struct slice name, struct slice help,
                           enum metric_type type)
 {
-    struct family *f = calloc(1, sizeof *f + name.len + help.len);
+    size_t first_size = sizeof(struct series_list) + FAMILY_FIRST_CAP * sizeof(relaxed_u32);
+    struct family *f = calloc(1, sizeof *f + first_size + name.len);
 
     if (f == NULL)
         return NULL;
-    memcpy(f->text, name.p, name.len);
-    if (help.len > 0)
-        memcpy(f->text + name.len, help.p, help.len);
-    f->name = slice_of(f->text, name.len);
-    f->help = slice_of(f->text + name.len, help.len);
+    f->help = help_acquire(r, help);
+    if (f->help == NULL)
+        goto fail;
+    family_first_list(f)->cap = FAMILY_FIRST_CAP;
+    atomic_init(&f->list, family_first_list(f));
+    f->name_len = (uint16_t)name.len;
+    memcpy((char *)(f + 1) + first_size, name.p, name.len);
     relaxed_store(&f->type, type);
     f->link.hash = name_hash(r, name);
-    if (table_insert(&r->families, &f->link) != 0) {
-        free(f);
-        return NULL;
-    }
+    if (table_insert(&r->families, &f->link) != 0)
+        goto fail;
     return f;
+
+fail:
+    if (f->help != NULL)
+        help_drop(r, f->help);
+    free(f);
+    return NULL;
 }
 
 /* Show the family to the control thread, once it has a series. */
@@ -165,7 +213,7 @@ void family_free(struct retired *item)
 {
     struct family *f = table_entry(item, struct family, retired);
 
-    free(atomic_load_explicit(&f->list, memory_order_relaxed));
+    list_free(f, atomic_load_explicit(&f->list, memory_order_relaxed));
     free(f);
 }
 
@@ -245,7 +293,7 @@ static int change_type(struct registry *r, struct family *f, const struct series
     struct shape *shape;
     bool taken;
 
-    if (suffix_takes(r, f->name, type, &taken) != 0)
+    if (suffix_takes(r, family_name(f), type, &taken) != 0)
         return -ENOMEM;
     if (taken)
         return SERIES_E_SUFFIX;
@@ -369,80 +417,6 @@ void vector_drop_empty(struct registry *r, struct vector *v)
     registry_outgrow(r, &v->retired, retired_free_whole);
 }
 
-/* Of a list with @n entries: the copies that growth by a quarter takes cost less than the room that
- * a double leaves. */
-static uint32_t list_cap(uint32_t n)
-{
-    return n + n / 4 + LIST_MIN;
-}
-
-/* Under the lock: room for one more entry at the end. */
-int list_reserve(struct registry *r, struct family *f)
-{
-    struct series_list *old = atomic_load_explicit(&f->list, memory_order_relaxed);
-    uint32_t n = old != NULL ? relaxed_load(&old->n) : 0;
-    uint32_t cap = list_cap(n);
-    struct series_list *list;
-
-    if (old != NULL && n < old->cap)
-        return 0;
-    list = malloc(sizeof *list + cap * sizeof list->entries[0]);
-    if (list == NULL)
-        return -ENOMEM;
-    list->cap = cap;
-    relaxed_store(&list->n, n);
-    for (uint32_t i = 0; i < n; i++)
-        relaxed_store(&list->entries[i], relaxed_load(&old->entries[i]));
-    /* Release: the entries are visible before the list. */
-    atomic_store_explicit(&f->list, list, memory_order_release);
-    if (old != NULL)
-        registry_outgrow(r, &old->retired, retired_free_whole);
-    return 0;
-}
-
-uint32_t list_append(struct family *f, uint32_t ref)
-{
-    struct series_list *list = atomic_load_explicit(&f->list, memory_order_relaxed);
-    uint32_t n = relaxed_load(&list->n);
-
-    relaxed_store(&list->entries[n], ref);
-    /* Release: entry and series are visible before the count. */
-    atomic_store_explicit(&list->n, n + 1, memory_order_release);
-    return n;
-}
-
-/*
- * Under the lock: leave the gone entries of a list behind once they are the larger part. A scrape
- * that stands in the middle of the list notices by n_compactions. Without memory it stays as it is.
- */
-void list_compact(struct registry *r, struct family *f)
-{
-    struct series_list *old = atomic_load_explicit(&f->list, memory_order_relaxed);
-    uint32_t n_old = relaxed_load(&old->n), cap = list_cap(n_old - f->n_gone), n = 0;
-    struct series_list *list;
-
-    if (f->n_gone < 16 || f->n_gone < n_old / 2)
-        return;
-    list = malloc(sizeof *list + cap * sizeof list->entries[0]);
-    if (list == NULL)
-        return;
-    list->cap = cap;
-    for (uint32_t i = 0; i < n_old; i++) {
-        uint32_t ref = relaxed_load(&old->entries[i]);
-
-        if (ref == 0)
-            continue;
-        series_at(r, ref)->place = n;
-        relaxed_store(&list->entries[n++], ref);
-    }
-    relaxed_store(&list->n, n);
-    atomic_store_explicit(&f->list, list, memory_order_release);
-    registry_outgrow(r, &old->retired, retired_free_whole);
-    f->n_gone = 0;
-    f->looked = 0;
-    f->n_compactions++;
-}
-
 void family_drop_empty(struct registry *r, struct family *f)
 {
     if (f->n_alive > 0 || f->reserved)
@@ -455,5 +429,6 @@ void family_drop_empty(struct registry *r, struct family *f)
         f->gone = true;
         r->sorted_has_gone = true;
     }
+    help_drop(r, f->help);
     registry_outgrow(r, &f->retired, family_free);
 }

@@ -60,6 +60,9 @@ uint32_t list_append(struct family *f, uint32_t ref);
 /* Leave gone entries behind once they are the larger part. */
 void list_compact(struct registry *r, struct family *f);
 
+/* At the family's end. */
+void list_free(struct family *f, struct series_list *list);
+
 /* The hash that families and series are looked up by. */
 uint64_t name_hash(const struct registry *r, struct slice name);
 

@@ -83,7 +83,8 @@ static size_t behind(const struct series_index *x, size_t i)
 
 static bool series_is(const struct series *s, const struct series_key *key)
 {
-    return slice_eq(series_labels(s), key->labels) && slice_eq(series_family(s)->name, key->name);
+    return slice_eq(series_labels(s), key->labels) &&
+           slice_eq(family_name(series_family(s)), key->name);
 }
 
 struct series *index_find(struct registry *r, const struct series_key *key)

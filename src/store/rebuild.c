@@ -153,7 +153,7 @@ static int move(struct registry *r, struct series *s, uint32_t now)
 static bool move_family(struct registry *r, struct family *f, uint32_t now, unsigned *looks)
 {
     struct series_list *list = atomic_load_explicit(&f->list, memory_order_relaxed);
-    uint32_t n = list != NULL ? relaxed_load(&list->n) : 0;
+    uint32_t n = relaxed_load(&list->n);
 
     for (; *looks > 0 && f->looked < n && r->n_moving < MOVES_MAX; f->looked++, --*looks) {
         uint32_t ref = relaxed_load(&list->entries[f->looked]);

@@ -83,6 +83,11 @@ static void free_vector_link(struct table_link *link)
     free(table_entry(link, struct vector, link));
 }
 
+static void free_help_link(struct table_link *link)
+{
+    free(table_entry(link, struct help, link));
+}
+
 void registry_release(struct registry *r)
 {
     if (r->pools == NULL)
@@ -90,6 +95,7 @@ void registry_release(struct registry *r)
     index_release(r, release_series);
     release_table(&r->vectors, free_vector_link);
     release_table(&r->families, free_family_link);
+    release_table(&r->helps, free_help_link);
     while (r->outgrown != NULL) {
         struct retired *item = r->outgrown;
 
@@ -136,7 +142,8 @@ int registry_reserve(struct registry *r, struct slice name, struct slice help, b
 
 static int family_cmp(const void *a, const void *b)
 {
-    return slice_cmp((*(struct family *const *)a)->name, (*(struct family *const *)b)->name);
+    return slice_cmp(family_name(*(struct family *const *)a),
+                     family_name(*(struct family *const *)b));
 }
 
 static void sorted_drop_gone(struct registry *r)
@@ -177,7 +184,7 @@ static size_t sorted_before(const struct registry *r, size_t n, const struct fam
     while (n > 0) {
         size_t half = n / 2;
 
-        if (slice_cmp(r->sorted[low + half]->name, f->name) < 0) {
+        if (slice_cmp(family_name(r->sorted[low + half]), family_name(f)) < 0) {
             low += half + 1;
             n -= half + 1;
         } else {

@@ -43,25 +43,34 @@ enum series_outcome {
     SERIES_E_LIMIT,    /* as many series as allowed are alive */
 };
 
+struct series_list {
+    relaxed_u32 n; /* stored with release after the entry: see list_append() */
+    uint32_t cap;
+    relaxed_u32 entries[]; /* numbers of series; 0: gone */
+};
+
+/* The text of families' `# HELP`, one for all that have the same. */
+struct help {
+    union {
+        struct table_link link; /* in registry.helps */
+        struct retired retired; /* when no family has it any more */
+    };
+    uint32_t n_families; /* under the lock */
+    uint32_t len;
+    char text[];
+};
+
 struct family {
-    struct retired retired;
-    struct table_link link;  /* in registry.families, by name */
+    union {
+        struct table_link link; /* in registry.families, by name */
+        struct retired retired; /* when dead */
+    };
     struct family *next_new; /* in registry.new_families */
-    struct slice name;       /* in text */
-    struct slice help;       /* in text */
-    relaxed_u32 type;        /* enum metric_type. Written under the lock. */
-    uint32_t gen;            /* under which that was decided or confirmed; under the lock */
-    struct shape *shape;     /* decided last, of this type; under the lock */
-    bool contested;          /* the other type of observer was refused; under the lock */
-    unsigned n_vectors;      /* under the lock */
-    bool reserved;           /* of the server's own; senders may not use the name */
-    bool internal;           /* holds own series: outside limits and counts of series */
-    bool announced;          /* was pushed to new_families; under the lock */
-    bool gone;               /* unlinked; the control thread's */
-    _Atomic(struct series_list *) list; /* published with release; the control thread reads */
-    unsigned n_alive;                   /* under the lock */
-    unsigned n_gone;                    /* empty places in the list; under the lock */
-    uint64_t n_compactions;             /* of the list; the control thread's */
+    struct help *help;       /* outlives the family */
+    struct shape *shape;     /* decided last, of its type; under the lock */
+
+    /* Published with release; the control thread reads. Never NULL: it begins inside the family. */
+    _Atomic(struct series_list *) list;
 
     /* Some series are not kept as their vector says: see rebuild.c. Under the lock. */
     struct changed_link {
@@ -71,8 +80,41 @@ struct family {
     uint32_t looked;              /* how much of the list was looked at */
     bool look_again;              /* something had to be put off */
 
-    char text[]; /* name, help */
+    bool contested; /* the other type of observer was refused; under the lock */
+    bool reserved;  /* of the server's own; senders may not use the name */
+    bool internal;  /* holds own series: outside limits and counts of series */
+    bool announced; /* was pushed to new_families; under the lock */
+    bool gone;      /* unlinked; the control thread's */
+    uint16_t name_len;
+    uint32_t gen;           /* under which the type was decided or confirmed; under the lock */
+    relaxed_u32 type;       /* enum metric_type. Written under the lock. */
+    unsigned n_vectors;     /* under the lock */
+    unsigned n_alive;       /* under the lock */
+    unsigned n_gone;        /* empty places in the list; under the lock */
+    uint32_t n_compactions; /* of the list; the control thread's */
 };
+
+_Static_assert(sizeof(struct family) <= 104, "each series may have one of its own");
+
+/* A family's first list and its name follow it. */
+#define FAMILY_FIRST_CAP 2u
+
+static inline struct series_list *family_first_list(struct family *f)
+{
+    return (struct series_list *)(f + 1);
+}
+
+static inline struct slice family_name(const struct family *f)
+{
+    const struct series_list *first = (const struct series_list *)(f + 1);
+
+    return slice_of((const char *)(first->entries + FAMILY_FIRST_CAP), f->name_len);
+}
+
+static inline struct slice family_help(const struct family *f)
+{
+    return slice_of(f->help->text, f->help->len);
+}
 
 static inline enum metric_type family_type(const struct family *f)
 {
@@ -80,11 +122,13 @@ static inline enum metric_type family_type(const struct family *f)
 }
 
 struct vector {
-    struct retired retired;
-    struct table_link link; /* in registry.vectors */
-    struct family *family;  /* outlives the vector */
-    struct shape *shape;    /* outlives the vector; of those born now. Under the lock. */
-    relaxed_u32 gen;        /* under which it was decided or confirmed. Written under the lock. */
+    union {
+        struct table_link link; /* in registry.vectors */
+        struct retired retired; /* when dead */
+    };
+    struct family *family; /* outlives the vector */
+    struct shape *shape;   /* outlives the vector; of those born now. Under the lock. */
+    relaxed_u32 gen;       /* under which it was decided or confirmed. Written under the lock. */
     unsigned n_alive;
     uint32_t clashes; /* with these types, as bits: it has the label that they add themselves */
     unsigned names_len;
@@ -136,13 +180,6 @@ static inline const struct shape *series_shape(const struct series *s)
     return atomic_load_explicit(&s->shape, memory_order_relaxed);
 }
 
-struct series_list {
-    struct retired retired;
-    relaxed_u32 n; /* stored with release after the entry: see list_append() */
-    uint32_t cap;
-    relaxed_u32 entries[]; /* numbers of series; 0: gone */
-};
-
 struct series_index;
 struct carried; /* store/carry.h */
 struct leaving;
@@ -171,6 +208,7 @@ struct registry {
     struct slab slab;     /* all series */
     struct table families;
     struct table vectors;
+    struct table helps;
     struct shape *shapes;
     uint32_t last_birth;
     struct pool *pools;           /* n_workers + 1: the last one holds the gauges */

@@ -47,7 +47,7 @@ LIBRARIES = {
     "xxhash.h": ["src/base/hash.h"],
     "stdatomic.h": ["src/base/relaxed.h", "src/engine/", "src/server/", "src/store/cell.",
                     "src/store/cell_", "src/store/series.", "src/store/rebuild.", "src/store/registry.",
-                    "src/store/family.", "src/store/index.", "src/store/reclaim.",
+                    "src/store/family.", "src/store/index.", "src/store/list.", "src/store/reclaim.",
                     "src/store/seq.h", "src/store/slab."],
     "pthread.h": ["src/store/series.", "src/store/registry.", "src/engine/", "src/server/"],
 }

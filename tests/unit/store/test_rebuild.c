@@ -3,8 +3,8 @@
  * Rebuild: in no order of the workers' and control's steps is a sample lost, shown and then not any
  * more, or written to a cell that was given away
  */
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "store/carry.h"
 #include "unit/store/world.h"

@@ -254,7 +254,8 @@ START_TEST(test_registry_sort_by_name)
         ck_assert_int_eq(registry_sort(&w.r), 0);
         ck_assert_uint_eq(w.r.n_sorted, round == 0 ? N : N - (N + 2) / 3);
         for (size_t i = 1; i < w.r.n_sorted; i++)
-            ck_assert_int_lt(slice_cmp(w.r.sorted[i - 1]->name, w.r.sorted[i]->name), 0);
+            ck_assert_int_lt(slice_cmp(family_name(w.r.sorted[i - 1]), family_name(w.r.sorted[i])),
+                             0);
         expire_all(&w);
     }
     world_release(&w);
@@ -325,6 +326,34 @@ START_TEST(test_registry_index_grows)
 }
 END_TEST
 
+/* Families with the same help hold one copy, until the last of them is gone. */
+START_TEST(test_registry_help_is_shared)
+{
+    struct born a = {.name = "a", .ttl = TTL}, b = {.name = "b", .ttl = 10 * TTL};
+    const struct family *f, *g, *other;
+    struct world w;
+
+    world_init(&w, 10);
+    ck_assert_int_eq(registry_reserve(&w.r, SLICE_LIT("c"), SLICE_LIT("other"), true), 0);
+    (void)must_acquire(&w, &a);
+    (void)must_acquire(&w, &b);
+    f = family_find(&w.r, SLICE_LIT("a"));
+    g = family_find(&w.r, SLICE_LIT("b"));
+    other = family_find(&w.r, SLICE_LIT("c"));
+    ck_assert_ptr_eq(f->help, g->help);
+    ck_assert(slice_eq_str(family_help(g), "help"));
+    ck_assert(slice_eq_str(family_help(other), "other"));
+    expire_all(&w);
+    ck_assert_ptr_null(family_find(&w.r, SLICE_LIT("a")));
+    ck_assert(slice_eq_str(family_help(g), "help"));
+    for (unsigned i = 0; i < 10; i++)
+        expire_all(&w);
+    ck_assert_uint_eq(w.r.helps.n, 1);
+    ck_assert(slice_eq_str(family_help(other), "other"));
+    world_release(&w);
+}
+END_TEST
+
 /* A list whose entries are mostly gone is made anew: shorter, in the same order. */
 START_TEST(test_registry_list_compacts)
 {
@@ -373,6 +402,7 @@ START_TEST(test_registry_churn_gives_memory_back)
         ck_assert_uint_eq(relaxed_load(&w.r.n_series), 0);
         ck_assert_uint_eq(w.r.families.n, 0);
         ck_assert_uint_eq(w.r.vectors.n, 0);
+        ck_assert_uint_eq(w.r.helps.n, 0);
         ck_assert_uint_eq(w.r.slab.n_bytes, 0);
     }
     ck_assert_ptr_null(w.r.outgrown);
@@ -418,6 +448,7 @@ static Suite *suite(void)
     suite_add_tcase(s, order);
     tcase_set_timeout(memory, 30);
     tcase_add_test(memory, test_registry_index_grows);
+    tcase_add_test(memory, test_registry_help_is_shared);
     tcase_add_test(memory, test_registry_list_compacts);
     tcase_add_test(memory, test_registry_churn_gives_memory_back);
     tcase_add_test(memory, test_registry_index_shrinks);
