@@ -8,6 +8,7 @@
 #define BASE_SLICE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "bacowr/slice.h"
@@ -56,6 +57,25 @@ static inline int slice_cmp(struct slice a, struct slice b)
 static inline struct slice slice_from(struct slice s, size_t n)
 {
     return (struct slice){s.len ? s.p + n : s.p, s.len - n};
+}
+
+/*
+ * A short text as one word: its bytes, zeros behind them, its length in the eighth. 0: it is empty,
+ * or has more than SLICE_WORD_MAX bytes. Different texts have different words, 0 aside.
+ */
+#define SLICE_WORD_MAX 7u
+
+static inline uint64_t slice_word(struct slice s)
+{
+    unsigned char bytes[SLICE_WORD_MAX + 1] = {0};
+    uint64_t word;
+
+    if (s.len == 0 || s.len > SLICE_WORD_MAX)
+        return 0;
+    memcpy(bytes, s.p, s.len);
+    bytes[SLICE_WORD_MAX] = (unsigned char)s.len;
+    memcpy(&word, bytes, sizeof word);
+    return word;
 }
 
 /* The position of the first @byte, or s.len. */

@@ -64,6 +64,26 @@ START_TEST(test_slice_cuts_and_finds)
 }
 END_TEST
 
+/* Short texts have words of their own; what is empty or longer has none. */
+START_TEST(test_slice_word_tells_texts_apart)
+{
+    static const char *const texts[] = {
+        "|", "|c", "c|", "|g", "|ms", "|c|", "|c|@", "|c|@0.1", "|g|@0.1", "|c|@0.2", "\xff\xff",
+    };
+    const size_t n = sizeof texts / sizeof texts[0];
+
+    for (size_t a = 0; a < n; a++) {
+        ck_assert_uint_ne(slice_word(slice_str(texts[a])), 0);
+        for (size_t b = 0; b < n; b++)
+            ck_assert_int_eq(slice_word(slice_str(texts[a])) == slice_word(slice_str(texts[b])),
+                             a == b);
+    }
+    ck_assert_uint_ne(slice_word(slice_of("\0", 1)), slice_word(slice_of("\0\0", 2)));
+    ck_assert_uint_eq(slice_word(slice_of(NULL, 0)), 0);
+    ck_assert_uint_eq(slice_word(SLICE_LIT("|ms|@0.1")), 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("slice");
@@ -72,6 +92,7 @@ static Suite *suite(void)
     TCase *from = tcase_create("slice_from");
 
     tcase_add_test(eq, test_slice_equality);
+    tcase_add_test(eq, test_slice_word_tells_texts_apart);
     suite_add_tcase(s, eq);
     tcase_add_test(cmp, test_slice_order);
     suite_add_tcase(s, cmp);
