@@ -171,6 +171,12 @@ struct statsd_scan {
  */
 bool statsd_scan(struct slice line, const struct statsd_options *options, struct statsd_scan *out);
 
+/*
+ * Is every line that consists of @name, a colon, one number and @suffix a single sample of these,
+ * with nothing to be left out? Both are known from a sample that statsd_next_sample() gave.
+ */
+bool statsd_is_plain(struct slice name, struct slice suffix, const struct statsd_options *options);
+
 struct statsd_label {
     struct slice key; /* escaped to a label name, never empty */
     struct slice value;

@@ -400,3 +400,10 @@ bool statsd_scan(struct slice line, const struct statsd_options *options, struct
     *out = scan;
     return true;
 }
+
+bool statsd_is_plain(struct slice name, struct slice suffix, const struct statsd_options *options)
+{
+    struct statsd_scan scan = {.name = name, .suffix = suffix};
+
+    return scan_suffix(&scan, options) && !scan.extras;
+}
