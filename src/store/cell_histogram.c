@@ -158,20 +158,19 @@ int cell_histogram_read(struct cell *const *cells, unsigned n, const struct shap
 
 /* ---- writing ---- */
 
-/* The first point with v <= point, or n: NaN belongs to +Inf only. */
+/*
+ * The first point with v <= point, or n: NaN belongs to +Inf only. How often the loop turns depends
+ * on @n only, and the comparison moves a number instead of the program: nothing to guess wrongly.
+ */
 static unsigned bucket_of(const double *points, unsigned n, double v)
 {
     unsigned low = 0;
 
     while (n > 0) {
-        unsigned half = n / 2;
+        unsigned half = (n + 1) / 2;
 
-        if (v <= points[low + half]) {
-            n = half;
-        } else {
-            low += half + 1;
-            n -= half + 1;
-        }
+        low += half & (0u - (unsigned)!(v <= points[low + half - 1]));
+        n -= half;
     }
     return low;
 }
