@@ -83,11 +83,15 @@ uint64_t bacowr_n_rules(const struct bacowr *b);
 /* Worker @i, borrowed. */
 struct bacowr_worker *bacowr_worker(struct bacowr *b, unsigned i);
 
+/* Bytes behind a padded datagram. */
+#define BACOWR_PADDING 64u
+
 struct bacowr_datagram {
     const char *p; /* borrowed during bacowr_feed() */
     size_t len;
     bool truncated; /* the kernel cut it: what follows its last LF is not a line */
     bool stream;    /* whole lines of a stream: nothing after the last LF is no line */
+    bool padded; /* BACOWR_PADDING bytes behind it may be read, whatever they are: it is faster */
 };
 
 /*

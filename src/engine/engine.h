@@ -4,7 +4,8 @@
  *
  *      engine.c    the object, the mapping's reload, the control thread's tick
  *      advise.c    what a mapping surely does not mean, with this engine's settings
- *      feed.c      a batch of datagrams through the routes into the cells
+ *      feed.c      a batch of datagrams through the routes
+ *      apply.c     what a route does with a sample: into the cell, or counted
  *      long.c      a line that is not plain, sample by sample
  *      resolve.c   the long way: identity -> mapping -> labels
  *      resolve_route.c             -> series -> route
@@ -68,7 +69,7 @@ enum stat {
 };
 #define STAT_EVENT(kind, mapped) (STAT_EVENTS + 2 * (unsigned)(kind) + ((mapped) ? 1u : 0u))
 
-/* What a route does with a sample: the index of feed.c's table. */
+/* What a route does with a sample: the index of apply.c's table. */
 enum op {
     OP_COUNT,
     OP_GAUGE,
@@ -80,16 +81,18 @@ enum op {
     OP_DROP,       /* the rule says so, or the defaults where there is none */
     OP_REFUSE,     /* the line is wrong: route.reason */
     OP_EMPTY_NAME, /* the name became empty */
-    OP_CONFLICT,   /* the registry refuses it: counted in route.cell */
-    OP_LIMIT,      /* too many series */
     OP_TOO_LONG,   /* name and labels are more than a page should carry */
+    OP_CONFLICT,   /* the registry refuses it: counted in route.cell */
+    OP_LIMIT, /* too many series. It and what stands before it may heal: see route.n_removals */
 };
 #define N_OPS 13
 
 enum route_flag {
-    ROUTE_TAGGED = 1, /* has labels of its own: counts in tags_total */
+    ROUTE_TAGGED = 1, /* (1: it is added up) has labels of its own: counts in tags_total */
     ROUTE_MAPPED = 2, /* a rule takes it */
     ROUTE_RARE = 4,   /* has error counts to add */
+    ROUTE_SCALED = 8, /* divisor or scale is not 1 */
+    ROUTE_PLAIN = 16, /* statsd_is_plain() */
 };
 
 /* One generation of rules. */
@@ -202,10 +205,12 @@ static inline void buf_renew(struct buf *b)
 
 const struct mapping *mapping_of(const struct bacowr_mapping *m);
 
-/* ---- feed.c ---- */
+/* ---- apply.c ---- */
 
 /* One sample with a well-formed value: what its identity counts, then its operation. */
 void feed_apply(struct bacowr_worker *w, const struct route *r, struct slice text, double v);
+
+/* ---- feed.c ---- */
 
 /* Is what @r says still so? */
 bool feed_route_holds(const struct bacowr_worker *w, const struct route *r);
@@ -261,9 +266,7 @@ struct slice identity_tag(const void *identity, struct slice key);
 
 /* An identity that a worker met, with the value it came with. */
 struct route_request {
-    uint64_t hash;
-    struct slice name;
-    struct slice suffix; /* without extras */
+    struct route_key key; /* its suffix without extras */
     double value;
     unsigned n_name_tag_errors; /* from statsd_split() */
 };

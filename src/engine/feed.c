@@ -1,252 +1,76 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feed: a batch of datagrams through the routes into the cells
+ * Feed: a batch of datagrams through the routes
  *
  * Nearly every line is one sample of an identity met before. Such lines are gathered in groups of
- * up to GROUP and go through three stages, so that the cache misses of a group overlap:
+ * up to GROUP and go through five stages, so that the cache misses of a group overlap:
  *
- *      scan, hash, prefetch the slot  |  find the route, prefetch its cell  |  apply
+ *      cut the line, read its number, hash: prefetch the slot
+ *      find a route by its hash:            prefetch the route
+ *      compare its bytes:                   prefetch its cell
+ *      does it still hold?                  sort by operation
+ *      apply (apply.c)                      one operation after the other
  *
- * All other lines - several samples, odd numbers, sections to be left out, an identity not met
- * before - take the long way, one by one. The order of lines is kept: a line that takes the long
- * way (long.c) waits for the group before it. Both ways end in feed_apply(), so a line counts the
- * same whichever it took; a test feeds the same lines both ways and compares.
+ * What a name and a suffix may look like for this was decided when their route was made: a route
+ * says that it is plain. Lines with several values and sets are looked at by statsd_scan() first.
+ *
+ * All other lines - odd numbers, sections to be left out, an identity not met before - take the
+ * long way, one by one (long.c). The order of lines is kept as far as it can be seen: a line that
+ * takes the long way waits for the group before it, and a group in which a line turns out to need
+ * it goes line by line. Else only lines of different operations change places, which have no series
+ * in common. Both ways end in feed_apply(), so a line counts the same whichever it took; a test
+ * feeds the same lines both ways and compares.
  *
  * Laws: no lock, no allocation and no clock on the short way. What is refused is counted. A route
  * is believed only after its generation and its cell's birth number were looked at.
  */
-#include "engine/engine.h"
-
-#include <math.h>
+#include "engine/group.h"
 
 #include "base/num.h"
-
-#define GROUP 64
-
-struct item {
-    struct slice line;
-    struct statsd_scan scan;
-    uint64_t hash;
-    struct route *route;
-    double value;
-    bool is_set;
-};
+#include "statsd/plain.h"
 
 struct group {
     unsigned n;
+    bool near;  /* the table fits the cache: routes are found at once */
+    bool plain; /* all its items are */
+    uint64_t n_lines;
     uint64_t n_samples;
     uint64_t n_tagged;
     uint64_t n_hits;
     struct item items[GROUP];
 };
 
-/* ---- applying a sample ---- */
-
-static bool is_signed(struct slice value)
-{
-    return value.len > 0 && (value.p[0] == '+' || value.p[0] == '-');
-}
-
-/* Count events that reached their series. */
-static void count_applied(struct bacowr_worker *w, const struct route *r, uint64_t weight)
-{
-    stat_add(w, STAT_EVENT(r->kind, r->flags & ROUTE_MAPPED), weight);
-}
-
-/* Count events that did not, under their reason. */
-static void count_unapplied(struct bacowr_worker *w, const struct route *r, unsigned stat)
-{
-    uint64_t weight = r->weight > 0 ? (uint64_t)r->weight : 0;
-
-    stat_add(w, r->flags & ROUTE_MAPPED ? STAT_UNAPPLIED_MAPPED : STAT_UNAPPLIED_UNMAPPED, weight);
-    stat_add(w, stat, weight);
-}
-
-/* What no counter takes, whether or not there is a series for it: then resolve_route() makes
- * none. */
-static bool refuse_count(struct bacowr_worker *w, const struct route *r, double v)
-{
-    if (r->kind != MAPPING_COUNTER)
-        return false;
-    v = v / r->divisor * r->scale;
-    if (!isfinite(v))
-        count_unapplied(w, r, STAT_NOT_FINITE);
-    else if (v < 0)
-        count_unapplied(w, r, STAT_NEGATIVE);
-    return !isfinite(v) || v < 0;
-}
-
-static void apply_count(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
-{
-    if (refuse_count(w, r, v))
-        return;
-    cell_add(r->cell, v / r->divisor * r->scale, w->time);
-    count_applied(w, r, 1);
-}
-
-static void apply_gauge(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
-{
-    if (is_signed(text))
-        cell_gauge_add(r->cell, v * r->scale, w->time);
-    else
-        cell_gauge_set(r->cell, v * r->scale, w->time);
-    count_applied(w, r, 1);
-}
-
-static void apply_gauge_set(struct bacowr_worker *w, const struct route *r, struct slice text,
-                            double v)
-{
-    cell_gauge_set(r->cell, v * r->scale, w->time);
-    count_applied(w, r, 1);
-}
-
-static void apply_gauge_etsy(struct bacowr_worker *w, const struct route *r, struct slice text,
-                             double v)
-{
-    if (is_signed(text))
-        cell_gauge_add_or_set(r->cell, v * r->scale, w->time);
-    else
-        cell_gauge_set(r->cell, v * r->scale, w->time);
-    count_applied(w, r, 1);
-}
-
-/* Release: control reads the link after it took the stack. */
-static void leave_outgrown(struct bacowr_worker *w, struct cell_outgrown *memory)
-{
-    memory->next = atomic_load_explicit(&w->outgrown, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&w->outgrown, &memory->next, memory,
-                                                  memory_order_release, memory_order_relaxed))
-        continue;
-}
-
-static void apply_buckets(struct bacowr_worker *w, const struct route *r, struct slice text,
-                          double v)
-{
-    struct cell_outgrown *outgrown;
-
-    if (r->weight <= 0)
-        return;
-    v = v / r->divisor * r->scale;
-    if (cell_observe_buckets(r->cell, r->shape, v, (uint64_t)r->weight, w->time, &outgrown) != 0)
-        stat_add(w, STAT_NATIVE_LOST, 1);
-    if (outgrown != NULL)
-        leave_outgrown(w, outgrown);
-    count_applied(w, r, (uint64_t)r->weight);
-}
-
-static void apply_sketch(struct bacowr_worker *w, const struct route *r, struct slice text,
-                         double v)
-{
-    if (r->weight <= 0)
-        return;
-    v = v / r->divisor * r->scale;
-    cell_observe_sketch(r->cell, r->shape, v, (uint64_t)r->weight, w->time);
-    count_applied(w, r, (uint64_t)r->weight);
-}
-
-static void apply_set(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
-{
-    struct cell_outgrown *outgrown;
-
-    if (cell_set_add(r->cell, r->shape, text, w->time, &outgrown) != 0) {
-        count_unapplied(w, r, STAT_NO_MEMORY);
-        return;
-    }
-    if (outgrown != NULL)
-        leave_outgrown(w, outgrown);
-    count_applied(w, r, 1);
-}
-
-static void apply_drop(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
-{
-    uint64_t weight = r->weight > 0 ? (uint64_t)r->weight : 0;
-
-    if (!(r->flags & ROUTE_MAPPED))
-        stat_add(w, STAT_UNAPPLIED_UNMAPPED, weight);
-    stat_add(w, STAT_DROPPED, weight);
-}
-
-static void apply_refuse(struct bacowr_worker *w, const struct route *r, struct slice text,
-                         double v)
-{
-    stat_add(w, STAT_REASONS + r->reason, 1);
-}
-
-static void apply_empty_name(struct bacowr_worker *w, const struct route *r, struct slice text,
-                             double v)
-{
-    stat_add(w, STAT_EMPTY_NAME, r->weight > 0 ? (uint64_t)r->weight : 0);
-}
-
-static void apply_conflict(struct bacowr_worker *w, const struct route *r, struct slice text,
-                           double v)
-{
-    uint64_t weight = r->weight > 0 ? (uint64_t)r->weight : 0;
-
-    if (refuse_count(w, r, v))
-        return;
-    stat_add(w, r->flags & ROUTE_MAPPED ? STAT_UNAPPLIED_MAPPED : STAT_UNAPPLIED_UNMAPPED, weight);
-    cell_add(r->cell, (double)weight, w->time);
-}
-
-static void apply_limit(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
-{
-    if (!refuse_count(w, r, v))
-        count_unapplied(w, r, STAT_LIMIT);
-}
-
-static void apply_too_long(struct bacowr_worker *w, const struct route *r, struct slice text,
-                           double v)
-{
-    if (!refuse_count(w, r, v))
-        count_unapplied(w, r, STAT_TOO_LONG);
-}
-
-static void (*const apply_ops[N_OPS])(struct bacowr_worker *w, const struct route *r,
-                                      struct slice text, double v) = {
-    [OP_COUNT] = apply_count,
-    [OP_GAUGE] = apply_gauge,
-    [OP_GAUGE_SET] = apply_gauge_set,
-    [OP_GAUGE_ETSY] = apply_gauge_etsy,
-    [OP_BUCKETS] = apply_buckets,
-    [OP_SKETCH] = apply_sketch,
-    [OP_SET] = apply_set,
-    [OP_DROP] = apply_drop,
-    [OP_REFUSE] = apply_refuse,
-    [OP_EMPTY_NAME] = apply_empty_name,
-    [OP_TOO_LONG] = apply_too_long,
-    [OP_CONFLICT] = apply_conflict,
-    [OP_LIMIT] = apply_limit,
-};
-
-void feed_apply(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
-{
-    if (r->flags & ROUTE_RARE) {
-        stat_add(w, STAT_TAG_ERRORS, r->n_tag_errors);
-        stat_add(w, STAT_REASONS + STATSD_E_RATE, r->n_rate_errors);
-    }
-    apply_ops[r->op](w, r, text, v);
-}
-
 /* ---- routes ---- */
 
-bool feed_route_holds(const struct bacowr_worker *w, const struct route *r)
+static inline bool route_holds(const struct bacowr_worker *w, const struct route *r)
 {
     if (r->gen != w->rules->gen)
         return false;
     if (r->cell != NULL && relaxed_load(&r->cell->birth) != r->birth)
         return false;
     /* Acquire is not needed: the registry is asked under its lock. */
-    return (r->op != OP_CONFLICT && r->op != OP_LIMIT) ||
-           r->n_removals == relaxed_load(&w->b->registry.n_removals);
+    return r->op < OP_CONFLICT || r->n_removals == relaxed_load(&w->b->registry.n_removals);
 }
 
-/* ---- the short way ---- */
+bool feed_route_holds(const struct bacowr_worker *w, const struct route *r)
+{
+    return route_holds(w, r);
+}
+
+/* May @item go by its route? */
+static bool item_goes(const struct bacowr_worker *w, const struct item *item)
+{
+    const struct route *r = item->route;
+
+    return r != NULL && (!item->plain || (r->flags & ROUTE_PLAIN)) && route_holds(w, r);
+}
+
+/* ---- applying ---- */
 
 /* Apply each of several packed values; false, and nothing done, when one is not a number. */
 static bool apply_packed(struct bacowr_worker *w, struct group *g, const struct item *item)
 {
-    struct slice rest = item->scan.values;
+    struct slice rest = item->values;
     struct slice values[GROUP];
     double numbers[GROUP];
     unsigned n = 0;
@@ -269,80 +93,189 @@ static bool apply_packed(struct bacowr_worker *w, struct group *g, const struct 
     return true;
 }
 
-static void apply_item(struct bacowr_worker *w, struct group *g, struct item *item)
+static void apply_item(struct bacowr_worker *w, struct group *g, const struct item *item)
 {
     const struct route *r = item->route;
 
-    if (r == NULL || !feed_route_holds(w, r)) {
-        feed_line(w, item->line);
-        return;
-    }
-    if (item->scan.packed && !apply_packed(w, g, item)) {
+    if (item->packed && !apply_packed(w, g, item)) {
         feed_line(w, item->line);
         return;
     }
     g->n_hits++;
     if (r->flags & ROUTE_RARE)
         stat_add(w, STAT_TAG_ERRORS, r->n_name_tag_errors);
-    if (item->scan.packed)
+    if (item->packed)
         return;
     g->n_samples++;
     g->n_tagged += r->flags & ROUTE_TAGGED ? 1 : 0;
-    feed_apply(w, r, item->scan.values, item->value);
+    feed_apply(w, r, item->values, item->value);
 }
 
-static void run_group(struct bacowr_worker *w, struct group *g)
+static void apply_in_order(struct bacowr_worker *w, struct group *g)
 {
     for (unsigned i = 0; i < g->n; i++) {
         struct item *item = &g->items[i];
 
-        item->route = route_find(w->routes, item->hash, item->scan.name, item->scan.suffix);
-        if (item->route != NULL && item->route->cell != NULL)
-            __builtin_prefetch(item->route->cell, 1);
+        /* Asked anew: a line before it may have changed what its route leads to. */
+        if (item_goes(w, item))
+            apply_item(w, g, item);
+        else
+            feed_line(w, item->line);
     }
-    for (unsigned i = 0; i < g->n; i++)
-        apply_item(w, g, &g->items[i]);
-    g->n = 0;
-    route_flush(w->routes);
 }
 
-/* Take @line into the group; false when it has to take the long way. */
-static bool gather(struct bacowr_worker *w, struct group *g, struct slice line)
+/* Sort the items by what their routes do. False: they have to be taken one by one. */
+static bool take_turns(const struct bacowr_worker *w, struct group *g, struct turn *turns)
 {
-    struct item *item = &g->items[g->n];
+    uint64_t n_tagged = 0;
 
-    if (!statsd_scan(line, &w->b->config.statsd, &item->scan) || item->scan.extras)
+    if (!g->plain)
         return false;
-    item->is_set = feed_is_set(item->scan.suffix);
-    item->value = 0;
-    if (!item->is_set && !item->scan.packed && num_parse(item->scan.values, &item->value) != 0)
-        return false;
-    item->line = line;
-    item->hash = route_hash(w->routes, item->scan.name, item->scan.suffix);
-    route_prefetch(w->routes, item->hash);
-    g->n++;
+    for (unsigned op = 0; op < N_OPS; op++)
+        turns[op].n = 0;
+    for (unsigned i = 0; i < g->n; i++) {
+        const struct route *r = g->items[i].route;
+        struct turn *turn;
+
+        if (r == NULL || (r->flags & (ROUTE_PLAIN | ROUTE_RARE)) != ROUTE_PLAIN ||
+            !route_holds(w, r))
+            return false;
+        n_tagged += r->flags & ROUTE_TAGGED;
+        turn = &turns[r->op];
+        turn->items[turn->n++] = (uint8_t)i;
+    }
+    g->n_hits += g->n;
+    g->n_samples += g->n;
+    g->n_tagged += n_tagged;
     return true;
 }
 
-static void feed_text(struct bacowr_worker *w, struct group *g, struct slice text, bool stream)
+/* Find the routes, with a step between two looks at what may not be in the cache. */
+static void find_routes(struct bacowr_worker *w, struct group *g)
 {
-    struct statsd_cursor cursor = statsd_cursor(text, stream);
+    for (unsigned i = 0; i < g->n; i++)
+        g->items[i].slot = route_probe(w->routes, g->items[i].key.hash);
+    for (unsigned i = 0; i < g->n; i++) {
+        struct item *item = &g->items[i];
+
+        item->route = route_find_probed(w->routes, item->slot, &item->key);
+        if (item->route != NULL && item->route->cell != NULL)
+            __builtin_prefetch(item->route->cell, 1);
+    }
+}
+
+static void begin_group(const struct bacowr_worker *w, struct group *g)
+{
+    g->n = 0;
+    g->plain = true;
+    g->near = routes_are_near(w->routes);
+}
+
+static void run_group(struct bacowr_worker *w, struct group *g)
+{
+    struct turn turns[N_OPS];
+
+    if (!g->near)
+        find_routes(w, g);
+    if (take_turns(w, g, turns)) {
+        for (enum op op = 0; op < N_OPS; op++)
+            if (turns[op].n > 0)
+                apply_turn(w, op, g->items, &turns[op]);
+    } else {
+        apply_in_order(w, g);
+    }
+    route_flush(w->routes);
+    begin_group(w, g);
+}
+
+/* ---- gathering ---- */
+
+/* The rest of the item is the caller's. */
+static inline void add_item(struct bacowr_worker *w, struct group *g, const struct route_key *key)
+{
+    struct item *item = &g->items[g->n++];
+
+    if (g->near) {
+        item->route = route_find(w->routes, key);
+    } else {
+        item->key = *key;
+        route_prefetch(w->routes, key->hash);
+    }
+}
+
+/* Take the first line of @text into the group; false, and nothing taken, when it is not plain. */
+static inline bool gather_plain(struct bacowr_worker *w, struct group *g, struct slice text,
+                                bool padded, struct plain_line *cut)
+{
+    struct item *item = &g->items[g->n];
+    struct route_key key;
+    size_t bar;
+
+    if (!plain_cut(text, padded, cut))
+        return false;
+    bar = cut->name_len + 1 + cut->value_len;
+    key = route_key_of(w->routes, slice_of(text.p, cut->name_len),
+                       slice_of(text.p + bar, cut->len - bar), cut->suffix);
+    add_item(w, g, &key);
+    item->line = slice_of(text.p, cut->len);
+    item->values = slice_of(text.p + cut->name_len + 1, cut->value_len);
+    item->value = cut->value;
+    item->plain = true;
+    item->packed = false;
+    return true;
+}
+
+/* Take @line into the group; false when it has to take the long way. */
+static bool gather_scanned(struct bacowr_worker *w, struct group *g, struct slice line)
+{
+    struct item *item = &g->items[g->n];
+    struct statsd_scan scan;
+    struct route_key key;
+
+    if (!statsd_scan(line, &w->b->config.statsd, &scan) || scan.extras)
+        return false;
+    item->value = 0;
+    if (!feed_is_set(scan.suffix) && !scan.packed && num_parse(scan.values, &item->value) != 0)
+        return false;
+    key = route_key(w->routes, scan.name, scan.suffix);
+    add_item(w, g, &key);
+    item->line = line;
+    item->values = scan.values;
+    item->plain = g->plain = false;
+    item->packed = scan.packed;
+    return true;
+}
+
+/* A line that is not plain. */
+static void feed_other(struct bacowr_worker *w, struct group *g, struct slice line)
+{
+    if (line.len == 0 || gather_scanned(w, g, line))
+        return;
+    run_group(w, g);
+    feed_line(w, line);
+}
+
+static inline void feed_text(struct bacowr_worker *w, struct group *g,
+                             const struct bacowr_datagram *d, struct slice text)
+{
+    struct statsd_cursor cursor = statsd_cursor(text, d->stream || d->truncated);
+    struct plain_line cut;
     struct slice line;
-    uint64_t n_lines = 0;
 
     w->work_left += text.len;
-    while (statsd_next_line(&cursor, &line)) {
-        n_lines++;
-        if (line.len == 0)
-            continue;
+    while (!cursor.done) {
         if (g->n == GROUP)
             run_group(w, g);
-        if (gather(w, g, line))
-            continue;
-        run_group(w, g);
-        feed_line(w, line);
+        if (gather_plain(w, g, cursor.rest, d->padded, &cut)) {
+            cursor.rest = slice_of(cursor.rest.p + cut.taken, cursor.rest.len - cut.taken);
+            cursor.done = cut.taken == cut.len;
+        } else if (statsd_next_line(&cursor, &line)) {
+            feed_other(w, g, line);
+        } else {
+            return;
+        }
+        g->n_lines++;
     }
-    stat_add(w, STAT_LINES, n_lines);
 }
 
 /* A cut datagram: its last piece is no line. */
@@ -384,19 +317,17 @@ void bacowr_feed(struct bacowr_worker *w, const struct bacowr_datagram *batch, u
 {
     struct group g;
 
-    g.n = 0;
-    g.n_samples = g.n_tagged = g.n_hits = 0;
+    g.n_lines = g.n_samples = g.n_tagged = g.n_hits = 0;
     batch_begin(w, now_ms);
+    begin_group(w, &g);
     for (unsigned i = 0; i < n; i++) {
         const struct bacowr_datagram *d = &batch[i];
 
-        if (d->truncated)
-            feed_text(w, &g, whole_lines(w, d), true);
-        else
-            feed_text(w, &g, slice_of(d->p, d->len), d->stream);
+        feed_text(w, &g, d, d->truncated ? whole_lines(w, d) : slice_of(d->p, d->len));
     }
     run_group(w, &g);
     sweep(w, n);
+    stat_add(w, STAT_LINES, g.n_lines);
     stat_add(w, STAT_SAMPLES, g.n_samples);
     stat_add(w, STAT_TAGGED, g.n_tagged);
     stat_add(w, STAT_ROUTE_HITS, g.n_hits);

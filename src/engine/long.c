@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 
 #include "base/num.h"
+#include "store/route_find.h"
 
 bool feed_is_set(struct slice suffix)
 {
@@ -56,13 +57,11 @@ static const struct route *route_of(struct bacowr_worker *w, struct long_line *l
 {
     struct slice name = l->parts.name;
     struct route_request q = {
-        .hash = route_hash(w->routes, name, suffix),
-        .name = name,
-        .suffix = suffix,
+        .key = route_key(w->routes, name, suffix),
         .value = v,
         .n_name_tag_errors = l->parts.n_tag_errors,
     };
-    struct route *r = route_find(w->routes, q.hash, name, suffix);
+    struct route *r = route_find(w->routes, &q.key);
 
     if (r != NULL && feed_route_holds(w, r)) {
         stat_add(w, STAT_ROUTE_HITS, 1);

@@ -192,6 +192,8 @@ void route_from_identity(struct route *r, const struct statsd_identity *id,
         r->flags |= ROUTE_MAPPED;
     if (r->n_name_tag_errors + r->n_tag_errors + r->n_rate_errors > 0)
         r->flags |= ROUTE_RARE;
+    if (r->divisor != 1 || r->scale != 1)
+        r->flags |= ROUTE_SCALED;
 }
 
 /* The route leads to @ref. A series that did not follow its family's type yet is written to as it
@@ -261,12 +263,14 @@ struct route *resolve_route(struct bacowr_worker *w, const struct route_request 
     struct resolution res;
     struct route *kept;
 
-    if (resolve(r, w->rules->mapping, &w->b->config, q->name, q->suffix, &res) != 0) {
+    if (resolve(r, w->rules->mapping, &w->b->config, q->key.name, q->key.suffix, &res) != 0) {
         stat_add(w, STAT_NO_MEMORY, 1);
         return NULL;
     }
     route_from_identity(room, &r->identity, &res, q->n_name_tag_errors);
     room->gen = w->rules->gen;
+    if (statsd_is_plain(q->key.name, q->key.suffix, &w->b->config.statsd))
+        room->flags |= ROUTE_PLAIN;
     stat_add(w, STAT_RENAMED_LABELS, r->n_renamed);
     stat_add(w, STAT_REGEX_LIMIT, res.match.limit_hit);
     if (has_series_op(room)) {
@@ -277,14 +281,14 @@ struct route *resolve_route(struct bacowr_worker *w, const struct route_request 
             return NULL;
         }
     }
-    kept = route_put(w->routes, q->hash, q->name, q->suffix, room);
+    kept = route_put(w->routes, &q->key, room);
     return kept != NULL ? kept : room;
 }
 
 void resolve_again(struct bacowr_worker *w, struct route *r)
 {
-    struct slice name = slice_of(r->bytes, r->name_len);
-    struct slice suffix = slice_of(r->bytes + r->name_len, r->suffix_len);
+    struct slice name = route_name(r);
+    struct slice suffix = route_suffix(r);
     struct resolution res;
     struct series_ref ref;
     struct route now;
@@ -295,6 +299,7 @@ void resolve_again(struct bacowr_worker *w, struct route *r)
     if (!has_series_op(&now) || series_of(w, &res, series_follow, &ref) != 0)
         return;
     now.gen = w->rules->gen;
+    now.flags |= r->flags & ROUTE_PLAIN;
     route_lead(&now, &ref);
     route_renew(r, &now);
 }

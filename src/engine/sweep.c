@@ -59,7 +59,7 @@ void sweep(struct bacowr_worker *w, unsigned n_datagrams)
             break;
         if (!is_stale(w, r))
             continue;
-        work += r->name_len + r->suffix_len;
+        work += route_name(r).len + route_suffix(r).len;
         resolve_again(w, r);
     }
     if (!route_walk_ended(w->routes, &w->walk))

@@ -38,6 +38,7 @@ static void feed(struct inlet *in, const struct mmsghdr *messages, unsigned n)
             .p = messages[i].msg_hdr.msg_iov->iov_base,
             .len = messages[i].msg_len,
             .truncated = messages[i].msg_hdr.msg_flags & MSG_TRUNC,
+            .padded = true,
         };
         bytes += batch[i].len;
         truncated += batch[i].truncated;

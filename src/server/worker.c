@@ -38,7 +38,7 @@
 #define MIN_PAUSE_NS     (NS_PER_MS / 10)
 #define MAX_DRAIN_NS     (1000ull * NS_PER_MS)
 #define IDLE_TIMER_MS    100
-#define CHUNK_BYTES      ((size_t)WORKER_N_CHUNKS * WORKER_CHUNK_SIZE)
+#define CHUNK_BYTES      ((size_t)WORKER_N_CHUNKS * WORKER_CHUNK_SIZE + BACOWR_PADDING)
 
 /* Holds a million datagrams a second for the longest pause, with as much again to spare. */
 #define FULL_PAUSE_BYTES (2 << 20)

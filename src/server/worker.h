@@ -63,7 +63,7 @@ struct worker {
     alignas(WORKER_CACHE_LINE) uv_loop_t loop;
     struct bacowr_worker *engine; /* borrowed; the engine outlives the worker */
     struct relay_sender *relay;   /* borrowed, set before the start; NULL: nothing is relayed */
-    char *chunks;                 /* owned; what datagrams and streams are read into */
+    char *chunks;                 /* owned, padded: datagrams and streams are read into it */
     struct iovec rooms[WORKER_N_CHUNKS];      /* each a chunk */
     struct mmsghdr messages[WORKER_N_CHUNKS]; /* each into its room */
     TAILQ_HEAD(, conn) conns;                 /* owned; silent for long come first */

@@ -244,7 +244,7 @@ void cell_release(struct cell *c, const struct shape *shape)
 void cell_add(struct cell *cell, double v, struct cell_time t)
 {
     struct counter_cell *c = (struct counter_cell *)cell;
-    uint64_t whole = v < 0x1p53 ? (uint64_t)v : 0;
+    uint64_t whole = v < 0x1p53 ? (uint64_t)(int64_t)v : 0;
 
     assert(v >= 0);
     cell_touch(cell, t);

@@ -2,19 +2,19 @@
 /*
  * Routes: open addressing in short windows
  *
- * A route's home is a place in a power of two of slots; it stands in one of the WINDOW places from
- * there on. Slots carry the whole hash, so a look at one or two cache lines decides, and growing
- * moves slots without touching the routes.
+ * A route's home is a place in a power of two of slots; it stands in one of the places of a window
+ * that begins there. Slots carry the whole hash, so a look at one or two cache lines decides, and
+ * growing moves slots without touching the routes. How a route is found is in route_find.h.
  *
  *      slots | hash, route | hash, route | empty | ...       16 bytes each
  *                    `--> cell, shape, factors, birth, gen | name and suffix
  *
- * The table doubles while it is more than half full, or a window is full before that, up to its
- * limit; then a route that finds its window full takes the place of the coldest. How hot a route
- * is, is counted in two bits of its slot: a hit sets them to the highest; evictions and age cool
- * them down, and a route without heat is the first to go. A route that was never hit again has
- * none, so one-off identities evict each other. The two bits are taken from the hash's lowest,
- * which would only say where home is.
+ * The table doubles while it is more than half full (a small one: a quarter), or a window is full
+ * before that, up to its limit; then a route that finds its window full takes the place of the
+ * coldest. How hot a route is, is counted in two bits of its slot: a hit sets them to the highest;
+ * evictions and age cool them down, and a route without heat is the first to go. A route that was
+ * never hit again has none, so one-off identities evict each other. The two bits are taken from the
+ * hash's lowest, which would only say where home is.
  *
  * Age goes round the table in about 50 s: what was not met in four rounds is forgotten, what was
  * met only once in one. So a churn of names leaves nothing behind, and a route whose series has
@@ -24,7 +24,7 @@
  * A route that was replaced is not freed at once: the caller may hold it from earlier in its batch.
  *
  * Laws: at most max_slots places and max_bytes of routes. Nothing is ever moved out of its window,
- * so a lookup that has seen WINDOW places or an empty one is done; a place that is given up is
+ * so a lookup that has seen its whole window or an empty place is done; a place that is given up is
  * marked gone, not empty.
  */
 #include "store/route.h"
@@ -34,42 +34,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
+#include "store/route_find.h"
 
-#define WINDOW    16u
 #define SLOTS_MIN 512u
-#define HEAT_MASK 3u
-#define HEAT_HOT  3u
 
-struct route_slot {
-    uint64_t hash; /* its two lowest bits: heat */
-    struct route *route;
-};
-
-struct routes {
-    struct route_slot *slots; /* n_slots + WINDOW: windows do not wrap */
-    uint64_t n_slots;
-    uint64_t max_slots;
-    uint64_t max_bytes;
-    uint64_t seed;
-    uint64_t n;      /* routes */
-    uint64_t n_gone; /* places that were given up */
-    uint64_t n_evicted;
-    uint64_t n_route_bytes;
-    uint64_t hand; /* the next place to grow older */
-    uint64_t n_resizes;
-    struct route *limbo;
-};
+/* Odd, half of its bits ones: makes two keys of a seed. */
+#define KEY_STEP  UINT64_C(0x9e3779b97f4a7c15)
 
 /* Stands in a place that was given up. No name is that long. */
-static const struct route gone_route = {.name_len = UINT32_MAX};
+static const struct route gone_route = {.lens = UINT64_MAX};
 #define GONE ((struct route *)&gone_route)
 
 _Static_assert(sizeof(struct route) <= 96, "a route stays within a cache line and a half");
 
 static struct route_slot *slots_new(uint64_t n_slots)
 {
-    return calloc(n_slots + WINDOW, sizeof(struct route_slot));
+    return calloc(n_slots + ROUTE_WINDOW, sizeof(struct route_slot));
 }
 
 int routes_new(struct routes **out, uint64_t seed, uint64_t max_routes)
@@ -78,7 +58,10 @@ int routes_new(struct routes **out, uint64_t seed, uint64_t max_routes)
 
     if (t == NULL)
         return -ENOMEM;
-    t->seed = seed;
+    for (unsigned i = 0; i < 2; i++) {
+        seed = (seed + KEY_STEP) * KEY_STEP;
+        t->keys[i] = seed ^ seed >> 32;
+    }
     t->n_slots = SLOTS_MIN;
     t->max_slots = SLOTS_MIN;
     while (t->max_slots < max_routes)
@@ -98,64 +81,36 @@ void routes_free(struct routes *t)
     if (t == NULL)
         return;
     route_flush(t);
-    for (uint64_t i = 0; i < t->n_slots + WINDOW; i++)
+    for (uint64_t i = 0; i < t->n_slots + ROUTE_WINDOW; i++)
         if (t->slots[i].route != GONE)
             free(t->slots[i].route);
     free(t->slots);
     free(t);
 }
 
-uint64_t route_hash(const struct routes *t, struct slice name, struct slice suffix)
+static struct route_slot *slot_of(struct routes *t, const struct route_key *key)
 {
-    return hash_bytes(suffix, hash_bytes(name, t->seed)) & ~(uint64_t)HEAT_MASK;
-}
+    struct route_slot *slot = &t->slots[route_home(key->hash, t->n_slots)];
 
-/* The lowest bits are heat, so home comes from those above. */
-static uint64_t home_of(uint64_t hash, uint64_t n_slots)
-{
-    return (hash >> 2) & (n_slots - 1);
-}
-
-void route_prefetch(const struct routes *t, uint64_t hash)
-{
-    __builtin_prefetch(&t->slots[home_of(hash, t->n_slots)]);
-}
-
-static bool route_is(const struct route *r, struct slice name, struct slice suffix)
-{
-    return r->name_len == name.len && r->suffix_len == suffix.len &&
-           memcmp(r->bytes, name.p, name.len) == 0 &&
-           memcmp(r->bytes + name.len, suffix.p, suffix.len) == 0;
-}
-
-static struct route_slot *slot_of(struct routes *t, uint64_t hash, struct slice name,
-                                  struct slice suffix)
-{
-    struct route_slot *slot = &t->slots[home_of(hash, t->n_slots)];
-
-    for (unsigned i = 0; i < WINDOW && slot->route != NULL; i++, slot++)
-        if ((slot->hash & ~(uint64_t)HEAT_MASK) == hash && route_is(slot->route, name, suffix))
+    for (unsigned i = 0; i < ROUTE_WINDOW && slot->route != NULL; i++, slot++)
+        if (route_slot_has(slot, key->hash) && route_is(slot->route, key))
             return slot;
     return NULL;
 }
 
-struct route *route_find(struct routes *t, uint64_t hash, struct slice name, struct slice suffix)
+struct route *route_find_further(struct routes *t, const struct route_key *key)
 {
-    struct route_slot *slot = slot_of(t, hash, name, suffix);
+    struct route_slot *slot = slot_of(t, key);
 
-    if (slot == NULL)
-        return NULL;
-    if ((slot->hash & HEAT_MASK) != HEAT_HOT)
-        slot->hash |= HEAT_HOT;
-    return slot->route;
+    return slot != NULL ? route_slot_hit(slot) : NULL;
 }
 
 /* A place in the window of @hash that holds no route, or NULL. */
 static struct route_slot *free_slot(struct route_slot *slots, uint64_t n_slots, uint64_t hash)
 {
-    struct route_slot *slot = &slots[home_of(hash, n_slots)];
+    struct route_slot *slot = &slots[route_home(hash, n_slots)];
 
-    for (unsigned i = 0; i < WINDOW; i++, slot++)
+    for (unsigned i = 0; i < ROUTE_WINDOW; i++, slot++)
         if (slot->route == NULL || slot->route == GONE)
             return slot;
     return NULL;
@@ -163,7 +118,7 @@ static struct route_slot *free_slot(struct route_slot *slots, uint64_t n_slots, 
 
 static size_t route_bytes(const struct route *r)
 {
-    return sizeof *r + r->name_len + r->suffix_len;
+    return sizeof *r + route_name(r).len + route_suffix(r).len;
 }
 
 /* The route is out of the table, but the caller may still hold it. */
@@ -189,7 +144,7 @@ static int resize(struct routes *t, uint64_t n_slots)
 
     if (slots == NULL)
         return -ENOMEM;
-    for (uint64_t i = 0; i < t->n_slots + WINDOW; i++) {
+    for (uint64_t i = 0; i < t->n_slots + ROUTE_WINDOW; i++) {
         struct route_slot *from = &t->slots[i];
         struct route_slot *to;
 
@@ -212,29 +167,38 @@ static int resize(struct routes *t, uint64_t n_slots)
     return 0;
 }
 
+/* So many places may be taken. A small table stays emptier: there more routes stand at home, and
+ * the memory is none. */
+static uint64_t most_taken(const struct routes *t)
+{
+    return t->n_slots / (t->n_slots < ROUTE_SLOTS_NEAR ? 4 : 2);
+}
+
 /* Grow when routes fill it, tidy up when gone places do. Without memory the windows decide. */
 static void make_room(struct routes *t)
 {
-    if (t->n + t->n_gone < t->n_slots / 2)
+    uint64_t most = most_taken(t);
+
+    if (t->n + t->n_gone < most)
         return;
-    if (t->n >= t->n_slots / 4 && t->n_slots < t->max_slots)
+    if (t->n >= most / 2 && t->n_slots < t->max_slots)
         (void)resize(t, 2 * t->n_slots);
-    else if (t->n_gone >= t->n_slots / 4)
+    else if (t->n_gone >= most / 2)
         (void)resize(t, t->n_slots);
 }
 
 /* The coldest place in a full window, given up; if it was warm, the others cool down. */
 static struct route_slot *evict(struct routes *t, uint64_t hash)
 {
-    struct route_slot *window = &t->slots[home_of(hash, t->n_slots)];
+    struct route_slot *window = &t->slots[route_home(hash, t->n_slots)];
     struct route_slot *coldest = window;
 
-    for (unsigned i = 1; i < WINDOW; i++)
-        if ((window[i].hash & HEAT_MASK) < (coldest->hash & HEAT_MASK))
+    for (unsigned i = 1; i < ROUTE_WINDOW; i++)
+        if ((window[i].hash & ROUTE_HEAT) < (coldest->hash & ROUTE_HEAT))
             coldest = &window[i];
-    if ((coldest->hash & HEAT_MASK) != 0)
-        for (unsigned i = 0; i < WINDOW; i++)
-            if ((window[i].hash & HEAT_MASK) != 0)
+    if ((coldest->hash & ROUTE_HEAT) != 0)
+        for (unsigned i = 0; i < ROUTE_WINDOW; i++)
+            if ((window[i].hash & ROUTE_HEAT) != 0)
                 window[i].hash--;
     give_up(t, coldest);
     t->n_evicted++;
@@ -265,10 +229,10 @@ static bool age_one(struct routes *t)
 {
     struct route_slot *slot = &t->slots[t->hand];
 
-    t->hand = t->hand + 1 < t->n_slots + WINDOW ? t->hand + 1 : 0;
+    t->hand = t->hand + 1 < t->n_slots + ROUTE_WINDOW ? t->hand + 1 : 0;
     if (slot->route == NULL || slot->route == GONE)
         return false;
-    if ((slot->hash & HEAT_MASK) != 0) {
+    if ((slot->hash & ROUTE_HEAT) != 0) {
         slot->hash--;
         return false;
     }
@@ -285,39 +249,38 @@ void routes_age(struct routes *t)
     }
 }
 
-static struct route *route_copy(struct slice name, struct slice suffix, const struct route *what)
+static struct route *route_copy(const struct route_key *key, const struct route *what)
 {
-    struct route *r = malloc(sizeof *r + name.len + suffix.len);
+    struct route *r = malloc(sizeof *r + key->name.len + key->suffix.len);
 
     if (r == NULL)
         return NULL;
     *r = *what;
     r->limbo = NULL;
-    r->name_len = (uint32_t)name.len;
-    r->suffix_len = (uint32_t)suffix.len;
-    memcpy(r->bytes, name.p, name.len);
-    memcpy(r->bytes + name.len, suffix.p, suffix.len);
+    r->lens = key->lens;
+    r->word = key->word;
+    memcpy(r->bytes, key->name.p, key->name.len);
+    memcpy(r->bytes + key->name.len, key->suffix.p, key->suffix.len);
     return r;
 }
 
-struct route *route_put(struct routes *t, uint64_t hash, struct slice name, struct slice suffix,
-                        const struct route *what)
+struct route *route_put(struct routes *t, const struct route_key *key, const struct route *what)
 {
     struct route_slot *slot;
     struct route *r;
 
-    if (name.len + suffix.len > ROUTE_MAX_KEY)
+    if (key->lens == ROUTE_LENS_NONE || key->name.len + key->suffix.len > ROUTE_MAX_KEY)
         return NULL;
-    r = route_copy(name, suffix, what);
+    r = route_copy(key, what);
     if (r == NULL)
         return NULL;
     while (t->n > 0 && t->n_route_bytes + route_bytes(r) > t->max_bytes)
         t->n_evicted += age_one(t);
-    slot = slot_of(t, hash, name, suffix);
+    slot = slot_of(t, key);
     if (slot != NULL)
         route_leave(t, slot->route);
     else
-        slot = take_slot(t, hash);
+        slot = take_slot(t, key->hash);
     slot->route = r;
     t->n++;
     t->n_route_bytes += route_bytes(r);
@@ -328,7 +291,7 @@ struct route *route_walk_next(struct routes *t, struct route_walk *walk, uint64_
 {
     if (walk->n_resizes != t->n_resizes)
         *walk = (struct route_walk){.n_resizes = t->n_resizes};
-    while (*n_places > 0 && walk->at < t->n_slots + WINDOW) {
+    while (*n_places > 0 && walk->at < t->n_slots + ROUTE_WINDOW) {
         struct route *r = t->slots[walk->at].route;
 
         walk->at++;
@@ -341,7 +304,7 @@ struct route *route_walk_next(struct routes *t, struct route_walk *walk, uint64_
 
 bool route_walk_ended(const struct routes *t, const struct route_walk *walk)
 {
-    return walk->n_resizes == t->n_resizes && walk->at == t->n_slots + WINDOW;
+    return walk->n_resizes == t->n_resizes && walk->at == t->n_slots + ROUTE_WINDOW;
 }
 
 void route_renew(struct route *r, const struct route *what)
@@ -349,7 +312,7 @@ void route_renew(struct route *r, const struct route *what)
     struct route *limbo = r->limbo;
 
     /* The key begins within the struct's size. */
-    memcpy(r, what, offsetof(struct route, name_len));
+    memcpy(r, what, offsetof(struct route, lens));
     r->limbo = limbo;
 }
 

@@ -6,6 +6,8 @@
  * as they arrive, what the engine made of them: a cell and an operation, or the reason of a
  * refusal. A hit skips tag parsing, mapping and label building.
  *
+ * Finding one is route_find.h's.
+ *
  * Contract: belongs to one worker: no locks, no atomics. Bounded in number and bytes: at a limit a
  * new identity takes the place of a cold one, so a flood of one-off identities evicts itself and
  * not the hot. What is not met again for some rounds of routes_age() is forgotten. A route is a
@@ -39,9 +41,28 @@ struct route {
     uint16_t n_tag_errors;
     uint16_t n_rate_errors;
     uint16_t pad;
-    uint32_t name_len;
-    uint32_t suffix_len;
-    char bytes[]; /* name, suffix */
+    uint64_t lens; /* of the name and, 32 bits up, of the suffix */
+    uint64_t word; /* slice_word() of the suffix */
+    char bytes[];  /* name, suffix */
+};
+
+static inline struct slice route_name(const struct route *r)
+{
+    return slice_of(r->bytes, (uint32_t)r->lens);
+}
+
+static inline struct slice route_suffix(const struct route *r)
+{
+    return slice_of(r->bytes + (uint32_t)r->lens, (size_t)(r->lens >> 32));
+}
+
+/* What a route is found by: the bytes of an identity as they arrived. */
+struct route_key {
+    uint64_t hash;
+    uint64_t word; /* slice_word() of the suffix */
+    uint64_t lens; /* as in the route */
+    struct slice name;
+    struct slice suffix;
 };
 
 struct routes;
@@ -62,19 +83,12 @@ struct route_stats {
 int routes_new(struct routes **out, uint64_t seed, uint64_t max_routes);
 void routes_free(struct routes *t); /* accepts NULL */
 
-uint64_t route_hash(const struct routes *t, struct slice name, struct slice suffix);
-void route_prefetch(const struct routes *t, uint64_t hash);
-
-/* The route of (@name, @suffix), or NULL. Borrowed until route_flush() after its replacement. */
-struct route *route_find(struct routes *t, uint64_t hash, struct slice name, struct slice suffix);
-
 /*
- * Remember @what (its bytes and lengths are filled in here) for (@name, @suffix), in the place of
- * an older route of theirs, of an empty place, or of a cold neighbour. Copies. The route, or NULL
- * when it is too long or there is no memory: the caller goes on with its own.
+ * Remember @what (its key is filled in here) for @key, in the place of an older route of its own,
+ * of an empty place, or of a cold neighbour. Copies. The route, or NULL when it is too long or
+ * there is no memory: the caller goes on with its own.
  */
-struct route *route_put(struct routes *t, uint64_t hash, struct slice name, struct slice suffix,
-                        const struct route *what);
+struct route *route_put(struct routes *t, const struct route_key *key, const struct route *what);
 
 /* How far a walk past all routes has come. A zeroed one stands at the beginning. */
 struct route_walk {

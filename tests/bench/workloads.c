@@ -47,17 +47,21 @@ static void begin_datagram(struct traffic *traffic, size_t *cap, size_t offset)
     traffic->datagrams[traffic->n_datagrams++] = (struct bacowr_datagram){.len = offset};
 }
 
-/* While the text grows, `len` holds where a datagram begins. */
+/* While the text grows, `len` holds where a datagram begins. As the server's buffers are, it is
+ * padded. */
 static void set_bounds(struct traffic *traffic)
 {
     size_t end = traffic->text.len;
 
+    if (buf_reserve(&traffic->text, BACOWR_PADDING) != 0)
+        out_of_memory();
     for (unsigned i = traffic->n_datagrams; i-- > 0;) {
         struct bacowr_datagram *d = &traffic->datagrams[i];
         size_t begin = d->len;
 
         d->p = traffic->text.p + begin;
         d->len = end - begin;
+        d->padded = true;
         end = begin;
     }
 }

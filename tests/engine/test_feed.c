@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/engine.h"
 #include "lib/engine.h"
 #include "lib/page.h"
 #include "lib/unit.h"
+#include "store/route_find.h"
 
 /* ---- lines and what becomes of them ---- */
 
@@ -17,13 +19,13 @@
 #define LINE_ERROR(reason) "lines=1 sample_errors." reason "=1"
 #define ERROR(reason)      LINE_ERROR(reason) " samples=1"
 
-struct vector {
+struct line_vector {
     const char *datagram;
     const char *series; /* of the page, without quantiles */
     const char *counts;
 };
 
-static const struct vector vectors[] = {
+static const struct line_vector vectors[] = {
     {"foo:2|c", "foo 2\n", APPLIED("counter")},
     {"foo:200|ms:300|ms:5|c|@0.1:6|g\nbar:1|c:5|ms", "bar 1\nfoo_sum 0.5\nfoo_count 2\n",
      "events_conflict.foo.counter=1 events_conflict.foo.gauge=1 events_conflict.bar.observer=1 "
@@ -91,7 +93,7 @@ static const struct vector vectors[] = {
 /* Each line makes exactly the series and the counts that the reference says. */
 START_TEST(test_feed_vectors)
 {
-    const struct vector *v = &vectors[_i];
+    const struct line_vector *v = &vectors[_i];
     struct engine e;
 
     engine_init(&e, NULL, NULL);
@@ -225,6 +227,60 @@ START_TEST(test_feed_dialects)
 }
 END_TEST
 
+/* The route of "a:1|c", which was met. */
+static const struct route *route_of_a(struct engine *e)
+{
+    struct routes *routes = e->b->workers[0]->routes;
+    struct route_key key = route_key(routes, SLICE_LIT("a"), SLICE_LIT("|c"));
+    const struct route *r = route_find(routes, &key);
+
+    ck_assert_ptr_nonnull(r);
+    return r;
+}
+
+/* Lines whose identity was met go the short way, and go on to do so under other rules. */
+START_TEST(test_feed_remembers_plain_identities)
+{
+    struct engine e;
+
+    engine_init(&e, NULL, NULL);
+    engine_feed(&e, "a:1|c");
+    engine_feed(&e, "a:1|c\na:2|c\na:3|c");
+    ck_assert_uint_eq(route_of_a(&e)->flags & ROUTE_PLAIN, ROUTE_PLAIN);
+    engine_map(&e, "mappings:\n- {match: b, name: b}\n");
+    engine_pass(&e, 1000);
+    engine_feed(&e, "x:1|c");
+    bacowr_feed(bacowr_worker(e.b, 0), NULL, 0, e.now_ms);
+    bacowr_feed(bacowr_worker(e.b, 0), NULL, 0, e.now_ms);
+    ck_assert_uint_eq(route_of_a(&e)->gen, e.b->workers[0]->rules->gen);
+    ck_assert_uint_eq(route_of_a(&e)->flags & ROUTE_PLAIN, ROUTE_PLAIN);
+    engine_feed(&e, "a:4|c");
+    engine_scrape(&e);
+    ck_assert_double_eq(engine_value(&e, "a"), 11);
+    ck_assert_double_eq(engine_value(&e, "bacowr_statsd_route_hits_total"), 4);
+    engine_release(&e);
+}
+END_TEST
+
+/*
+ * With the tag for an exemplar taken out, an identity may be left that looks like two samples. Its
+ * route is no route for a line that is those two.
+ */
+START_TEST(test_feed_takes_no_route_that_is_not_plain)
+{
+    struct bacowr_config config = engine_config();
+    struct engine e;
+
+    config.statsd.exemplar_tags[0] = "trace_id";
+    engine_init(&e, &config, NULL);
+    engine_feed(&e, "a:1|c:2|c|#trace_id:9");
+    engine_feed(&e, "a:1|c:2|c");
+    engine_feed(&e, "a:1|c:2|c\nnew:1|c");
+    ck_assert_str_eq(engine_series(&e), "a 6\nnew 1\n");
+    engine_release(&e);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("feed");
@@ -232,6 +288,8 @@ static Suite *suite(void)
 
     tcase_add_loop_test(lines, test_feed_vectors, 0, N_VECTORS);
     tcase_add_test(lines, test_feed_dialects);
+    tcase_add_test(lines, test_feed_remembers_plain_identities);
+    tcase_add_test(lines, test_feed_takes_no_route_that_is_not_plain);
     tcase_add_loop_test(lines, test_feed_packed, 0, 8);
     tcase_add_test(lines, test_feed_packed_malformed);
     suite_add_tcase(s, lines);

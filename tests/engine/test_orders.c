@@ -18,6 +18,7 @@
 #include "lib/engine.h"
 #include "lib/page.h"
 #include "lib/unit.h"
+#include "store/route_find.h"
 
 #define TTL_1S "mappings:\n- {match: 'a.*', name: a, ttl: 1s, labels: {id: $1}}\n"
 #define TTL_2S "mappings:\n- {match: 'a.*', name: a, ttl: 2s, labels: {id: $1}}\n"
@@ -192,8 +193,9 @@ static void look_up_routes(struct world *w, unsigned worker, bool *remembered)
 
     for (int i = 0; i < N_SERIES; i++) {
         struct slice name = slice_of(lines[i], 3), suffix = slice_str("|c");
+        struct route_key key = route_key(routes, name, suffix);
 
-        remembered[i] = route_find(routes, route_hash(routes, name, suffix), name, suffix) != NULL;
+        remembered[i] = route_find(routes, &key) != NULL;
     }
 }
 

@@ -3,7 +3,7 @@
  * Route: what is remembered is right, what is hot stays, what is cold goes, and there is an end to
  * it
  */
-#include "store/route.h"
+#include "store/route_find.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,18 +32,22 @@ static void key_init(struct key *k, unsigned n)
 static struct route *find(struct routes *t, unsigned n)
 {
     struct key k;
+    struct route_key key;
 
     key_init(&k, n);
-    return route_find(t, route_hash(t, k.name, k.suffix), k.name, k.suffix);
+    key = route_key(t, k.name, k.suffix);
+    return route_find(t, &key);
 }
 
 static struct route *put(struct routes *t, unsigned n, uint32_t mark)
 {
     struct route what = {.gen = mark, .weight = n, .limbo = (struct route *)-1};
     struct key k;
+    struct route_key key;
 
     key_init(&k, n);
-    return route_put(t, route_hash(t, k.name, k.suffix), k.name, k.suffix, &what);
+    key = route_key(t, k.name, k.suffix);
+    return route_put(t, &key, &what);
 }
 
 static struct routes *routes_of(uint64_t max_routes)
@@ -66,8 +70,8 @@ START_TEST(test_route_put_then_find)
 
         key_init(&k, n);
         ck_assert_ptr_nonnull(r);
-        ck_assert_uint_eq(r->name_len, k.name.len);
-        ck_assert_uint_eq(r->suffix_len, k.suffix.len);
+        ck_assert_uint_eq(route_name(r).len, k.name.len);
+        ck_assert_uint_eq(route_suffix(r).len, k.suffix.len);
         ck_assert_mem_eq(r->bytes, k.text, k.name.len + k.suffix.len);
     }
     for (unsigned n = 0; n < 5000; n++) {
@@ -131,11 +135,11 @@ START_TEST(test_route_put_bounds_the_key)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct slice name = slice_of(bytes, cases[i].name_len);
         struct slice suffix = slice_of(bytes + 100000, cases[i].suffix_len);
-        uint64_t hash = route_hash(t, name, suffix);
-        struct route *r = route_put(t, hash, name, suffix, &what);
+        struct route_key key = route_key(t, name, suffix);
+        struct route *r = route_put(t, &key, &what);
 
         ck_assert_int_eq(r != NULL, cases[i].kept);
-        ck_assert_ptr_eq(route_find(t, hash, name, suffix), r);
+        ck_assert_ptr_eq(route_find(t, &key), r);
     }
     free(bytes);
     routes_free(t);
@@ -153,17 +157,111 @@ START_TEST(test_route_find_compares_bytes)
         for (unsigned n = 0; n < 3 * 5; n++) {
             struct slice name = slice_of(texts[n / 5], n % 5);
             struct slice suffix = slice_of(texts[n / 5] + n % 5, 4 - n % 5);
+            struct route_key key = route_key(t, name, suffix);
             struct route what = {.gen = n}, *r;
 
+            key.hash = hash;
             if (round == 0)
-                ck_assert_ptr_nonnull(route_put(t, hash, name, suffix, &what));
-            r = route_find(t, hash, name, suffix);
+                ck_assert_ptr_nonnull(route_put(t, &key, &what));
+            r = route_find(t, &key);
             ck_assert_ptr_nonnull(r);
             ck_assert_uint_eq(r->gen, n);
         }
     }
     ck_assert_uint_eq(route_stats(t).n, 15);
     routes_free(t);
+}
+END_TEST
+
+/* Of each byte of a key of any length, in the name or the suffix. */
+START_TEST(test_route_find_compares_every_byte)
+{
+    struct routes *t = routes_of(1000);
+    struct route what = {.gen = 1};
+
+    for (size_t len = 1; len < 100; len++) {
+        char bytes[200];
+        struct route_key key;
+
+        memset(bytes, 'x', sizeof bytes);
+        key = route_key(t, slice_of(bytes, len), slice_of(bytes + 100, len));
+        ck_assert_ptr_nonnull(route_put(t, &key, &what));
+        ck_assert_ptr_nonnull(route_find(t, &key));
+        for (size_t i = 0; i < 2 * len; i++) {
+            char *byte = &bytes[i < len ? i : 100 + i - len];
+            uint64_t hash = key.hash;
+
+            *byte = 'y';
+            key = route_key(t, key.name, key.suffix);
+            ck_assert_uint_ne(key.hash, hash);
+            key.hash = hash;
+            ck_assert_ptr_null(route_find(t, &key));
+            *byte = 'x';
+        }
+    }
+    routes_free(t);
+}
+END_TEST
+
+/* Keys longer than any route are found nowhere, not even where a route has their hash. */
+START_TEST(test_route_find_knows_no_endless_keys)
+{
+    struct routes *t = routes_of(1000);
+    struct route what = {.gen = 1};
+    struct route_key key = route_key(t, SLICE_LIT("a"), SLICE_LIT("|c"));
+
+    ck_assert_ptr_nonnull(route_put(t, &key, &what));
+    ck_assert_ptr_nonnull(route_find(t, &key));
+    key.lens = route_key_of(t, slice_of("a", 1), slice_of(NULL, 0), 1).lens + 1;
+    ck_assert_ptr_null(route_find(t, &key));
+    key.lens = ROUTE_LENS_NONE;
+    ck_assert_ptr_null(route_find(t, &key));
+    ck_assert_ptr_null(route_put(t, &key, &what));
+    routes_free(t);
+}
+END_TEST
+
+/* ---- the hash ---- */
+
+#define N_PLACES 4096u
+
+/*
+ * Keys that differ in a digit, a length, or where they are cut, go to places as chance would have
+ * it: about 16 in each of 4096, with a chi-square within six sigma of its mean. No two hashes are
+ * equal, nor are those of two tables with keys of their own.
+ */
+START_TEST(test_route_hash_spreads)
+{
+    enum { N = 16 * N_PLACES };
+    static const char *const forms[] = {"a.%u|c", "api.requests.count.%07u|ms", "n%u|c|#k:%u",
+                                        "a.longer.name.for.the.loop.%u|c|#route:/r/%05u,env:p"};
+    struct routes *t = routes_of(1000), *other = NULL;
+
+    ck_assert_int_eq(routes_new(&other, SEED + 1, 1000), 0);
+    for (size_t f = 0; f < sizeof forms / sizeof forms[0]; f++) {
+        unsigned counts[N_PLACES] = {0};
+        double chi = 0;
+
+        for (unsigned i = 0; i < N; i++) {
+            char text[128];
+            int len = snprintf(text, sizeof text, forms[f], i, i % 100);
+            struct slice line = slice_of(text, (size_t)len);
+            size_t cut = slice_find(line, '|');
+            struct route_key key = route_key(t, slice_of(text, cut), slice_from(line, cut));
+
+            ck_assert_uint_eq(key.hash & ROUTE_HEAT, 0);
+            ck_assert_uint_ne(key.hash,
+                              route_key(other, slice_of(text, cut), slice_from(line, cut)).hash);
+            ck_assert_uint_ne(
+                key.hash, route_key(t, slice_of(text, cut + 1), slice_from(line, cut + 1)).hash);
+            counts[route_home(key.hash, N_PLACES)]++;
+        }
+        for (unsigned i = 0; i < N_PLACES; i++)
+            chi += (counts[i] - 16.0) * (counts[i] - 16.0) / 16.0;
+        ck_assert_msg(chi > 4095 - 6 * 90.5 && chi < 4095 + 6 * 90.5, "%s: %g", forms[f], chi);
+    }
+    routes_free(t);
+    routes_free(other);
 }
 END_TEST
 
@@ -232,9 +330,11 @@ START_TEST(test_route_flood_of_long_keys_keeps_to_its_bytes)
     }
     for (unsigned n = 0; n < N_FLOOD; n++) {
         struct slice name = slice_of(bytes, sizeof bytes), none = slice_of(bytes, 0);
+        struct route_key key;
 
         memcpy(bytes, &n, sizeof n);
-        ck_assert_ptr_nonnull(route_put(t, route_hash(t, name, none), name, none, &what));
+        key = route_key(t, name, none);
+        ck_assert_ptr_nonnull(route_put(t, &key, &what));
         n_lost += find(t, n % N_HOT) == NULL;
         ck_assert_uint_le(route_stats(t).n_bytes, max_bytes + (4096 + 512) * 16);
         route_flush(t);
@@ -473,6 +573,9 @@ static Suite *suite(void)
     tcase_add_test(put_case, test_route_put_replaces);
     tcase_add_test(put_case, test_route_put_bounds_the_key);
     tcase_add_test(put_case, test_route_find_compares_bytes);
+    tcase_add_test(put_case, test_route_find_compares_every_byte);
+    tcase_add_test(put_case, test_route_find_knows_no_endless_keys);
+    tcase_add_test(put_case, test_route_hash_spreads);
     suite_add_tcase(s, put_case);
     add_full(s);
     tcase_add_test(walk, test_route_walk_meets_all);
