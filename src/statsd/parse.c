@@ -405,5 +405,5 @@ bool statsd_is_plain(struct slice name, struct slice suffix, const struct statsd
 {
     struct statsd_scan scan = {.name = name, .suffix = suffix};
 
-    return scan_suffix(&scan, options) && !scan.extras;
+    return suffix.len > 0 && scan_suffix(&scan, options) && !scan.extras;
 }
