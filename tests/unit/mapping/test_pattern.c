@@ -10,7 +10,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define MAX_STARS 4
 
@@ -183,20 +182,11 @@ START_TEST(test_pattern_globs_go_by_segments)
 }
 END_TEST
 
-static double seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* Twenty thousand stars on a megabyte: with steps back this would not end. */
+/* Twenty thousand stars on a megabyte: with steps back this would not end, and check ends it. */
 START_TEST(test_pattern_work_is_bounded)
 {
     enum { STARS = 20000, LEN = 1 << 20 };
     char *pattern = malloc(2 * STARS + 1), *text = malloc(LEN);
-    double begin = seconds();
 
     for (int i = 0; i < STARS; i++)
         memcpy(pattern + 2 * i, "*a", 2);
@@ -204,7 +194,6 @@ START_TEST(test_pattern_work_is_bounded)
     memset(text, 'a', LEN);
     ck_assert(!pattern_takes(slice_of(pattern, 2 * STARS + 1), slice_of(text, LEN)));
     ck_assert(pattern_takes(slice_of(pattern, 2 * STARS), slice_of(text, LEN)));
-    ck_assert(seconds() - begin < 10);
     free(pattern);
     free(text);
 }
