@@ -218,27 +218,10 @@ void feed_apply(struct bacowr_worker *w, const struct route *r, struct slice tex
 
 /* ---- by turns ---- */
 
-/* What a turn applied, to be counted once. All have the operation, and so the kind, in common. */
-struct applied {
-    uint64_t n;
-    uint64_t n_mapped;
-};
-
-static inline void applied_add(struct applied *a, const struct route *r)
-{
-    a->n++;
-    a->n_mapped += (r->flags & ROUTE_MAPPED) != 0;
-}
-
-static void count_turn(struct bacowr_worker *w, enum mapping_kind kind, const struct applied *a)
-{
-    stat_add(w, STAT_EVENT(kind, true), a->n_mapped);
-    stat_add(w, STAT_EVENT(kind, false), a->n - a->n_mapped);
-}
-
+/* Most samples are these: what is applied is counted once. */
 static void apply_counts(struct bacowr_worker *w, const struct item *items, const struct turn *turn)
 {
-    struct applied applied = {0};
+    uint64_t n_applied[2] = {0}; /* without a rule, by one */
 
     for (unsigned i = 0; i < turn->n; i++) {
         const struct item *item = &items[turn->items[i]];
@@ -250,39 +233,22 @@ static void apply_counts(struct bacowr_worker *w, const struct item *items, cons
             continue;
         }
         cell_add(r->cell, v, w->time);
-        applied_add(&applied, r);
+        n_applied[(r->flags & ROUTE_MAPPED) != 0]++;
     }
-    count_turn(w, MAPPING_COUNTER, &applied);
-}
-
-static void apply_gauges(struct bacowr_worker *w, const struct item *items, const struct turn *turn)
-{
-    struct applied applied = {0};
-
-    for (unsigned i = 0; i < turn->n; i++) {
-        const struct item *item = &items[turn->items[i]];
-        const struct route *r = item->route;
-
-        if (is_signed(item->values))
-            cell_gauge_add(r->cell, item->value * r->scale, w->time);
-        else
-            cell_gauge_set(r->cell, item->value * r->scale, w->time);
-        applied_add(&applied, r);
-    }
-    count_turn(w, MAPPING_GAUGE, &applied);
+    stat_add(w, STAT_EVENT(MAPPING_COUNTER, false), n_applied[0]);
+    stat_add(w, STAT_EVENT(MAPPING_COUNTER, true), n_applied[1]);
 }
 
 void apply_turn(struct bacowr_worker *w, enum op op, const struct item *items,
                 const struct turn *turn)
 {
-    if (op == OP_COUNT)
+    if (op == OP_COUNT) {
         apply_counts(w, items, turn);
-    else if (op == OP_GAUGE)
-        apply_gauges(w, items, turn);
-    else
-        for (unsigned i = 0; i < turn->n; i++) {
-            const struct item *item = &items[turn->items[i]];
+        return;
+    }
+    for (unsigned i = 0; i < turn->n; i++) {
+        const struct item *item = &items[turn->items[i]];
 
-            apply_ops[op](w, item->route, item->values, item->value);
-        }
+        apply_ops[item->route->op](w, item->route, item->values, item->value);
+    }
 }

@@ -8,8 +8,8 @@
  *      cut the line, read its number, hash: prefetch the slot
  *      find a route by its hash:            prefetch the route
  *      compare its bytes:                   prefetch its cell
- *      does it still hold?                  sort by operation
- *      apply (apply.c)                      one operation after the other
+ *      does it still hold?                  sort by operation, into turns
+ *      apply (apply.c)                      one turn after the other
  *
  * What a name and a suffix may look like for this was decided when their route was made: a route
  * says that it is plain. Lines with several values and sets are looked at by statsd_scan() first.
@@ -17,9 +17,10 @@
  * All other lines - odd numbers, sections to be left out, an identity not met before - take the
  * long way, one by one (long.c). The order of lines is kept as far as it can be seen: a line that
  * takes the long way waits for the group before it, and a group in which a line turns out to need
- * it goes line by line. Else only lines of different operations change places, which have no series
- * in common. Both ways end in feed_apply(), so a line counts the same whichever it took; a test
- * feeds the same lines both ways and compares.
+ * it goes line by line. Else only lines of different turns change places, which have no series in
+ * common: one rule may set a gauge that another one changes, so gauges are one turn. Both ways end
+ * in feed_apply(), so a line counts the same whichever it took; a test feeds the same lines both
+ * ways and compares.
  *
  * Laws: no lock, no allocation and no clock on the short way. What is refused is counted. A route
  * is believed only after its generation and its cell's birth number were looked at.
@@ -28,6 +29,8 @@
 
 #include "base/num.h"
 #include "statsd/plain.h"
+
+_Static_assert(BACOWR_PADDING >= PLAIN_PADDING, "a padded datagram is a padded text");
 
 struct group {
     unsigned n;
@@ -124,6 +127,12 @@ static void apply_in_order(struct bacowr_worker *w, struct group *g)
     }
 }
 
+/* The operations that may lead to one series are one turn, named by the first of them. */
+static enum op turn_of(enum op op)
+{
+    return op == OP_GAUGE_SET || op == OP_GAUGE_ETSY ? OP_GAUGE : op;
+}
+
 /* Sort the items by what their routes do. False: they have to be taken one by one. */
 static bool take_turns(const struct bacowr_worker *w, struct group *g, struct turn *turns)
 {
@@ -141,7 +150,7 @@ static bool take_turns(const struct bacowr_worker *w, struct group *g, struct tu
             !route_holds(w, r))
             return false;
         n_tagged += r->flags & ROUTE_TAGGED;
-        turn = &turns[r->op];
+        turn = &turns[turn_of((enum op)r->op)];
         turn->items[turn->n++] = (uint8_t)i;
     }
     g->n_hits += g->n;

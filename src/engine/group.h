@@ -24,13 +24,14 @@ struct item {
     bool packed; /* several values */
 };
 
-/* Those of a group that have the same operation, in their order. */
+/* Those of a group that have the same operation, or any of gauges, in their order. */
 struct turn {
     unsigned n;
     uint8_t items[GROUP];
 };
 
-/* feed_apply() for each, whose routes have the operation @op and none of them ROUTE_RARE. */
+/* feed_apply() for each; their routes have the operation @op (OP_GAUGE: any of gauges), and none is
+ * ROUTE_RARE. */
 void apply_turn(struct bacowr_worker *w, enum op op, const struct item *items,
                 const struct turn *turn);
 

@@ -364,6 +364,25 @@ START_TEST(test_ways_keep_order)
 }
 END_TEST
 
+/* Two rules lead to one gauge and read its sign in two ways: their lines keep their order too. */
+START_TEST(test_ways_keep_order_between_rules)
+{
+    struct engine e;
+
+    engine_init(&e, NULL,
+                "mappings:\n"
+                "- {match: set, name: g, gauge_mode: absolute}\n"
+                "- {match: etsy, name: g, gauge_mode: etsy}\n"
+                "- {match: g, name: g}\n");
+    for (int times = 0; times < 2; times++) {
+        engine_feed(&e, "g:5|g\nset:-7|g\netsy:+1|g\ng:+2|g\nset:20|g\ng:-3|g\netsy:-4|g");
+        engine_scrape(&e);
+        ck_assert_double_eq(engine_value(&e, "g"), 13);
+    }
+    engine_release(&e);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("ways");
@@ -373,6 +392,7 @@ static Suite *suite(void)
     tcase_add_loop_test(agree, test_ways_long_way_agrees, 0, 6);
     tcase_add_loop_test(agree, test_ways_repetition_doubles, 0, 3);
     tcase_add_loop_test(agree, test_ways_keep_order, 0, 8);
+    tcase_add_test(agree, test_ways_keep_order_between_rules);
     suite_add_tcase(s, agree);
     return s;
 }
