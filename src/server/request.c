@@ -25,16 +25,29 @@
 #include <string.h>
 #include <strings.h>
 
-enum header { HEADER_OTHER, HEADER_HOST, HEADER_ACCEPT, HEADER_ACCEPT_ENCODING, HEADER_EXPECT };
+enum header {
+    HEADER_OTHER,
+    HEADER_HOST,
+    HEADER_ORIGIN,
+    HEADER_ACCEPT,
+    HEADER_ACCEPT_ENCODING,
+    HEADER_EXPECT,
+    HEADER_FORWARDED,
+};
 
 static const struct {
     const char *name;
     enum header header;
 } headers[] = {
     {"host", HEADER_HOST},
+    {"origin", HEADER_ORIGIN},
     {"accept", HEADER_ACCEPT},
     {"accept-encoding", HEADER_ACCEPT_ENCODING},
     {"expect", HEADER_EXPECT},
+    {"forwarded", HEADER_FORWARDED},
+    {"x-forwarded-for", HEADER_FORWARDED},
+    {"x-real-ip", HEADER_FORWARDED},
+    {"via", HEADER_FORWARDED},
 };
 
 /* Note the first reason to refuse; it is spoken when the head is complete. */
@@ -46,13 +59,26 @@ static void refuse(struct request *r, unsigned status)
 
 /* ---- the request line ---- */
 
+static void query_add(struct request *r, char c)
+{
+    if (c == '#')
+        r->query_ended = true;
+    else if (r->query_len == sizeof r->query)
+        r->query_cut = true;
+    else
+        r->query[r->query_len++] = c;
+}
+
 static int on_url(llhttp_t *parser, const char *at, size_t len)
 {
     struct request *r = parser->data;
 
-    for (size_t i = 0; i < len && !r->path_ended; i++) {
-        if (at[i] == '?' || at[i] == '#') {
+    for (size_t i = 0; i < len && !r->query_ended; i++) {
+        if (r->path_ended) {
+            query_add(r, at[i]);
+        } else if (at[i] == '?' || at[i] == '#') {
             r->path_ended = true;
+            r->query_ended = at[i] == '#';
         } else if (r->path_len == sizeof r->path) {
             refuse(r, 414);
             r->path_ended = true;
@@ -101,21 +127,45 @@ static enum request_method method_of(const llhttp_t *parser)
 
 /* ---- headers ---- */
 
-static void value_add(struct request *r, struct request_value *v, const char *p, size_t len)
+/* Where the value of a header goes. */
+struct room {
+    char *bytes; /* NULL: nowhere */
+    size_t *len;
+    size_t size;
+};
+
+static struct room room_of(struct request *r, enum header header)
 {
-    if (len > sizeof v->bytes - v->len) {
+    switch (header) {
+    case HEADER_HOST:
+        return (struct room){r->host.bytes, &r->host.len, sizeof r->host.bytes};
+    case HEADER_ORIGIN:
+        return (struct room){r->origin.bytes, &r->origin.len, sizeof r->origin.bytes};
+    case HEADER_ACCEPT:
+        return (struct room){r->accept.bytes, &r->accept.len, sizeof r->accept.bytes};
+    case HEADER_ACCEPT_ENCODING:
+        return (struct room){r->accept_encoding.bytes, &r->accept_encoding.len,
+                             sizeof r->accept_encoding.bytes};
+    default:
+        return (struct room){NULL, NULL, 0};
+    }
+}
+
+static void value_add(struct request *r, const struct room *room, const char *p, size_t len)
+{
+    if (len > room->size - *room->len) {
         refuse(r, 431);
         return;
     }
-    memcpy(v->bytes + v->len, p, len);
-    v->len += len;
+    memcpy(room->bytes + *room->len, p, len);
+    *room->len += len;
 }
 
 /* A list may be spread over several lines of one name: to be read as if joined by commas. */
-static void value_begin(struct request *r, struct request_value *v)
+static void value_begin(struct request *r, const struct room *room)
 {
-    if (v->len)
-        value_add(r, v, ", ", 2);
+    if (room->bytes && *room->len)
+        value_add(r, room, ", ", 2);
 }
 
 static int on_header_field(llhttp_t *parser, const char *at, size_t len)
@@ -142,16 +192,16 @@ static enum header header_named(const char *name, size_t len)
 static int on_header_field_complete(llhttp_t *parser)
 {
     struct request *r = parser->data;
+    struct room room;
 
     /* Trailers come here too; they are thrown away with the body. */
     r->header = r->in_head ? header_named(r->name, r->name_len) : HEADER_OTHER;
     r->name_len = 0;
     r->n_hosts += r->header == HEADER_HOST;
     r->n_expects += r->header == HEADER_EXPECT;
-    if (r->header == HEADER_ACCEPT)
-        value_begin(r, &r->accept);
-    if (r->header == HEADER_ACCEPT_ENCODING)
-        value_begin(r, &r->accept_encoding);
+    r->forwarded |= r->header == HEADER_FORWARDED;
+    room = room_of(r, (enum header)r->header);
+    value_begin(r, &room);
     return 0;
 }
 
@@ -167,11 +217,10 @@ static void expect_add(struct request *r, const char *p, size_t len)
 static int on_header_value(llhttp_t *parser, const char *at, size_t len)
 {
     struct request *r = parser->data;
+    struct room room = room_of(r, (enum header)r->header);
 
-    if (r->header == HEADER_ACCEPT)
-        value_add(r, &r->accept, at, len);
-    else if (r->header == HEADER_ACCEPT_ENCODING)
-        value_add(r, &r->accept_encoding, at, len);
+    if (room.bytes)
+        value_add(r, &room, at, len);
     else if (r->header == HEADER_EXPECT)
         expect_add(r, at, len);
     return 0;
@@ -204,7 +253,8 @@ static unsigned verdict(struct request *r)
     /* HTTP/1.0 has no Expect: it is ignored there. */
     if (r->http11 && r->n_expects && !expects_continue(r))
         return 417;
-    if (r->parser.content_length > REQUEST_BODY_MAX)
+    r->body_kept = r->body && r->keeps_body && r->keeps_body(r);
+    if (r->parser.content_length > (r->body_kept ? REQUEST_KEPT_MAX : REQUEST_BODY_MAX))
         return 413;
     r->expect_continue = r->http11 && r->n_expects && (encoded || r->parser.content_length);
     return 0;
@@ -222,6 +272,21 @@ static int on_headers_complete(llhttp_t *parser)
     return r->status ? HPE_USER : HPE_PAUSED;
 }
 
+/* Without memory the buffer keeps its failure, which whoever uses it looks at. */
+static int on_body(llhttp_t *parser, const char *at, size_t len)
+{
+    struct request *r = parser->data;
+
+    if (!r->body_kept)
+        return 0;
+    if (len > REQUEST_KEPT_MAX - r->body->len) {
+        r->status = 413;
+        return HPE_USER;
+    }
+    buf_add(r->body, at, len);
+    return 0;
+}
+
 static int on_message_complete(llhttp_t *parser)
 {
     struct request *r = parser->data;
@@ -237,6 +302,7 @@ static const llhttp_settings_t settings = {
     .on_header_field_complete = on_header_field_complete,
     .on_header_value = on_header_value,
     .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
     .on_message_complete = on_message_complete,
 };
 
@@ -248,6 +314,8 @@ void request_init(struct request *r)
     memset(r, 0, offsetof(struct request, accept));
     r->accept.len = 0;
     r->accept_encoding.len = 0;
+    r->host.len = 0;
+    r->origin.len = 0;
     r->in_head = true;
     llhttp_init(&r->parser, HTTP_REQUEST, &settings);
     r->parser.data = r;
@@ -311,6 +379,21 @@ bool request_wants_continue(const struct request *r)
 struct slice request_path(const struct request *r)
 {
     return slice_of(r->path, r->path_len);
+}
+
+struct slice request_query(const struct request *r)
+{
+    return slice_of(r->query, r->query_len);
+}
+
+struct slice request_host(const struct request *r)
+{
+    return slice_of(r->host.bytes, r->host.len);
+}
+
+struct slice request_origin(const struct request *r)
+{
+    return slice_of(r->origin.bytes, r->origin.len);
 }
 
 struct slice request_accept(const struct request *r)

@@ -2,8 +2,9 @@
 /*
  * Request: bytes in, one HTTP request or an error out
  *
- * Knows no sockets and no clock, allocates nothing; so it is tested and fuzzed bare. What it keeps
- * of a request are the method, the path and four headers; a body is read and thrown away.
+ * Knows no sockets and no clock; so it is tested and fuzzed bare. What it keeps of a request are
+ * the method, the path, the query and a few headers. A body is read and thrown away, unless whoever
+ * feeds it has room for it: nothing else is allocated.
  *
  * Contract: how the bytes are cut into calls never changes what is found. After REQUEST_DONE or
  * REQUEST_BAD nothing may be fed until request_init(). The slices in the struct point into it.
@@ -16,12 +17,16 @@
 
 #include <llhttp.h>
 
+#include "base/buf.h"
 #include "base/slice.h"
 
 #define REQUEST_HEAD_MAX  (16 * 1024) /* request line, headers and empty lines before them */
 #define REQUEST_BODY_MAX  (64 * 1024) /* as it is on the wire: chunk sizes and trailers count */
 #define REQUEST_PATH_MAX  2048
-#define REQUEST_VALUE_MAX 2048 /* Accept and Accept-Encoding, each joined over its lines */
+#define REQUEST_QUERY_MAX 512         /* what is longer is cut, and marked */
+#define REQUEST_VALUE_MAX 2048        /* Accept and Accept-Encoding, each joined over its lines */
+#define REQUEST_PLACE_MAX 320         /* Host, Origin: a name of the DNS with scheme and port */
+#define REQUEST_KEPT_MAX  (16 * 1024) /* a body that is kept */
 
 enum request_outcome {
     REQUEST_MORE, /* all bytes were taken, the request is not whole yet */
@@ -42,13 +47,24 @@ struct request_value {
     char bytes[REQUEST_VALUE_MAX];
 };
 
+struct request_place {
+    size_t len;
+    char bytes[REQUEST_PLACE_MAX];
+};
+
 struct request {
     /* Whole after REQUEST_DONE. */
     enum request_method method;
     bool http11;          /* else HTTP/1.0 */
     bool keep_alive;      /* the client lets the connection live on */
     bool expect_continue; /* the client holds its body back until it is told to go on */
-    unsigned status;      /* after REQUEST_BAD */
+    bool forwarded;       /* it says that somebody passed it on */
+    bool query_cut;
+    unsigned status; /* after REQUEST_BAD */
+
+    /* Set by who feeds it, after request_init(); NULL: no body is kept. */
+    bool (*keeps_body)(const struct request *r); /* asked when the head is whole */
+    struct buf *body;                            /* borrowed: a body that is kept goes here */
 
     /* The reader's own. */
     llhttp_t parser;
@@ -58,7 +74,10 @@ struct request {
     size_t n_body;
     unsigned refusal; /* a status found before the head is complete */
     bool path_ended;  /* the query began */
+    bool query_ended; /* the fragment began */
+    bool body_kept;
     size_t path_len;
+    size_t query_len;
     unsigned n_hosts;
     unsigned n_expects;
     int header; /* which one's value is being read: see request.c */
@@ -68,7 +87,10 @@ struct request {
     char expect[16];
     struct request_value accept;
     struct request_value accept_encoding;
+    struct request_place host;
+    struct request_place origin;
     char path[REQUEST_PATH_MAX];
+    char query[REQUEST_QUERY_MAX];
 };
 
 /* Ready for a first byte. May be called at any time. */
@@ -85,6 +107,9 @@ bool request_wants_continue(const struct request *r);
 
 /* The path without scheme, host and query; not decoded. */
 struct slice request_path(const struct request *r);
+struct slice request_query(const struct request *r);  /* without '?'; not decoded */
+struct slice request_host(const struct request *r);   /* with its port */
+struct slice request_origin(const struct request *r); /* empty: there is none */
 struct slice request_accept(const struct request *r);
 struct slice request_accept_encoding(const struct request *r);
 

@@ -56,6 +56,9 @@ static void require_same(const struct request *a, const struct request *b)
 {
     require(a->method == b->method && a->http11 == b->http11 && a->keep_alive == b->keep_alive);
     require(slice_eq(request_path(a), request_path(b)));
+    require(slice_eq(request_query(a), request_query(b)) && a->query_cut == b->query_cut);
+    require(slice_eq(request_host(a), request_host(b)) && a->forwarded == b->forwarded);
+    require(slice_eq(request_origin(a), request_origin(b)));
     require(slice_eq(request_accept(a), request_accept(b)));
     require(slice_eq(request_accept_encoding(a), request_accept_encoding(b)));
     require(gzip_wanted(request_accept_encoding(a)) == gzip_wanted(request_accept_encoding(b)));
