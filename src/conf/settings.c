@@ -294,8 +294,7 @@ const struct setting settings[] = {
              "escaped."},
     {"statsd.read-buffer", SETTING_VALUE, set_number, FIELD(read_buffer),
      {"0"}, "BYTES", .min = 0, .max = INT32_MAX,
-     .help = "Receive buffer of each datagram socket; 0 asks for 4 MiB and takes what the system "
-             "grants."},
+     .help = "Receive buffer of each datagram socket; 0: as large as the system allows."},
     {"statsd.ingest-threads", SETTING_VALUE, set_number, FIELD(ingest_threads),
      {"1"}, "N", .min = 1, .max = OPTIONS_MAX_INGEST_THREADS,
      .help = "Threads that receive. With more than one, lines of different senders may be taken "

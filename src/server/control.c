@@ -49,8 +49,10 @@ void control_on_signal(uv_signal_t *handle, int signum)
 
 void control_sample(struct server *s)
 {
+    int64_t now_ms = worker_now_ms();
+
     for (unsigned i = 0; i < s->n_sockets; i++)
-        ingest_sample(s->sockets[i]);
+        ingest_sample(s->sockets[i], now_ms);
 }
 
 /* A counter is not looked at by who wonders why his client is cut off; the log may be. */

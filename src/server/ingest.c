@@ -34,7 +34,10 @@ static int fail_buffer(struct err *e, const struct address *a, uint64_t asked)
     return -EINVAL;
 }
 
-/* Ask for the receive buffer and look what was granted. */
+/*
+ * Ask for the receive buffer and look what was granted. Who names none gets all that the system
+ * allows: the kernel cuts what is asked to net.core.rmem_max, and takes memory only for what waits.
+ */
 static int set_buffer(struct ingest *in, int fd, uint64_t asked, struct err *e)
 {
     socklen_t len = sizeof in->granted_buffer;
@@ -42,11 +45,13 @@ static int set_buffer(struct ingest *in, int fd, uint64_t asked, struct err *e)
 
     if (asked > INT_MAX)
         return fail_buffer(e, &in->address, asked);
-    size = asked != 0 ? (int)asked : INGEST_DEFAULT_BUFFER;
+    size = asked != 0 ? (int)asked : INT_MAX;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) != 0 && asked != 0)
         return fail_buffer(e, &in->address, asked);
     if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &in->granted_buffer, &len) != 0)
         in->granted_buffer = 0;
+    /* Linux tells twice what it granted: the other half is for its own bookkeeping. */
+    in->wanted_buffer = 2 * (asked != 0 ? (int64_t)asked : INGEST_ADVISED_BUFFER);
     return 0;
 }
 
@@ -101,6 +106,7 @@ int ingest_open(struct ingest **out, struct worker *w, const struct address *a,
     if (r != 0)
         return address_refused(e, "udp", a, r);
     worker_limit_pause(w, in->granted_buffer);
+    ingest_sample(in, worker_now_ms()); /* the loss of the last minute begins here */
     *out = in;
     return 0;
 }
@@ -164,7 +170,7 @@ int ingest_steer(struct ingest *in, unsigned n)
 
 /* ---- sampling ---- */
 
-void ingest_sample(struct ingest *in)
+static void sample_drops(struct ingest *in)
 {
     uint32_t info[SK_MEMINFO_VARS] = {0};
     socklen_t len = sizeof info;
@@ -175,4 +181,13 @@ void ingest_sample(struct ingest *in)
         return; /* a kernel that does not tell */
     in->kernel_dropped += info[SK_MEMINFO_DROPS] - in->last_drops;
     in->last_drops = info[SK_MEMINFO_DROPS];
+}
+
+void ingest_sample(struct ingest *in, int64_t now_ms)
+{
+    struct loss_count total = {.received = relaxed_load(&in->inlet.counters.datagrams)};
+
+    sample_drops(in);
+    total.lost = in->kernel_dropped;
+    loss_note(&in->loss, total, now_ms);
 }

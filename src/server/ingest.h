@@ -14,9 +14,10 @@
 #include "base/err.h"
 #include "server/address.h"
 #include "server/inlet.h"
+#include "server/loss.h"
 
-/* The receive buffer that is asked for when the operator names none. */
-#define INGEST_DEFAULT_BUFFER (4 << 20)
+/* The receive buffer that is advised where the operator names none; more may be granted. */
+#define INGEST_ADVISED_BUFFER (4 << 20)
 
 struct ingest {
     struct inlet inlet;
@@ -26,10 +27,12 @@ struct ingest {
     uint64_t kernel_dropped;                           /* summed by ingest_sample() */
     uint32_t last_drops;                               /* the kernel's own 32-bit count */
     int granted_buffer;                                /* bytes, as getsockopt tells */
+    int64_t wanted_buffer;                             /* reckoned the same way */
+    struct loss loss;                                  /* of the last minute */
 };
 
 struct ingest_config {
-    uint64_t read_buffer; /* bytes of SO_RCVBUF; 0: INGEST_DEFAULT_BUFFER, or what is granted */
+    uint64_t read_buffer; /* bytes of SO_RCVBUF; 0: as many as the system grants */
     bool shared;          /* one of several workers' sockets on this address (SO_REUSEPORT) */
 };
 
@@ -57,7 +60,7 @@ int ingest_probe(struct address *a, struct err *e);
  */
 int ingest_steer(struct ingest *in, unsigned n);
 
-/* Add up what the kernel dropped since the last call. */
-void ingest_sample(struct ingest *in);
+/* Add up what the kernel dropped since the last call, and note what the last minute lost. */
+void ingest_sample(struct ingest *in, int64_t now_ms);
 
 #endif

@@ -15,6 +15,7 @@
 #include "server/listen.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -76,23 +77,33 @@ unsigned listen_http_limit(const struct server *s)
 
 /* ---- the listeners ---- */
 
+/* What was named and not granted is worth a warning; what we should like to have, a word. */
+static void log_buffer(const struct server *s, const struct ingest *in)
+{
+    char remedy[64];
+
+    if (in->granted_buffer >= in->wanted_buffer)
+        return;
+    snprintf(remedy, sizeof remedy, "sysctl -w net.core.rmem_max=%lld",
+             (long long)in->wanted_buffer / 2);
+    log_event(s->log, s->o->read_buffer != 0 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+              "receive_buffer_limited", log_str("address", in->address.text),
+              log_int("asked", in->wanted_buffer / 2), log_int("granted", in->granted_buffer / 2),
+              log_str("remedy", remedy));
+}
+
 static void log_udp(const struct server *s, struct ingest *const *sockets)
 {
-    int granted = sockets[0]->granted_buffer;
+    const struct ingest *least = sockets[0];
 
     for (unsigned i = 1; i < s->n_workers; i++) {
-        if (sockets[i]->granted_buffer < granted)
-            granted = sockets[i]->granted_buffer;
+        if (sockets[i]->granted_buffer < least->granted_buffer)
+            least = sockets[i];
     }
     log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "udp"),
               log_str("address", sockets[0]->address.text), log_int("sockets", s->n_workers),
-              log_int("receive_buffer_bytes", granted));
-    /* Linux tells twice what it granted: the other half is for its own bookkeeping. */
-    if ((uint64_t)granted / 2 < s->o->read_buffer)
-        log_event(s->log, LOG_LEVEL_WARN, "receive_buffer_limited",
-                  log_str("address", sockets[0]->address.text),
-                  log_int("asked", (int64_t)s->o->read_buffer), log_int("granted", granted / 2),
-                  log_str("remedy", "raise net.core.rmem_max"));
+              log_int("receive_buffer_bytes", least->granted_buffer));
+    log_buffer(s, least);
 }
 
 /* One socket for each worker on @a. */

@@ -264,7 +264,7 @@ int self_new(struct self **out, const struct self_config *config)
     }
     s->process_start = process_start_seconds();
     s->serving_since = process_now_seconds();
-    s->n_samples = N_SCALARS + self_labelled_n_samples(&s->config);
+    s->n_samples = N_SCALARS + self_labelled_n_samples(s->labels);
     *out = s;
     return 0;
 }

@@ -14,6 +14,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,14 +31,29 @@ struct relay_labels {
     char dropped[RELAY_N_REASONS][TARGET_LABELS_MAX];
 };
 
+/* An address, with one socket or several. */
+struct listener_labels {
+    const char *address; /* borrowed from its first socket */
+    char labels[LABELS_MAX];
+};
+
 struct self_labels {
     const struct self_config *config; /* borrowed */
     char build_labels[256];
     char (*socket_labels)[LABELS_MAX]; /* owned; one for each socket */
+    struct listener_labels *listeners; /* owned; one for each address */
+    unsigned n_listeners;
     struct relay_labels *relay_labels; /* owned; one for each target */
 };
 
 /* ---- the families ---- */
+
+static void add_received(struct self_page *p, const struct self_labels *s)
+{
+    for (unsigned i = 0; i < s->config->n_sockets; i++)
+        self_page_add(p, s->socket_labels[i],
+                      (double)relaxed_load(&s->config->sockets[i]->inlet.counters.datagrams));
+}
 
 static void add_dropped(struct self_page *p, const struct self_labels *s)
 {
@@ -63,6 +79,34 @@ static void add_buffers(struct self_page *p, const struct self_labels *s)
 {
     for (unsigned i = 0; i < s->config->n_sockets; i++)
         self_page_add(p, s->socket_labels[i], (double)s->config->sockets[i]->granted_buffer);
+}
+
+static void add_wanted(struct self_page *p, const struct self_labels *s)
+{
+    for (unsigned i = 0; i < s->config->n_sockets; i++)
+        self_page_add(p, s->socket_labels[i], (double)s->config->sockets[i]->wanted_buffer);
+}
+
+static bool is_of(const struct ingest *in, const struct listener_labels *l)
+{
+    return strcmp(in->address.text, l->address) == 0;
+}
+
+static void add_loss(struct self_page *p, const struct self_labels *s)
+{
+    for (unsigned i = 0; i < s->n_listeners; i++) {
+        struct loss_count sum = {0};
+
+        for (unsigned j = 0; j < s->config->n_sockets; j++) {
+            struct loss_count c = loss_recent(&s->config->sockets[j]->loss);
+
+            if (!is_of(s->config->sockets[j], &s->listeners[i]))
+                continue;
+            sum.received += c.received;
+            sum.lost += c.lost;
+        }
+        self_page_add(p, s->listeners[i].labels, loss_ratio(sum));
+    }
 }
 
 static void add_bytes(struct self_page *p, const struct self_labels *s)
@@ -146,48 +190,59 @@ struct labelled {
     const char *name;
     const char *help;
     enum bacowr_metric_type type;
-    unsigned n_fixed;    /* samples, whatever the configuration */
-    unsigned per_socket; /* and so many for each socket, */
-    unsigned per_target; /* and for each target of the relay */
+    unsigned n_fixed;      /* samples, whatever the configuration */
+    unsigned per_socket;   /* and so many for each socket, */
+    unsigned per_target;   /* and for each target of the relay, */
+    unsigned per_listener; /* and for each address */
     void (*fill)(struct self_page *p, const struct self_labels *s);
 };
 
 static const struct labelled labelled[] = {
     {"statsd_exporter_config_reloads_total", "Reloads of the mapping.", BACOWR_METRIC_COUNTER, 2, 0,
-     0, add_reloads},
-    {"statsd_exporter_build_info", "The program; always 1.", BACOWR_METRIC_GAUGE, 1, 0, 0,
+     0, 0, add_reloads},
+    {"statsd_exporter_build_info", "The program; always 1.", BACOWR_METRIC_GAUGE, 1, 0, 0, 0,
      add_build},
-    {"bacowr_statsd_received_bytes_total", "Bytes received.", BACOWR_METRIC_COUNTER, 4, 0, 0,
+    {"bacowr_statsd_received_bytes_total", "Bytes received.", BACOWR_METRIC_COUNTER, 4, 0, 0, 0,
      add_bytes},
+    {"bacowr_statsd_udp_received_datagrams_total", "Datagrams received.", BACOWR_METRIC_COUNTER, 0,
+     1, 0, 0, add_received},
     {"bacowr_statsd_udp_kernel_dropped_datagrams_total",
      "Datagrams that the kernel dropped, most often because the receive buffer was full.",
-     BACOWR_METRIC_COUNTER, 0, 1, 0, add_dropped},
+     BACOWR_METRIC_COUNTER, 0, 1, 0, 0, add_dropped},
     {"bacowr_statsd_udp_truncated_datagrams_total",
-     "Datagrams that were cut; their whole lines were used.", BACOWR_METRIC_COUNTER, 0, 1, 0,
+     "Datagrams that were cut; their whole lines were used.", BACOWR_METRIC_COUNTER, 0, 1, 0, 0,
      add_truncated},
     {"bacowr_statsd_udp_receive_errors_total", "Receive calls that failed.", BACOWR_METRIC_COUNTER,
-     0, 1, 0, add_errors},
+     0, 1, 0, 0, add_errors},
     {"bacowr_statsd_udp_receive_buffer_bytes", "Receive buffer that the system granted.",
-     BACOWR_METRIC_GAUGE, 0, 1, 0, add_buffers},
+     BACOWR_METRIC_GAUGE, 0, 1, 0, 0, add_buffers},
+    {"bacowr_statsd_udp_receive_buffer_wanted_bytes",
+     "Receive buffer that should be there, reckoned likewise; where less was granted, raise "
+     "net.core.rmem_max.",
+     BACOWR_METRIC_GAUGE, 0, 1, 0, 0, add_wanted},
+    {"bacowr_statsd_udp_loss_ratio",
+     "Part of the datagrams of the last minute that the kernel dropped, 0 to 1.",
+     BACOWR_METRIC_GAUGE, 0, 0, 0, 1, add_loss},
     {"statsd_exporter_relay_packets_total", "Datagrams sent to a relay target, or tried.",
-     BACOWR_METRIC_COUNTER, 0, 0, 1, add_relay_packets},
+     BACOWR_METRIC_COUNTER, 0, 0, 1, 0, add_relay_packets},
     {"statsd_exporter_relay_long_lines_total",
      "Lines longer than a relayed datagram, and therefore not relayed.", BACOWR_METRIC_COUNTER, 0,
-     0, 1, add_relay_long_lines},
+     0, 1, 0, add_relay_long_lines},
     {"statsd_exporter_relay_lines_relayed_total", "Lines put into datagrams for a relay target.",
-     BACOWR_METRIC_COUNTER, 0, 0, 1, add_relay_lines},
+     BACOWR_METRIC_COUNTER, 0, 0, 1, 0, add_relay_lines},
     {"bacowr_statsd_relay_dropped_lines_total",
      "Lines put into datagrams that could not be sent, by reason.", BACOWR_METRIC_COUNTER, 0, 0,
-     RELAY_N_REASONS, add_relay_dropped},
-    {"promhttp_metric_handler_requests_total", "Scrapes served.", BACOWR_METRIC_COUNTER, 3, 0, 0,
+     RELAY_N_REASONS, 0, add_relay_dropped},
+    {"promhttp_metric_handler_requests_total", "Scrapes served.", BACOWR_METRIC_COUNTER, 3, 0, 0, 0,
      add_scrapes},
 };
 #define N_LABELLED (sizeof labelled / sizeof labelled[0])
 
-static unsigned n_samples(const struct labelled *family, const struct self_config *c)
+static unsigned n_samples(const struct labelled *family, const struct self_labels *s)
 {
-    return family->n_fixed + family->per_socket * c->n_sockets +
-           family->per_target * relay_n_targets(c->relay);
+    return family->n_fixed + family->per_socket * s->config->n_sockets +
+           family->per_target * relay_n_targets(s->config->relay) +
+           family->per_listener * s->n_listeners;
 }
 
 unsigned self_labelled_n_families(void)
@@ -195,12 +250,12 @@ unsigned self_labelled_n_families(void)
     return N_LABELLED;
 }
 
-unsigned self_labelled_n_samples(const struct self_config *config)
+unsigned self_labelled_n_samples(const struct self_labels *s)
 {
     unsigned n = 0;
 
     for (size_t i = 0; i < N_LABELLED; i++)
-        n += n_samples(&labelled[i], config);
+        n += n_samples(&labelled[i], s);
     return n;
 }
 
@@ -216,7 +271,7 @@ int self_labelled_reserve(struct bacowr *b)
 void self_labelled_fill(struct self_page *p, const struct self_labels *s)
 {
     for (size_t i = 0; i < N_LABELLED; i++) {
-        unsigned before = self_page_n_samples(p), n = n_samples(&labelled[i], s->config);
+        unsigned before = self_page_n_samples(p), n = n_samples(&labelled[i], s);
 
         if (n == 0)
             continue; /* no socket or no relay, no family */
@@ -270,6 +325,26 @@ static void render_relay_labels(struct self_labels *s)
     }
 }
 
+/* Each address once, in the order of the sockets. */
+static void render_listeners(struct self_labels *s)
+{
+    char escaped[2 * ADDRESS_TEXT_MAX];
+
+    for (unsigned i = 0; i < s->config->n_sockets; i++) {
+        struct listener_labels *l = &s->listeners[s->n_listeners];
+        unsigned known = 0;
+
+        while (known < s->n_listeners && !is_of(s->config->sockets[i], &s->listeners[known]))
+            known++;
+        if (known < s->n_listeners)
+            continue;
+        l->address = s->config->sockets[i]->address.text;
+        escape(escaped, l->address);
+        snprintf(l->labels, LABELS_MAX, "listener=\"%s\"", escaped);
+        s->n_listeners++;
+    }
+}
+
 static void render_labels(struct self_labels *s)
 {
     char version[128] = "";
@@ -298,12 +373,14 @@ int self_labels_new(struct self_labels **out, const struct self_config *config)
         return -ENOMEM;
     s->config = config;
     s->socket_labels = calloc(config->n_sockets + 1, LABELS_MAX);
+    s->listeners = calloc(config->n_sockets + 1, sizeof *s->listeners);
     s->relay_labels = calloc(relay_n_targets(config->relay) + 1, sizeof *s->relay_labels);
-    if (s->socket_labels == NULL || s->relay_labels == NULL) {
+    if (s->socket_labels == NULL || s->listeners == NULL || s->relay_labels == NULL) {
         self_labels_free(s);
         return -ENOMEM;
     }
     render_labels(s);
+    render_listeners(s);
     render_relay_labels(s);
     *out = s;
     return 0;
@@ -314,6 +391,7 @@ void self_labels_free(struct self_labels *s)
     if (s == NULL)
         return;
     free(s->socket_labels);
+    free(s->listeners);
     free(s->relay_labels);
     free(s);
 }

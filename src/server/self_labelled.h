@@ -21,7 +21,7 @@ void self_labels_free(struct self_labels *s); /* accepts NULL; the pages are gon
 
 /* What a page needs room for: so many families at most, and exactly so many samples. */
 unsigned self_labelled_n_families(void);
-unsigned self_labelled_n_samples(const struct self_config *config);
+unsigned self_labelled_n_samples(const struct self_labels *s);
 
 /* 0 or -ENOMEM. */
 int self_labelled_reserve(struct bacowr *b);

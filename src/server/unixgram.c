@@ -17,8 +17,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/ingest.h"
-
 #define QUEUE_LEN_FILE   "/proc/sys/net/unix/max_dgram_qlen"
 #define MIN_QUEUE_LEN    10 /* the kernel's own, where it does not tell */
 #define MAX_QUEUE_LEN    (1 << 16)
@@ -28,7 +26,7 @@
 
 static int set_buffer(int fd, uint64_t asked, struct err *e)
 {
-    int size = asked != 0 ? (int)asked : INGEST_DEFAULT_BUFFER;
+    int size = asked != 0 ? (int)asked : INT_MAX; /* as much as the system allows */
 
     if (asked <= INT_MAX && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) == 0)
         return 0;

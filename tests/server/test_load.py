@@ -48,6 +48,10 @@ class LoadTest(ServerTest):
         self.assertGreater(received, 0)
         self.assertGreater(dropped, 0)
         self.assertEqual(received + dropped, len(datagrams))
+        of_sockets = page.total("bacowr_statsd_udp_received_datagrams_total")
+        self.assertEqual(of_sockets, received)
+        ratio = page.value("bacowr_statsd_udp_loss_ratio", listener=f"{HOST}:{server.ports.udp}")
+        self.assertAlmostEqual(ratio, dropped / len(datagrams), 6)
         self.assertEqual(page.value("over"), received * 100)
         self.assertEqual(page.value("statsd_exporter_lines_total"), received * 100)
 

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import unittest
+from pathlib import Path
 
 from lib.harness import HOST, FolderTest, Ports, ServerTest, binary, environment, run, serve_flags
 
@@ -34,12 +36,26 @@ class StartTest(ServerTest):
                 self.assertIn(f"another process listens there, see {remedy}", done.stderr)
 
     def test_a_receive_buffer_that_is_not_granted(self) -> None:
-        """Only where somebody asked for a certain size."""
+        """A warning where somebody asked for a size; a word where there is less than advised."""
         server = self.start(f"--statsd.read-buffer={1 << 30}")
-        self.assertRegex(server.log(), r"event=receive_buffer_limited .*asked=1073741824 "
-                                       r"granted=\d+ remedy=.*net\.core\.rmem_max")
-        for flag in ("--statsd.read-buffer=65536", "--statsd.read-buffer=0"):
-            self.assertNotIn("receive_buffer_limited", self.start(flag).log())
+        self.assertRegex(server.log(), r"level=warn .*event=receive_buffer_limited .*"
+                                       r"asked=1073741824 granted=\d+ "
+                                       r'remedy="sysctl -w net\.core\.rmem_max=1073741824"')
+        wanted = server.scrape().total("bacowr_statsd_udp_receive_buffer_wanted_bytes")
+        self.assertEqual(wanted, 1 << 31)
+        server = self.start("--statsd.read-buffer=65536")
+        self.assertNotIn("receive_buffer_limited", server.log())
+
+    def test_the_receive_buffer_is_what_the_system_allows(self) -> None:
+        """Unasked: all of it; and how to get more, where that is less than 4 MiB."""
+        allowed = int(Path("/proc/sys/net/core/rmem_max").read_text())
+        server = self.start()
+        page = server.scrape()
+        self.assertEqual(page.total("bacowr_statsd_udp_receive_buffer_bytes"), 2 * allowed)
+        self.assertEqual(page.total("bacowr_statsd_udp_receive_buffer_wanted_bytes"), 8 << 20)
+        said = re.search(r"level=info .*event=receive_buffer_limited .*"
+                         r'remedy="sysctl -w net\.core\.rmem_max=4194304"', server.log())
+        self.assertEqual(said is not None, allowed < 4 << 20)
 
     def test_a_mapping_file_that_is_not_there(self) -> None:
         done = run(*serve_flags(Ports(), ["--statsd.mapping-config=/nonexistent/file.yml"]))

@@ -166,7 +166,7 @@ static unsigned capacity(unsigned i)
 
     do {
         send_lines(i, 1);
-        ingest_sample(in[i]);
+        ingest_sample(in[i], 0);
         n++;
     } while (in[i]->kernel_dropped == 0 && n < 100000);
     return n - 1;
@@ -251,7 +251,7 @@ START_TEST(test_ingest_loses_nothing_at_the_end)
     worker_stop(worker);
     worker_join(worker);
     ck_assert_uint_eq(received(0), 1 + 3 * SHARE + 5);
-    ingest_sample(in[0]);
+    ingest_sample(in[0], 0);
     ck_assert_uint_eq(in[0]->kernel_dropped, 0);
 }
 END_TEST
