@@ -58,6 +58,7 @@ struct options {
     char *unixsocket_mode; /* octal digits; perhaps none */
     struct options_list web_listen;
     struct options_list relay_targets; /* host:port; empty: nothing is relayed */
+    struct options_list web_hosts; /* names by which browsers may know this server */
     char *telemetry_path;
     struct options_list mapping_config; /* files and directories; empty: none */
     bool config_watch;

@@ -223,6 +223,19 @@ static int set_address(const struct setting *s, const char *value, void *field, 
     return options_list_add(field, value, strlen(value));
 }
 
+/* A name without a port, as a Host header has it. */
+static int set_host(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    static const char word_bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                     "0123456789-._";
+
+    if (value[strspn(value, word_bytes)] != '\0')
+        return refuse(s, value, e,
+                      "is no host name, write it without scheme and port as in "
+                      "metrics.example.com");
+    return *value ? options_list_add(field, value, strlen(value)) : 0;
+}
+
 /* One more; an empty text is none. */
 static int set_file(const struct setting *s, const char *value, void *field, struct err *e)
 {
@@ -255,6 +268,10 @@ const struct setting settings[] = {
     {"web.enable-lifecycle", SETTING_SWITCH, set_switch, FIELD(enable_lifecycle),
      {"false"},
      .help = "Let a PUT or POST to /-/reload and /-/quit reload and end the server."},
+    {"web.allowed-host", SETTING_LIST, set_host, FIELD(web_hosts),
+     {""}, "NAME",
+     .help = "Name by which this server may be told to reload or end, beside localhost, addresses, "
+             "the machine's own name and those in --web.listen-address."},
     {"web.enable-openmetrics", SETTING_SWITCH, set_switch, FIELD(enable_openmetrics),
      {"false"},
      .help = "Offer the metrics page in OpenMetrics too. Prometheus then prefers it, and sees le "

@@ -47,6 +47,7 @@ struct server {
     size_t n_signals; /* of them initialised */
 
     struct addresses udp, tcp_addresses, web;
+    struct options_list hosts; /* names of this server */
     struct bacowr *engine;
     struct worker *workers[BACOWR_MAX_WORKERS];
     unsigned n_workers;

@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "base/slice.h"
 #include "bacowr/aggregator.h"
+#include "conf/options.h"
 
 struct http;
 
@@ -32,6 +33,8 @@ struct http_config {
     unsigned max_connections;
     int64_t timeout_ms;  /* above 0 */
     const char *version; /* for the landing page; borrowed */
+    /* Names of this server beside localhost and addresses; borrowed; NULL: none. */
+    const struct options_list *hosts;
 
     void *ctx;
     /* Begin a page in the @format that @accept asks for. 0 or -ENOMEM. */
@@ -57,6 +60,7 @@ struct http_stats {
     uint64_t connections_open;
     uint64_t timeouts;     /* requests not whole, answers stuck, pages too slow */
     uint64_t bad_requests; /* malformed, too large, or cut by the client */
+    uint64_t forbidden;    /* would have changed something, and came from a foreign page */
     uint64_t scrapes_in_flight;
     uint64_t scrapes_by_code[3]; /* 200, 500, 503 */
     uint64_t scrape_bytes;       /* sent, after compression */

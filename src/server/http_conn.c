@@ -109,6 +109,7 @@ int http_conn_open(struct http *h, int fd)
     h->stats.connections_open++;
 
     tune(fd);
+    c->local = http_guard_is_local(fd);
     r = uv_tcp_open(&c->tcp, fd);
     if (r < 0) {
         close(fd);

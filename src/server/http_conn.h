@@ -5,6 +5,7 @@
  *      http.c        listeners, limits, the one clock for all deadlines, the end
  *      http_conn.c   one connection: bytes to requests, answers to bytes, time
  *      http_answer.c heads, and bodies that fit in memory
+ *      http_guard.c  who may do and see what
  *      http_route.c  what is behind a path, and the small pages
  *      http_page.c   the metrics page, slice by slice
  *
@@ -63,6 +64,7 @@ struct http_conn {
 
     enum http_conn_state state;
     int64_t since_ms; /* reading: of silence, or the first byte; else: the last progress */
+    bool local;       /* the client is on this machine */
     int64_t cut_ms;   /* answering ends then, progress or not; INT64_MAX: not for that reason */
     bool fresh;       /* no request was read yet */
     bool keep_alive;  /* after this answer */
@@ -139,6 +141,23 @@ void http_conn_answer_status(struct http_conn *c, unsigned status, const char *h
 
 /* Put status line and common headers, without the empty line, into c->head. */
 void http_conn_head(struct http_conn *c, unsigned status, const char *type);
+
+/* ---- http_guard.c ---- */
+
+/* Is the client of @fd on this machine: a loopback address or a Unix socket? */
+bool http_guard_is_local(int fd);
+
+/*
+ * May c->request change anything? If not it is answered here: 403, counted. Asked for every path
+ * that the lifecycle flag opens, in http_route().
+ */
+bool http_may_change(struct http_conn *c);
+
+/*
+ * May c->request see what senders sent, as it came in, and their addresses? Every handler that
+ * shows raw lines or source addresses asks this first and leaves them out if not.
+ */
+bool http_may_see_senders(const struct http_conn *c);
 
 /* ---- http_route.c ---- */
 

@@ -22,7 +22,7 @@
 
 struct route {
     const char *path; /* NULL: the telemetry path */
-    bool lifecycle;   /* there only if the operator enabled it */
+    bool lifecycle;   /* there only if the operator enabled it; all that changes anything is */
     void (*serve)(struct http_conn *c);
 };
 
@@ -219,10 +219,11 @@ void http_route(struct http_conn *c)
 
         if (r->lifecycle && !config->enable_lifecycle)
             continue;
-        if (slice_eq_str(path, r->path ? r->path : config->telemetry_path)) {
+        if (!slice_eq_str(path, r->path ? r->path : config->telemetry_path))
+            continue;
+        if (!r->lifecycle || !is_command(c) || http_may_change(c))
             r->serve(c);
-            return;
-        }
+        return;
     }
     http_conn_answer_status(c, 404, NULL);
 }

@@ -15,7 +15,8 @@
  *       - The verdict on a head falls when it is complete, so that it does not depend on how the
  *         bytes were cut; and before the body is read: one announced as too long is not awaited.
  *       - Stricter than llhttp where two readers might see different requests: HTTP/1.1 needs
- *         exactly one Host, HTTP/1.0 cannot be chunked, and there is no other version.
+ *         exactly one Host, HTTP/1.0 cannot be chunked, there is no other version, and nobody
+ *         comes with two passwords.
  *       - Offers to change the protocol are ignored, as a server may: the request ends where it is
  *         whole, and is answered.
  */
@@ -32,6 +33,7 @@ enum header {
     HEADER_ACCEPT,
     HEADER_ACCEPT_ENCODING,
     HEADER_EXPECT,
+    HEADER_AUTHORIZATION,
     HEADER_FORWARDED,
 };
 
@@ -39,15 +41,11 @@ static const struct {
     const char *name;
     enum header header;
 } headers[] = {
-    {"host", HEADER_HOST},
-    {"origin", HEADER_ORIGIN},
-    {"accept", HEADER_ACCEPT},
-    {"accept-encoding", HEADER_ACCEPT_ENCODING},
-    {"expect", HEADER_EXPECT},
-    {"forwarded", HEADER_FORWARDED},
-    {"x-forwarded-for", HEADER_FORWARDED},
-    {"x-real-ip", HEADER_FORWARDED},
-    {"via", HEADER_FORWARDED},
+    {"host", HEADER_HOST},           {"origin", HEADER_ORIGIN},
+    {"accept", HEADER_ACCEPT},       {"accept-encoding", HEADER_ACCEPT_ENCODING},
+    {"expect", HEADER_EXPECT},       {"authorization", HEADER_AUTHORIZATION},
+    {"forwarded", HEADER_FORWARDED}, {"x-forwarded-for", HEADER_FORWARDED},
+    {"x-real-ip", HEADER_FORWARDED}, {"via", HEADER_FORWARDED},
 };
 
 /* Note the first reason to refuse; it is spoken when the head is complete. */
@@ -89,26 +87,6 @@ static int on_url(llhttp_t *parser, const char *at, size_t len)
     return 0;
 }
 
-/* Cut scheme and authority off an absolute target (http://host/path). False: no target of ours. */
-static bool path_settle(struct request *r)
-{
-    struct slice path = {r->path, r->path_len};
-    size_t colon = slice_find(path, ':');
-    struct slice rest;
-    size_t slash;
-
-    if (path.len && (path.p[0] == '/' || slice_eq_str(path, "*")))
-        return true;
-    if (path.len < colon + 3 || memcmp(path.p + colon, "://", 3) != 0)
-        return false;
-    rest = slice_from(path, colon + 3);
-    slash = slice_find(rest, '/');
-    rest = slash < rest.len ? slice_from(rest, slash) : SLICE_LIT("/");
-    memmove(r->path, rest.p, rest.len);
-    r->path_len = rest.len;
-    return true;
-}
-
 static enum request_method method_of(const llhttp_t *parser)
 {
     switch (parser->method) {
@@ -141,6 +119,9 @@ static struct room room_of(struct request *r, enum header header)
         return (struct room){r->host.bytes, &r->host.len, sizeof r->host.bytes};
     case HEADER_ORIGIN:
         return (struct room){r->origin.bytes, &r->origin.len, sizeof r->origin.bytes};
+    case HEADER_AUTHORIZATION:
+        return (struct room){r->authorization.bytes, &r->authorization.len,
+                             sizeof r->authorization.bytes};
     case HEADER_ACCEPT:
         return (struct room){r->accept.bytes, &r->accept.len, sizeof r->accept.bytes};
     case HEADER_ACCEPT_ENCODING:
@@ -199,6 +180,10 @@ static int on_header_field_complete(llhttp_t *parser)
     r->name_len = 0;
     r->n_hosts += r->header == HEADER_HOST;
     r->n_expects += r->header == HEADER_EXPECT;
+    r->n_authorizations += r->header == HEADER_AUTHORIZATION;
+    if (r->n_authorizations > 1)
+        refuse(r, 400);
+    r->has_origin |= r->header == HEADER_ORIGIN;
     r->forwarded |= r->header == HEADER_FORWARDED;
     room = room_of(r, (enum header)r->header);
     value_begin(r, &room);
@@ -228,6 +213,32 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t len)
 
 /* ---- the verdict ---- */
 
+/*
+ * Cut scheme and authority off an absolute target (http://host/path); the authority counts, and a
+ * Host header beside it does not. False: no target of ours.
+ */
+static bool path_settle(struct request *r)
+{
+    struct slice path = {r->path, r->path_len};
+    size_t colon = slice_find(path, ':');
+    struct slice rest;
+    struct room host = room_of(r, HEADER_HOST);
+    size_t slash;
+
+    if (path.len && (path.p[0] == '/' || slice_eq_str(path, "*")))
+        return true;
+    if (path.len < colon + 3 || memcmp(path.p + colon, "://", 3) != 0)
+        return false;
+    rest = slice_from(path, colon + 3);
+    slash = slice_find(rest, '/');
+    r->host.len = 0;
+    value_add(r, &host, rest.p, slash);
+    rest = slash < rest.len ? slice_from(rest, slash) : SLICE_LIT("/");
+    memmove(r->path, rest.p, rest.len);
+    r->path_len = rest.len;
+    return true;
+}
+
 static bool expects_continue(const struct request *r)
 {
     static const char wanted[] = "100-continue";
@@ -248,6 +259,8 @@ static unsigned verdict(struct request *r)
         return r->refusal;
     if (!path_settle(r) || r->n_hosts > 1 || (r->http11 && r->n_hosts == 0))
         return 400;
+    if (r->refusal) /* the target's authority */
+        return r->refusal;
     if (encoded && !r->http11)
         return 400;
     /* HTTP/1.0 has no Expect: it is ignored there. */
@@ -316,6 +329,7 @@ void request_init(struct request *r)
     r->accept_encoding.len = 0;
     r->host.len = 0;
     r->origin.len = 0;
+    r->authorization.len = 0;
     r->in_head = true;
     llhttp_init(&r->parser, HTTP_REQUEST, &settings);
     r->parser.data = r;
@@ -386,14 +400,27 @@ struct slice request_query(const struct request *r)
     return slice_of(r->query, r->query_len);
 }
 
+/* llhttp leaves the blanks behind a value. */
+static struct slice trimmed(const char *p, size_t len)
+{
+    while (len && (p[len - 1] == ' ' || p[len - 1] == '\t'))
+        len--;
+    return slice_of(p, len);
+}
+
 struct slice request_host(const struct request *r)
 {
-    return slice_of(r->host.bytes, r->host.len);
+    return trimmed(r->host.bytes, r->host.len);
 }
 
 struct slice request_origin(const struct request *r)
 {
-    return slice_of(r->origin.bytes, r->origin.len);
+    return trimmed(r->origin.bytes, r->origin.len);
+}
+
+struct slice request_authorization(const struct request *r)
+{
+    return trimmed(r->authorization.bytes, r->authorization.len);
 }
 
 struct slice request_accept(const struct request *r)

@@ -26,6 +26,7 @@
 #define REQUEST_QUERY_MAX 512         /* what is longer is cut, and marked */
 #define REQUEST_VALUE_MAX 2048        /* Accept and Accept-Encoding, each joined over its lines */
 #define REQUEST_PLACE_MAX 320         /* Host, Origin: a name of the DNS with scheme and port */
+#define REQUEST_AUTH_MAX  1024        /* Authorization */
 #define REQUEST_KEPT_MAX  (16 * 1024) /* a body that is kept */
 
 enum request_outcome {
@@ -52,12 +53,18 @@ struct request_place {
     char bytes[REQUEST_PLACE_MAX];
 };
 
+struct request_secret {
+    size_t len;
+    char bytes[REQUEST_AUTH_MAX];
+};
+
 struct request {
     /* Whole after REQUEST_DONE. */
     enum request_method method;
     bool http11;          /* else HTTP/1.0 */
     bool keep_alive;      /* the client lets the connection live on */
     bool expect_continue; /* the client holds its body back until it is told to go on */
+    bool has_origin;      /* a page asks; see request_origin() */
     bool forwarded;       /* it says that somebody passed it on */
     bool query_cut;
     unsigned status; /* after REQUEST_BAD */
@@ -80,6 +87,7 @@ struct request {
     size_t query_len;
     unsigned n_hosts;
     unsigned n_expects;
+    unsigned n_authorizations;
     int header; /* which one's value is being read: see request.c */
     size_t name_len;
     char name[16]; /* longer names are none of ours */
@@ -89,6 +97,7 @@ struct request {
     struct request_value accept_encoding;
     struct request_place host;
     struct request_place origin;
+    struct request_secret authorization;
     char path[REQUEST_PATH_MAX];
     char query[REQUEST_QUERY_MAX];
 };
@@ -108,8 +117,9 @@ bool request_wants_continue(const struct request *r);
 /* The path without scheme, host and query; not decoded. */
 struct slice request_path(const struct request *r);
 struct slice request_query(const struct request *r);  /* without '?'; not decoded */
-struct slice request_host(const struct request *r);   /* with its port */
-struct slice request_origin(const struct request *r); /* empty: there is none */
+struct slice request_host(const struct request *r);   /* with its port; of the target if there */
+struct slice request_origin(const struct request *r); /* empty also when there is none */
+struct slice request_authorization(const struct request *r); /* likewise */
 struct slice request_accept(const struct request *r);
 struct slice request_accept_encoding(const struct request *r);
 

@@ -62,6 +62,7 @@ struct reading {
     double http_accept_pauses;
     double http_timeouts;
     double http_bad_requests;
+    double http_forbidden;
     double scrapes_in_flight;
     double scrape_bytes;
     double scrape_seconds;
@@ -145,6 +146,9 @@ static const struct scalar scalars[] = {
      COUNTER(http_timeouts)},
     {"bacowr_statsd_http_bad_requests_total", "HTTP requests that could not be read.",
      COUNTER(http_bad_requests)},
+    {"bacowr_statsd_http_forbidden_requests_total",
+     "HTTP requests to reload or end the server that came from a foreign page or name.",
+     COUNTER(http_forbidden)},
     {"bacowr_statsd_scrape_duration_seconds_total",
      "Time from a scrape's request to its last byte, summed.", COUNTER(scrape_seconds)},
     {"bacowr_statsd_scrape_sent_bytes_total", "Bytes sent for scrapes, after compression.",
@@ -216,6 +220,7 @@ static void read_http(const struct self_config *c, struct reading *r)
     r->http_accept_pauses = (double)http->accept_pauses;
     r->http_timeouts = (double)http->timeouts;
     r->http_bad_requests = (double)http->bad_requests;
+    r->http_forbidden = (double)http->forbidden;
     r->scrapes_in_flight = (double)http->scrapes_in_flight;
     r->scrape_bytes = (double)http->scrape_bytes;
     r->scrape_seconds = http->scrape_seconds;

@@ -100,6 +100,7 @@ static void server_release(struct server *s)
     free(s->udp.items);
     free(s->tcp_addresses.items);
     free(s->web.items);
+    options_list_release(&s->hosts);
 }
 
 /* ---- the whole ---- */

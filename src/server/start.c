@@ -17,7 +17,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 
+#include "base/hostport.h"
 #include "server/fsmfile.h"
 #include "server/listen.h"
 
@@ -93,6 +95,30 @@ static int start_addresses(struct server *s)
     if (r == 0)
         r = resolve_list(s, &s->o->web_listen, &s->web);
     return r;
+}
+
+static int add_host(struct server *s, struct slice name)
+{
+    return name.len > 0 ? options_list_add(&s->hosts, name.p, name.len) : 0;
+}
+
+/* The names by which browsers may know this server: see http_guard.c. */
+static int start_hosts(struct server *s)
+{
+    char own[256] = "";
+    struct slice host;
+    uint16_t port;
+    int r = 0;
+
+    if (gethostname(own, sizeof own - 1) == 0)
+        r = add_host(s, slice_str(own));
+    for (size_t i = 0; i < s->o->web_listen.n && r == 0; i++) {
+        if (hostport_split(slice_str(s->o->web_listen.items[i]), &host, &port) == NULL)
+            r = add_host(s, host);
+    }
+    for (size_t i = 0; i < s->o->web_hosts.n && r == 0; i++)
+        r = add_host(s, slice_str(s->o->web_hosts.items[i]));
+    return r == 0 ? 0 : start_fail_step(s, "host names", r);
 }
 
 static int start_signal(struct server *s, int signum)
@@ -254,6 +280,7 @@ static int start_http(struct server *s)
         .max_connections = listen_http_limit(s),
         .timeout_ms = s->o->web_timeout_ms,
         .version = BACOWR_VERSION,
+        .hosts = &s->hosts,
         .ctx = s,
         .scrape = control_on_scrape,
         .scrape_done = control_on_scrape_done,
@@ -306,9 +333,9 @@ static int start_threads(struct server *s)
 int server_start(struct server *s)
 {
     static int (*const steps[])(struct server *) = {
-        start_addresses, start_loop,  start_engine, start_watch,   start_mapping,
-        start_workers,   start_relay, listen_udp,   listen_tcp,    listen_unix,
-        start_http,      start_self,  listen_http,  start_threads,
+        start_addresses, start_hosts,   start_loop,  start_engine, start_watch,
+        start_mapping,   start_workers, start_relay, listen_udp,   listen_tcp,
+        listen_unix,     start_http,    start_self,  listen_http,  start_threads,
     };
     int r = 0;
 

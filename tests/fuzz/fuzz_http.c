@@ -61,6 +61,8 @@ static void require_same(const struct request *a, const struct request *b)
     require(slice_eq(request_origin(a), request_origin(b)));
     require(slice_eq(request_accept(a), request_accept(b)));
     require(slice_eq(request_accept_encoding(a), request_accept_encoding(b)));
+    require(slice_eq(request_authorization(a), request_authorization(b)));
+    require(a->has_origin == b->has_origin && a->forwarded == b->forwarded);
     require(gzip_wanted(request_accept_encoding(a)) == gzip_wanted(request_accept_encoding(b)));
 }
 

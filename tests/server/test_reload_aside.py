@@ -97,7 +97,7 @@ class SlowReloadTest(ServerTest):
         self.begin_slow(server)
         for i in range(4):
             connection = server.web()
-            connection.sendall(b"POST /-/reload HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"POST /-/reload HTTP/1.1\r\nHost: localhost\r\n\r\n")
             time.sleep(0.05)
             if i % 2:  # by a reset
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -111,7 +111,7 @@ class SlowReloadTest(ServerTest):
         server = self.start("--web.enable-lifecycle", mapping=SMALL)
         self.begin_slow(server)
         with server.web() as waiting:
-            waiting.sendall(b"POST /-/reload HTTP/1.1\r\nHost: x\r\n\r\n")
+            waiting.sendall(b"POST /-/reload HTTP/1.1\r\nHost: localhost\r\n\r\n")
             time.sleep(0.05)
             self.assert_goes_on(server)
             server.stop()

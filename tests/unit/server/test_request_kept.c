@@ -96,6 +96,7 @@ START_TEST(test_request_kept_places)
         {"Host: h\r\nVia: 1.1 x\r\n", "h", "", true},
         {"Host: h\r\nX-Real-IP: 1.2.3.4\r\n", "h", "", true},
         {"Host: h\r\nX-Forwarded-Foreigner: 1\r\n", "h", "", false},
+        {"Host: h:1 \t\r\nOrigin: null \r\n", "h:1", "null", false},
     };
     char text[256];
 
@@ -107,6 +108,42 @@ START_TEST(test_request_kept_places)
             ck_assert(slice_eq_str(request_origin(&reader), cases[i].origin));
             ck_assert_int_eq(reader.forwarded, cases[i].forwarded);
         }
+    }
+}
+END_TEST
+
+/* The authority of an absolute target counts more than the Host header beside it. */
+START_TEST(test_request_kept_target)
+{
+    static const char text[] = "GET http://t:2/x?y HTTP/1.1\r\nHost: h:1\r\n\r\n";
+
+    for (size_t step = 1; step <= 100; step += 99) {
+        ck_assert_int_eq(read_in_steps(slice_str(text), step), REQUEST_DONE);
+        ck_assert(slice_eq_str(request_host(&reader), "t:2"));
+        ck_assert(slice_eq_str(request_path(&reader), "/x"));
+    }
+}
+END_TEST
+
+/* A password is kept as it came, with its scheme; a second one, and one too long, is refused. */
+START_TEST(test_request_kept_authorization)
+{
+    static const char text[] = "GET / HTTP/1.1\r\n" HOST "Authorization: Basic YTpi \r\n\r\n";
+    static const char twice[] =
+        "GET / HTTP/1.1\r\n" HOST "Authorization: Basic YTpi\r\nAuthorization: x\r\n\r\n";
+    char longest[REQUEST_AUTH_MAX + 64];
+
+    for (size_t step = 1; step <= 100; step += 99) {
+        ck_assert_int_eq(read_in_steps(slice_str(text), step), REQUEST_DONE);
+        ck_assert(slice_eq_str(request_authorization(&reader), "Basic YTpi"));
+        ck_assert_int_eq(read_in_steps(slice_str(twice), step), REQUEST_BAD);
+        ck_assert_uint_eq(reader.status, 400);
+    }
+    for (int more = 0; more < 2; more++) {
+        snprintf(longest, sizeof longest, "GET / HTTP/1.1\r\n" HOST "Authorization: %0*d\r\n\r\n",
+                 REQUEST_AUTH_MAX + more, 7);
+        ck_assert_int_eq(read_in_steps(slice_str(longest), 64), more ? REQUEST_BAD : REQUEST_DONE);
+        ck_assert_uint_eq(reader.status, more ? 431 : 0);
     }
 }
 END_TEST
@@ -181,6 +218,8 @@ static Suite *suite(void)
 
     tcase_add_test(head, test_request_kept_query);
     tcase_add_test(head, test_request_kept_places);
+    tcase_add_test(head, test_request_kept_target);
+    tcase_add_test(head, test_request_kept_authorization);
     tcase_add_test(head, test_request_kept_long_place);
     suite_add_tcase(s, head);
     tcase_add_test(bodies, test_request_kept_body);
