@@ -16,16 +16,15 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterable, Mapping, Sequence
 
-ROOT = Path(__file__).resolve().parent.parent
-LOGS = ROOT / "build" / "test-logs"
-JOBS = 2
+from lib.builds import (JOBS, LOGS, ROOT, Broken, build, build_asan, build_release, build_tsan, call,
+                        configure_fuzz, must)
+
 FUZZ_SECONDS = 20
 
 SANITIZERS = {"ASAN_OPTIONS": "detect_leaks=1", "TSAN_OPTIONS": "halt_on_error=1",
@@ -47,68 +46,8 @@ def total(counts: Iterable[Count]) -> Count:
     return sum(counts, Count())
 
 
-class Broken(Exception):
-    """A stage cannot go on: a build or a tool failed."""
-
-
-def call(log: str, command: list[str], env: Mapping[str, str] | None = None,
-         seconds: float = 600.0, descriptors: Sequence[int] = ()) -> tuple[int, str]:
-    """Run a command, which gets these descriptors too; its exit status and output, kept as a log."""
-    LOGS.mkdir(parents=True, exist_ok=True)
-    try:
-        done = subprocess.run(command, cwd=ROOT, env=os.environ | (env or {}), timeout=seconds,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, errors="replace",
-                              pass_fds=descriptors)
-        status, output = done.returncode, done.stdout
-    except subprocess.TimeoutExpired as error:
-        said = error.stdout or b""
-        output = said.decode(errors="replace") if isinstance(said, bytes) else said
-        status, output = -1, f"{output}\nnot done within {seconds:g} s: {' '.join(command)}\n"
-    (LOGS / f"{log}.log").write_text(output)
-    return status, output
-
-
-def must(log: str, command: list[str], env: Mapping[str, str] | None = None) -> str:
-    status, output = call(log, command, env)
-    if status != 0:
-        raise Broken(f"{output}\nfailed: {' '.join(command)}")
-    return output
-
-
 def show(output: str) -> None:
     print(output.rstrip(), flush=True)
-
-
-# ---- builds ----
-
-def configure(folder: str, *options: str, env: Mapping[str, str] | None = None) -> None:
-    """Once; a warning is an error here."""
-    if not (ROOT / folder / "build.ninja").exists():
-        must(f"{folder}-setup", ["meson", "setup", folder, "-Dwerror=true", *options], env)
-
-
-def build(folder: str, *targets: str) -> None:
-    must(f"{folder}-build", ["ninja", "--quiet", "-C", folder, f"-j{JOBS}", *targets])
-
-
-def build_asan(*targets: str) -> None:
-    configure("build-asan", "-Dbuildtype=debugoptimized", "-Db_lto=false",
-              "-Db_sanitize=address,undefined")
-    build("build-asan", *targets)
-
-
-def build_tsan() -> None:
-    # gcc warns that its thread sanitizer does not see fences. Ours stand between atomic accesses,
-    # which are no races with or without them.
-    configure("build-tsan", "-Dbuildtype=debugoptimized", "-Db_lto=false", "-Db_sanitize=thread",
-              "-Dc_args=-Wno-tsan")
-    build("build-tsan")
-
-
-def build_release() -> None:
-    configure("build-release", "-Dtests=false")
-    build("build-release")
 
 
 # ---- programs that print `N passed, N failed` last, or only have an exit status ----
@@ -242,8 +181,7 @@ def stage_release() -> Count:
 
 
 def stage_fuzz() -> Count:
-    configure("build-fuzz", "-Dfuzz=true", "-Dbuildtype=debugoptimized", "-Db_lto=false",
-              env={"CC": "clang-14"})
+    configure_fuzz()
     targets = fuzz_targets()
     folder = ROOT / "build-fuzz"
     build("build-fuzz", *[str(program.relative_to(folder)) for program in targets.values()])
