@@ -5,9 +5,10 @@ PYTHON := $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo pyth
 BINARY := build/bacowr-statsd
 DEMO := # flags of tools/demo.py
 BENCH := # flags of both benchmarks: --gates, --rounds N
+TORTURE := # flags of tests/torture/run.py: --only NAME, --seed N
 export PEER
 
-.PHONY: all build deps test-deps run demo test test-unit test-stack bench bench-against \
+.PHONY: all build deps test-deps run demo test test-unit test-stack torture bench bench-against \
 	bench-build dashboards-preview backup restore clean help
 
 all: build
@@ -53,6 +54,9 @@ test-stack:
 	@tools/deps.sh stack
 	@$(PYTHON) tests/run.py --only containers
 
+torture: test-deps
+	@$(PYTHON) -B tests/torture/run.py $(TORTURE)
+
 bench-build: test-deps
 	@test -e build-bench/build.ninja || meson setup build-bench
 	@ninja --quiet -C build-bench bacowr-statsd $(addprefix tests/bench/,bench load sink)
@@ -89,6 +93,7 @@ help:
 	@echo 'make test-deps  only install what the tests need'
 	@echo 'make test-unit  the style checks and the C unit tests only'
 	@echo 'make test-stack the Dockerfile and the compose file on a real Docker engine (as root)'
+	@echo 'make torture    every promise of docs/reliability.md, for two hours; TORTURE=--help'
 	@echo 'make bench      the benchmarks, in memory and over sockets; BENCH=--gates: exit status'
 	@echo "make bench-against PEER='COMMAND with {port}'  the same load against another server"
 	@echo 'make dashboards-preview  docs/dashboards/*.png anew (installs Chromium; 600 MB from npm)'

@@ -173,6 +173,12 @@ def stage_threads() -> Count:
             + python_tests("threads", [file], "build-tsan/bacowr-statsd"))
 
 
+def stage_torture() -> Count:
+    """A short form of all promises, two at a time."""
+    script = ROOT / "tests" / "torture" / "run.py"
+    return count_script("torture", [sys.executable, "-B", str(script), "--short"])
+
+
 def stage_release() -> Count:
     """The shipped build without a warning, and a binary that runs."""
     build_release()
@@ -237,6 +243,7 @@ STAGES: dict[str, tuple[Callable[[], Count], str]] = {
     "fuzz": (stage_fuzz, "fuzz targets: their corpora, then new inputs"),
     "conformance": (stage_conformance, "recorded behaviour of statsd_exporter"),
     "wire": (stage_wire, "the server over its sockets, with sanitizers"),
+    "torture": (stage_torture, "what docs/reliability.md promises, in short"),
     "clients": (stage_clients, "the Python client, and an application that uses it"),
     "interop": (stage_interop, "real clients and a real Prometheus"),
     "stack": (stage_stack, "dashboards, several servers, the demo, the documents' commands"),

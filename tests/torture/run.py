@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tries every promise of docs/reliability.md on the real server: one line each, with its figure.
+
+    run.py                  the long form, two hours: `make torture`
+    run.py --short          the same promises in 25 seconds: a stage of `make test`
+    run.py --only NAME      one promise, or all whose names begin so; may be repeated
+    run.py --seed N         the same dice again
+
+The first promise that does not hold ends the run with exit status 1; what it said is shown, and
+kept under build/test-logs/torture. The last line is `N passed, N failed`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import importlib
+import os
+import re
+import secrets
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Callable, Iterator
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib import builds  # noqa: E402
+from lib.builds import LOGS, ROOT  # noqa: E402
+from torture.promise import PROMISES, Promise, Trial, use  # noqa: E402
+
+DOCUMENT = ROOT / "docs" / "reliability.md"
+FIGURE = "figure: "
+SHORT_SECONDS = 60.0      # no promise may take longer: a machine may be slow
+LONG_SECONDS = 2 * 3600.0
+
+BUILDS: dict[str, Callable[[], None]] = {
+    "asan": lambda: builds.build_asan("bacowr-statsd"),
+    "tsan": lambda: builds.build_tsan("bacowr-statsd"),
+    "release": builds.build_release,
+    "none": lambda: None,
+}
+
+
+def load() -> None:
+    for file in sorted((ROOT / "tests" / "torture" / "promises").glob("*.py")):
+        importlib.import_module(f"torture.promises.{file.stem}")
+
+
+def child(name: str, short: bool, seed: int) -> int:
+    """In the process of one promise."""
+    chosen = PROMISES[name]
+    if chosen.build != "none":
+        use(chosen.build)
+    os.environ["BACOWR_TEST_LOGS"] = str(LOGS / "torture" / name)
+    try:
+        print(FIGURE + chosen.test(Trial(name, short, seed)), flush=True)
+        return 0
+    except Exception:  # whatever it is, the promise was not kept
+        traceback.print_exc()
+        return 1
+
+
+def try_one(chosen: Promise, short: bool, seed: int) -> tuple[bool, str, float]:
+    """Does it hold? And its figure, or all that was said; the seconds it took."""
+    begin = time.monotonic()
+    command = [sys.executable, "-B", __file__, "--child", chosen.name, "--seed", str(seed)]
+    status, output = builds.call(f"torture-{chosen.name}", command + ["--short"] * short,
+                                 seconds=SHORT_SECONDS if short else LONG_SECONDS)
+    took = time.monotonic() - begin
+    last = output.rstrip().rpartition("\n")[2]
+    if status == 0 and last.startswith(FIGURE):
+        return True, last.removeprefix(FIGURE), took
+    return False, output.rstrip(), took
+
+
+def try_all(chosen: list[Promise], short: bool, seed: int) -> dict[str, str] | None:
+    """The figures; None when a promise is broken, and none is begun after that."""
+    figures: dict[str, str] = {}
+    broken = False
+
+    def one(promise: Promise) -> tuple[bool, str, float] | None:
+        return None if broken else try_one(promise, short, seed)
+
+    with concurrent.futures.ThreadPoolExecutor(builds.JOBS if short else 1) as pool:
+        for promise, result in zip(chosen, pool.map(one, chosen)):
+            if result is None:
+                continue
+            held, said, took = result
+            broken = broken or not held
+            word = "ok" if held else "BROKEN"
+            print(f"{word:6} {promise.name:18} {took:7.1f} s  {said if held else promise.text}",
+                  flush=True)
+            if held:
+                figures[promise.name] = said
+            else:
+                print(f"{said}\nagain: tests/torture/run.py --only {promise.name} --seed {seed}",
+                      flush=True)
+    return None if broken else figures
+
+
+# ---- the document: a row for each promise ----
+
+ROW = re.compile(r"^\| `([\w.-]+)` \|", re.MULTILINE)
+
+
+def rows() -> dict[str, str]:
+    lines = DOCUMENT.read_text().splitlines()
+    return {match[1]: line for line in lines if (match := ROW.match(line))}
+
+
+def row(chosen: Promise, figure: str) -> str:
+    cells = [f"`{chosen.name}`", chosen.text, chosen.about, figure]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def document_faults() -> Iterator[str]:
+    have = rows()
+    for name in sorted(have.keys() ^ PROMISES.keys()):
+        yield f"{name} is {'no promise' if name in have else 'missing'} in docs/reliability.md"
+    for name, chosen in PROMISES.items():
+        wanted = row(chosen, "").removesuffix("|").rstrip()
+        if name in have and not have[name].startswith(wanted):
+            yield f"the row of {name} in docs/reliability.md is not: {wanted}"
+
+
+def write_document(figures: dict[str, str]) -> None:
+    """New figures into the rows; a promise that has no row gets one at the table's end."""
+    text, have = DOCUMENT.read_text(), rows()
+    for name, chosen in PROMISES.items():
+        figure = figures.get(name)
+        if name in have:
+            old = have[name].removesuffix(" |").rpartition(" | ")[2]
+            text = text.replace(have[name], row(chosen, figure or old))
+        else:
+            end = text.rindex("\n| `")
+            end = text.index("\n", end + 1)
+            text = text[:end] + "\n" + row(chosen, figure or "not run yet") + text[end:]
+    DOCUMENT.write_text(text)
+
+
+def choose(names: list[str] | None, short: bool) -> list[Promise]:
+    if names:
+        return [p for p in PROMISES.values() if any(p.name.startswith(name) for name in names)]
+    return [p for p in PROMISES.values() if p.in_short or not short]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     description=__doc__)
+    parser.add_argument("--short", action="store_true", help="seconds instead of hours")
+    parser.add_argument("--only", action="append", metavar="NAME", help="promises named so")
+    parser.add_argument("--list", action="store_true", help="name them, with what they promise")
+    parser.add_argument("--seed", type=int, help="of all dice; without it, a new one")
+    parser.add_argument("--write", action="store_true",
+                        help="put the figures into docs/reliability.md")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    load()
+    seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
+    if arguments.child:
+        return child(arguments.child, arguments.short, seed)
+    chosen = choose(arguments.only, arguments.short)
+    if arguments.list:
+        for promise in chosen:
+            print(f"{promise.name:18} {promise.text}")
+        return 0
+    return run(chosen, arguments.short, seed, arguments.write)
+
+
+def run(chosen: list[Promise], short: bool, seed: int, write: bool) -> int:
+    faults = [] if write else list(document_faults())
+    for fault in faults:
+        print(f"BROKEN {fault}")
+    if faults or not chosen:
+        print(f"0 passed, {max(len(faults), 1)} failed")
+        return 1
+    for name in sorted({promise.build for promise in chosen}):
+        BUILDS[name]()
+    print(f"seed {seed}", flush=True)
+    figures = try_all(chosen, short, seed)
+    if figures is None:
+        print("0 passed, 1 failed")
+        return 1
+    if write:
+        write_document(figures)
+    print(f"{len(figures)} passed, 0 failed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
