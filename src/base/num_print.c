@@ -21,7 +21,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WHOLE_MAX (1ULL << 53) /* below it every whole number is a double */
+#define WHOLE_MAX       (1ULL << 53) /* below it every whole number is a double */
+#define PLAIN_WHOLE_MAX 1e6          /* from it on whole numbers have an exponent */
+#define SMALL_DIGITS    6
 
 __extension__ typedef unsigned __int128 u128;
 
@@ -29,6 +31,11 @@ static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
+
+static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                            "25262728293031323334353637383940414243444546474849"
+                            "50515253545556575859606162636465666768697071727374"
+                            "75767778798081828384858687888990919293949596979899";
 
 /* A positive number as 0.d1d2d3... times 10^point. */
 struct decimal {
@@ -48,6 +55,31 @@ static size_t write_u64(char *out, uint64_t v)
     } while (v > 0);
     for (size_t i = 0; i < n; i++)
         out[i] = reversed[n - 1 - i];
+    return n;
+}
+
+/* A whole number from 1 to 999999, which is most of what a page shows. Two copies of a fixed length
+ * that overlap cost less than one of any length. */
+static size_t write_small(char *out, uint32_t v)
+{
+    unsigned n = 1 + (v >= 10) + (v >= 100) + (v >= 1000) + (v >= 10000) + (v >= 100000);
+    char text[SMALL_DIGITS];
+    const char *digits = text + SMALL_DIGITS - n;
+
+    if (n == 1) {
+        out[0] = (char)('0' + v);
+        return 1;
+    }
+    memcpy(text, &pairs[v / 10000 * 2], 2);
+    memcpy(text + 2, &pairs[v / 100 % 100 * 2], 2);
+    memcpy(text + 4, &pairs[v % 100 * 2], 2);
+    if (n < 4) {
+        memcpy(out, digits, 2);
+        memcpy(out + n - 2, digits + n - 2, 2);
+    } else {
+        memcpy(out, digits, 4);
+        memcpy(out + n - 4, digits + n - 4, 4);
+    }
     return n;
 }
 
@@ -224,6 +256,8 @@ size_t num_print(char out[NUM_TEXT_MAX], double v)
     struct decimal d;
     size_t n = 0;
 
+    if (v >= 1 && v < PLAIN_WHOLE_MAX && v == (double)(uint32_t)v)
+        return write_small(out, (uint32_t)v);
     if (isnan(v))
         return write_word(out, "NaN");
     if (isinf(v))

@@ -538,6 +538,26 @@ START_TEST(test_num_print_powers_of_two)
 }
 END_TEST
 
+/* Whole numbers are their digits below a million, and have an exponent from there on. */
+START_TEST(test_num_print_whole)
+{
+    char out[NUM_TEXT_MAX + 8];
+    char want[NUM_TEXT_MAX];
+
+    for (unsigned v = 1; v < 1000000; v += v < 20000 || v > 990000 ? 1 : 97) {
+        size_t n = (size_t)snprintf(want, sizeof want, "%u", v);
+
+        memset(out, '~', sizeof out);
+        ck_assert_uint_eq(num_print(out, v), n);
+        ck_assert(memcmp(out, want, n) == 0 && out[n] == '~');
+        ck_assert_uint_eq(num_print(out, -(double)v), n + 1);
+        ck_assert(out[0] == '-' && memcmp(out + 1, want, n) == 0);
+    }
+    ck_assert_uint_eq(num_print(out, 1000000), 5);
+    ck_assert(memcmp(out, "1e+06", 5) == 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("num");
@@ -556,6 +576,7 @@ static Suite *suite(void)
     tcase_add_test(duration, test_num_parse_duration_cases);
     suite_add_tcase(s, duration);
     tcase_add_test(print_case, test_num_print_vectors);
+    tcase_add_test(print_case, test_num_print_whole);
     tcase_add_test(print_case, test_num_print_reads_back);
     tcase_add_test(print_case, test_num_print_powers_of_two);
     suite_add_tcase(s, print_case);
