@@ -41,14 +41,27 @@ static const struct part part_count = {{"_count", 6}, {NULL, 0}};
 /* The most that a line adds to name, labels and text: _created { , quantile=" .0" } value LF. */
 #define LINE_EXTRA     (8 + 2 + 10 + 2 + 4 + NUM_TEXT_MAX)
 
+#define PUT_STEP       16u
+#define PUT_STEPS_MAX  128u
+
 /* The most that an exemplar adds to its labels: " # {" "} " value, a time in milliseconds. */
 #define EXEMPLAR_EXTRA (4 + 2 + NUM_TEXT_MAX + 1 + NUM_TEXT_MAX + 4)
 
+/* Names and labels are short: steps of a fixed length, the last of which overlaps the one before,
+ * cost less than a call. */
 static inline char *put(char *p, struct slice s)
 {
-    if (s.len > 0)
-        memcpy(p, s.p, s.len);
-    return p + s.len;
+    char *end = p + s.len;
+
+    if (s.len < PUT_STEP || s.len > PUT_STEPS_MAX) {
+        if (s.len > 0)
+            memcpy(p, s.p, s.len);
+        return end;
+    }
+    for (size_t i = 0; i + PUT_STEP < s.len; i += PUT_STEP)
+        memcpy(p + i, s.p + i, PUT_STEP);
+    memcpy(end - PUT_STEP, s.p + s.len - PUT_STEP, PUT_STEP);
+    return end;
 }
 
 static inline char *put_line(char *p, struct slice name, struct slice labels,

@@ -208,6 +208,30 @@ START_TEST(test_text_series_reserves_enough)
 }
 END_TEST
 
+/* Names and labels of every length are copied whole, and no byte behind them is looked at. */
+START_TEST(test_text_series_of_any_length)
+{
+    char text[300];
+
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)('a' + i % 23);
+    for (size_t len = 1; len < sizeof text; len++) {
+        const char *p = guard_copy(text, len);
+        struct buf out = {0};
+        struct snapshot_family f = {.name = slice_of(p, len), .type = SNAPSHOT_GAUGE};
+
+        encoder_text.series(&out, &f,
+                            &(struct snapshot_series){.labels = slice_of(p, len), .value = 7});
+        ck_assert_uint_eq(out.len, 2 * len + strlen("{} 7\n"));
+        ck_assert(memcmp(out.p, text, len) == 0 && out.p[len] == '{');
+        ck_assert(memcmp(out.p + len + 1, text, len) == 0);
+        ck_assert(memcmp(out.p + 2 * len + 1, "} 7\n", 4) == 0);
+        buf_release(&out);
+        guard_free(p, len);
+    }
+}
+END_TEST
+
 /* With a buffer that failed a series is left out whole and nothing is written. */
 START_TEST(test_text_series_after_a_failure_writes_nothing)
 {
@@ -284,6 +308,7 @@ static Suite *suite(void)
     tcase_add_test(series, test_text_series_of_a_histogram);
     tcase_add_test(series, test_text_series_of_a_summary);
     tcase_add_test(series, test_text_series_reserves_enough);
+    tcase_add_test(series, test_text_series_of_any_length);
     tcase_add_test(series, test_text_series_after_a_failure_writes_nothing);
     suite_add_tcase(s, series);
     tcase_add_test(labels, test_text_escape_label_escapes_three_bytes);
