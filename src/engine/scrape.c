@@ -31,7 +31,12 @@
 #include "expo/encoder.h"
 
 /* So far may a worker's clock reading be ahead of the scrape's. */
-#define AHEAD_TICKS 10
+#define AHEAD_TICKS  10
+
+/* So many series ahead memory is asked for: for a series, and for its first worker's cell. */
+#define SERIES_AHEAD 16u
+#define CELLS_AHEAD  8u
+#define CACHE_LINE   64
 
 struct bacowr_scrape {
     struct bacowr *b;
@@ -243,6 +248,34 @@ static int series_show(struct bacowr_scrape *s, const struct series *series, str
     return 0;
 }
 
+/* The series of an entry, or NULL: it is gone. */
+static const struct series *series_of(const struct bacowr_scrape *s, uint32_t ref)
+{
+    return ref != 0 ? series_at(&s->b->registry, ref) : NULL;
+}
+
+/* The series at @at, or NULL: there is none, or it is gone. */
+static const struct series *series_ahead(const struct bacowr_scrape *s,
+                                         const struct series_list *list, uint32_t n, uint32_t at)
+{
+    return at < n ? series_of(s, relaxed_load(&list->entries[at])) : NULL;
+}
+
+/* Of many families a family's series lie far from each other, and their cells elsewhere. */
+static void prefetch(const struct bacowr_scrape *s, const struct series_list *list, uint32_t n)
+{
+    const struct series *far = series_ahead(s, list, n, s->place + SERIES_AHEAD);
+    const struct series *near = series_ahead(s, list, n, s->place + CELLS_AHEAD);
+
+    if (far != NULL) {
+        __builtin_prefetch(far);
+        __builtin_prefetch((const char *)far + CACHE_LINE);
+    }
+    if (near != NULL && near->n_cells > 0)
+        /* Relaxed: what is prefetched is not looked at. */
+        __builtin_prefetch(atomic_load_explicit(&near->cells[0], memory_order_relaxed));
+}
+
 /* The next series of the family, or NULL. Entries do not move but by a compaction. */
 static const struct series *series_next(struct bacowr_scrape *s, struct family *f)
 {
@@ -255,9 +288,10 @@ static const struct series *series_next(struct bacowr_scrape *s, struct family *
         s->place = 0;
     }
     while (s->place < n) {
-        uint32_t ref = relaxed_load(&list->entries[s->place++]);
-        const struct series *series = ref != 0 ? series_at(&s->b->registry, ref) : NULL;
+        const struct series *series;
 
+        prefetch(s, list, n);
+        series = series_of(s, relaxed_load(&list->entries[s->place++]));
         if (series == NULL || series->order <= s->last_order)
             continue;
         s->last_order = series->order;
