@@ -6,9 +6,10 @@
  * a byte's edge after each. The flush costs five bytes and keeps a law simple that the sender
  * needs: text in means bytes out, never an empty chunk.
  *
- * The window is 8 KiB and the hash table small: 96 KiB for each compressor instead of zlib's
- * 256 KiB. Measured on a page of counters this costs nothing: neighbours resemble each other, what
- * stands far above seldom helps (7.36 times smaller, against 7.27 with the full window).
+ * The window is 16 KiB and the hash table small: 96 KiB for each compressor instead of zlib's
+ * 256 KiB. Measured on pages of counters this costs nothing, since neighbours resemble each other:
+ * 18.2 and 7.4 times smaller, as with the full window. A smaller one would compress a little better
+ * and yet cost more: each time it is full zlib goes through the whole hash table.
  *
  * Accept-Encoding is read by RFC 9110, 12.5.3: a list of codings with weights, "x-gzip" is the old
  * name of gzip, "*" stands for every coding that is not named, weight 0 means "not this one". A
@@ -25,8 +26,8 @@
 #include <zlib.h>
 
 #define LEVEL        1
-#define WINDOW_BITS  13
-#define MEMORY_LEVEL 7
+#define WINDOW_BITS  14
+#define MEMORY_LEVEL 6
 #define GZIP_HEADER  16 /* added to the window bits it asks for gzip's container */
 
 #define MIN_ROOM     256
