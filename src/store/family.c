@@ -159,6 +159,7 @@ struct family *family_new(struct registry *r, struct slice name, struct slice he
     f->link.hash = name_hash(r, name);
     if (table_insert(&r->families, &f->link) != 0)
         goto fail;
+    guard_family_comes(&r->guard, f->link.hash);
     return f;
 
 fail:
@@ -300,7 +301,7 @@ static int change_type(struct registry *r, struct family *f, const struct series
     shape = shape_acquire(r, birth->spec);
     if (shape == NULL)
         return -ENOMEM;
-    recount(r->n_alive, was, type, f->n_alive);
+    recount(r->n_alive, was, type, relaxed_load(&f->n_alive));
     recount(r->n_vectors, was, type, f->n_vectors);
     f->shape = shape;
     f->contested = false;
@@ -419,9 +420,10 @@ void vector_drop_empty(struct registry *r, struct vector *v)
 
 void family_drop_empty(struct registry *r, struct family *f)
 {
-    if (f->n_alive > 0 || f->reserved)
+    if (relaxed_load(&f->n_alive) > 0 || f->reserved)
         return;
     table_remove(&r->families, &f->link);
+    guard_family_goes(&r->guard, f->link.hash);
     family_settled(r, f);
     /* One that never had a series is not in the order: a worker may drop it after a failed
      * birth. */

@@ -40,7 +40,8 @@ int registry_init(struct registry *r, unsigned n_workers, uint64_t seed, uint64_
         .reclaim = reclaim,
         .pools = calloc(n_workers + 1, sizeof *r->pools),
     };
-    if (r->pools == NULL || index_init(r) != 0) {
+    if (r->pools == NULL || guard_init(&r->guard, max_series) != 0 || index_init(r) != 0) {
+        guard_release(&r->guard);
         free(r->pools);
         *r = (struct registry){0};
         return -ENOMEM;
@@ -111,6 +112,7 @@ void registry_release(struct registry *r)
     for (unsigned i = 0; i <= r->n_workers; i++)
         pool_release(&r->pools[i]);
     slab_release(&r->slab);
+    guard_release(&r->guard);
     free(r->pools);
     free(r->dying);
     free(r->moving);

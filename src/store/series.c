@@ -27,7 +27,9 @@
 
 struct series_key series_key(const struct registry *r, struct slice name, struct slice labels)
 {
-    return (struct series_key){name, labels, hash_bytes(labels, name_hash(r, name))};
+    uint64_t of_name = name_hash(r, name);
+
+    return (struct series_key){name, labels, hash_bytes(labels, of_name), of_name};
 }
 
 uint64_t series_hash(const struct series *s)
@@ -72,10 +74,18 @@ static bool type_has_settings(enum metric_type type)
     return type != METRIC_COUNTER && type != METRIC_GAUGE;
 }
 
+/* Does it live as it is to? A fold, as long as the longest-lived of those in it; 0 is for ever. */
+static bool ttl_holds(const struct series *s, uint32_t ttl_ticks)
+{
+    uint32_t has = relaxed_load(&s->ttl_ticks);
+
+    return has == ttl_ticks || (s->fold && ttl_ticks != 0 && (has == 0 || has > ttl_ticks));
+}
+
 /* Is what @q says of the series known already? */
 static bool is_settled(const struct series *s, const struct series_query *q)
 {
-    if (family_type(series_family(s)) != q->type || relaxed_load(&s->ttl_ticks) != q->ttl_ticks)
+    if (family_type(series_family(s)) != q->type || !ttl_holds(s, q->ttl_ticks))
         return false;
     /* Signed: generations wrap. */
     return !type_has_settings(q->type) || (int32_t)(q->gen - relaxed_load(&s->vector->gen)) <= 0;
@@ -95,14 +105,33 @@ static int ref_take(const struct series *s, unsigned worker, struct series_ref *
     return 0;
 }
 
+/* What is not there: may it be born? SERIES_E_ABSENT if so, else the limit. */
+static int ask_for_birth(const struct registry *r, const struct series_query *q, bool full)
+{
+    int limit;
+
+    if (q->fold)
+        limit = guard_ask_fold(&r->guard, guard_may_know(&r->guard, q->key));
+    else
+        limit = full ? SERIES_E_LIMIT : guard_ask(&r->guard, q->key);
+    return limit != 0 ? limit : SERIES_E_ABSENT;
+}
+
 int series_find(struct registry *r, const struct series_query *q, struct series_ref *out)
 {
     /* Before the look-up: a series that is born between the two is no reason to refuse itself. */
     bool full = registry_full(r);
     const struct series *s = index_find(r, q->key);
+    int limit;
 
-    if (s == NULL)
-        return full ? SERIES_E_LIMIT : SERIES_E_ABSENT;
+    if (s == NULL) {
+        limit = ask_for_birth(r, q, full);
+        /* The other limits are asked behind the look-up, so there is another one behind them. */
+        if (limit == SERIES_E_FAMILY_LIMIT || limit == SERIES_E_LABEL_LIMIT)
+            s = index_find(r, q->key);
+        if (s == NULL)
+            return limit;
+    }
     return is_settled(s, q) ? ref_take(s, q->worker, out) : SERIES_E_ABSENT;
 }
 
@@ -205,6 +234,7 @@ static uint32_t series_new(struct registry *r, struct vector *v, const struct se
     atomic_init(&s->birth, registry_next_birth(r));
     atomic_init(&s->shape, v->shape);
     s->born = birth->tick;
+    s->fold = birth->fold;
     return ref;
 }
 
@@ -220,20 +250,33 @@ void series_set_ttl(struct registry *r, struct series *s, uint32_t ttl_ticks)
     r->to_time = series_number(s);
 }
 
-static void count_birth(struct registry *r, struct series *s)
+static void count_birth(struct registry *r, struct series *s, const struct series_key *key)
 {
     struct family *f = series_family(s);
 
-    f->n_alive++;
+    relaxed_add(&f->n_alive, 1);
     s->vector->n_alive++;
     if (f->internal) {
         relaxed_add(&r->n_internal, 1);
         return;
     }
+    guard_count_birth(&r->guard, key, s->fold);
     /* Release, after index_put(): see registry_full(). */
-    atomic_store_explicit(&r->n_series, relaxed_load(&r->n_series) + 1, memory_order_release);
+    if (!s->fold)
+        atomic_store_explicit(&r->n_series, relaxed_load(&r->n_series) + 1, memory_order_release);
     relaxed_add(&r->n_alive[family_type(f)], 1);
     relaxed_add(&r->n_born, 1);
+}
+
+/* Under the lock: may it be born in @f? 0 or the limit. */
+static int limit_of(const struct registry *r, const struct family *f,
+                    const struct series_birth *birth)
+{
+    if (birth->internal)
+        return 0;
+    if (birth->fold)
+        return guard_ask_fold(&r->guard, relaxed_load(&f->n_alive) > 0);
+    return registry_full(r) ? SERIES_E_LIMIT : guard_ask(&r->guard, &birth->key);
 }
 
 /* Under the lock: bring a series into the world; see the head for the order. */
@@ -247,16 +290,16 @@ static int series_create(struct registry *r, const struct series_birth *birth, s
 
     if (rc != 0)
         return rc;
-    if (!birth->internal && registry_full(r)) {
-        rc = SERIES_E_LIMIT;
+    rc = limit_of(r, f, birth);
+    if (rc != 0)
         goto fail;
-    }
     rc = -ENOMEM;
     v = vector_acquire(r, f, birth);
     if (v == NULL)
         goto fail;
     ref = series_new(r, v, birth);
     if (ref == 0 || index_reserve(r) != 0 || list_reserve(r, f) != 0 ||
+        guard_reserve(r, &birth->key) != 0 ||
         cell_acquire(r, series_at(r, ref), birth->worker, birth->tick) != 0)
         goto fail;
     s = series_at(r, ref);
@@ -264,7 +307,7 @@ static int series_create(struct registry *r, const struct series_birth *birth, s
     s->place = list_append(f, ref);
     relaxed_store(&r->n_births, s->order);
     index_put(r, birth->key.hash, ref);
-    count_birth(r, s);
+    count_birth(r, s, &birth->key);
     series_set_ttl(r, s, birth->ttl_ticks);
     family_announce(r, f);
     *out = s;
@@ -298,7 +341,7 @@ int series_acquire(struct registry *r, const struct series_birth *birth, struct 
             rc = cell_acquire(r, s, birth->worker, birth->tick);
         if (rc == 0 && s->dying)
             series_revive(s);
-        if (rc <= 0)
+        if (rc <= 0 && !ttl_holds(s, birth->ttl_ticks))
             series_set_ttl(r, s, birth->ttl_ticks);
     }
     if (rc == 0) {
@@ -369,6 +412,22 @@ void series_release_cells(struct registry *r, struct series *s)
     }
 }
 
+static void count_death(struct registry *r, const struct series *s)
+{
+    struct family *f = series_family(s);
+    struct series_key key = {family_name(f), series_labels(s), 0, f->link.hash};
+
+    relaxed_store(&f->n_alive, relaxed_load(&f->n_alive) - 1);
+    s->vector->n_alive--;
+    if (f->internal)
+        return;
+    guard_count_death(&r->guard, &key, s->fold);
+    if (!s->fold)
+        relaxed_store(&r->n_series, relaxed_load(&r->n_series) - 1);
+    relaxed_store(&r->n_alive[family_type(f)], relaxed_load(&r->n_alive[family_type(f)]) - 1);
+    relaxed_add(&r->n_expired, 1);
+}
+
 void registry_remove(struct registry *r, struct series *s)
 {
     struct family *f = series_family(s);
@@ -382,13 +441,7 @@ void registry_remove(struct registry *r, struct series *s)
     carried_free(s->carried);
     s->carried = NULL;
     f->n_gone++;
-    f->n_alive--;
-    v->n_alive--;
-    if (!f->internal) {
-        relaxed_store(&r->n_series, relaxed_load(&r->n_series) - 1);
-        relaxed_store(&r->n_alive[family_type(f)], relaxed_load(&r->n_alive[family_type(f)]) - 1);
-        relaxed_add(&r->n_expired, 1);
-    }
+    count_death(r, s);
     /* Release: who sees the removal sees that there is room. */
     atomic_store_explicit(&r->n_removals, relaxed_load(&r->n_removals) + 1, memory_order_release);
     s->next = r->dead;

@@ -29,6 +29,7 @@
 #include "base/slice.h"
 #include "base/table.h"
 #include "store/cell.h"
+#include "store/guard.h"
 #include "store/pool.h"
 #include "store/reclaim.h"
 #include "store/shape.h"
@@ -40,7 +41,10 @@ enum series_outcome {
     SERIES_E_TYPE,       /* the family exists with another type, and that holds */
     SERIES_E_SUFFIX,   /* the name clashes with a histogram's or summary's _bucket, _sum, _count */
     SERIES_E_RESERVED, /* the name is one of the server's own families */
-    SERIES_E_LIMIT,    /* as many series as allowed are alive */
+    /* From here on: a limit, which time can heal. */
+    SERIES_E_LIMIT,        /* as many series as allowed are alive */
+    SERIES_E_FAMILY_LIMIT, /* as many of this family are */
+    SERIES_E_LABEL_LIMIT,  /* one of its labels has as many values in this family */
 };
 
 struct series_list {
@@ -89,7 +93,7 @@ struct family {
     uint32_t gen;           /* under which the type was decided or confirmed; under the lock */
     relaxed_u32 type;       /* enum metric_type. Written under the lock. */
     unsigned n_vectors;     /* under the lock */
-    unsigned n_alive;       /* under the lock */
+    relaxed_u32 n_alive;    /* written under the lock */
     unsigned n_gone;        /* empty places in the list; under the lock */
     uint32_t n_compactions; /* of the list; the control thread's */
 };
@@ -142,6 +146,7 @@ struct series {
     uint8_t n_cells;
     bool dying : 1; /* marked, see expire.c; under the lock */
     bool timed : 1; /* in the wheel, or about to be; under the lock */
+    bool fold : 1;  /* of what is over a limit in its family; never changes */
 
     /* What a scrape reads lies together. */
     uint16_t labels_len;
@@ -191,14 +196,15 @@ struct registry {
     uint64_t max_series;
     bool owns_created;       /* histograms and summaries own `x_created` too: see family.c */
     struct reclaim *reclaim; /* the engine's; outlives the registry */
+    struct guard guard;      /* the limits of families and labels, and the folds' */
 
     _Atomic(struct series_index *) index;  /* published with release */
     _Atomic(struct family *) new_families; /* stack: pushed under the lock, taken by control */
-    relaxed_u64 n_series;                  /* alive, internal ones not counted; under the lock */
-    relaxed_u64 n_internal;                /* alive internal series; under the lock */
-    relaxed_u64 n_births;                  /* the newest series' order; under the lock */
-    relaxed_u64 n_removals;                /* of series: what was refused may be possible now */
-    relaxed_u64 n_alive[METRIC_N_TYPES];   /* under the lock; read by control */
+    relaxed_u64 n_series;   /* alive, internal ones and folds not counted; under the lock */
+    relaxed_u64 n_internal; /* alive internal series; under the lock */
+    relaxed_u64 n_births;   /* the newest series' order; under the lock */
+    relaxed_u64 n_removals; /* of series: what was refused may be possible now */
+    relaxed_u64 n_alive[METRIC_N_TYPES]; /* under the lock; read by control */
     relaxed_u64 n_vectors[METRIC_N_TYPES];
     relaxed_u64 n_born, n_expired;
     relaxed_u64 n_rebuilt; /* series that changed their shape; control's */
@@ -250,6 +256,7 @@ struct series_key {
     struct slice name;   /* of the family */
     struct slice labels; /* as the page shows them */
     uint64_t hash;
+    uint64_t name_hash;
 };
 
 struct series_key series_key(const struct registry *r, struct slice name, struct slice labels);
@@ -269,12 +276,13 @@ struct series_query {
     uint32_t ttl_ticks;
     uint32_t gen; /* of the rules that say so */
     unsigned worker;
+    bool fold;
 };
 
 /*
  * Find a series, ready for the worker, of this type and time to live, and of a vector that was
- * decided under this generation of rules or a newer one. No lock. 0; SERIES_E_ABSENT;
- * SERIES_E_LIMIT when it is not there and no more may be born.
+ * decided under this generation of rules or a newer one. No lock. 0; SERIES_E_ABSENT; one of the
+ * SERIES_E_..._LIMIT when it is not there and may not be born.
  */
 int series_find(struct registry *r, const struct series_query *q, struct series_ref *out);
 
@@ -288,11 +296,13 @@ struct series_birth {
     uint32_t tick; /* now */
     unsigned worker;
     bool internal; /* one of the server's own: reserved names are allowed */
+    bool fold; /* its family's for what is over a limit: has a reserve instead of the limits, and
+                      lives as long as the longest time to live that was asked for */
 };
 
 /*
  * Find or create, and make ready for the worker. Copies all text. 0; -ENOMEM; SERIES_E_TYPE,
- * SERIES_E_SUFFIX, SERIES_E_RESERVED, SERIES_E_LIMIT.
+ * SERIES_E_SUFFIX, SERIES_E_RESERVED, or one of the SERIES_E_..._LIMIT.
  */
 int series_acquire(struct registry *r, const struct series_birth *birth, struct series_ref *out);
 

@@ -48,7 +48,7 @@ LIBRARIES = {
     "emmintrin.h": ["src/statsd/plain.c"],
     "stdatomic.h": ["src/base/relaxed.h", "src/engine/", "src/server/", "src/store/cell.",
                     "src/store/cell_", "src/store/series.", "src/store/rebuild.", "src/store/registry.",
-                    "src/store/family.", "src/store/index.", "src/store/list.", "src/store/reclaim.",
+                    "src/store/census.", "src/store/family.", "src/store/index.", "src/store/list.", "src/store/reclaim.",
                     "src/store/seq.h", "src/store/slab."],
     "pthread.h": ["src/store/series.", "src/store/registry.", "src/engine/", "src/server/"],
 }

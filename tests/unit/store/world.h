@@ -85,6 +85,7 @@ struct born {
     unsigned worker;
     bool internal;
     uint32_t native_max;
+    bool fold;
 };
 
 static inline struct series_key key_of(const struct world *w, const struct born *b)
@@ -105,6 +106,7 @@ static inline int acquire(struct world *w, const struct born *b, struct series_r
         .tick = tick_of(w),
         .worker = b->worker,
         .internal = b->internal,
+        .fold = b->fold,
     };
     int rc;
 
@@ -122,11 +124,16 @@ static inline int find(struct world *w, const struct born *b, struct series_ref 
 {
     struct series_key key = key_of(w, b);
 
-    return series_find(
-        &w->r,
-        &(struct series_query){
-            .key = &key, .type = b->type, .ttl_ticks = b->ttl, .gen = b->gen, .worker = b->worker},
-        out);
+    return series_find(&w->r,
+                       &(struct series_query){
+                           .key = &key,
+                           .type = b->type,
+                           .ttl_ticks = b->ttl,
+                           .gen = b->gen,
+                           .worker = b->worker,
+                           .fold = b->fold,
+                       },
+                       out);
 }
 
 static inline struct series_ref must_acquire(struct world *w, const struct born *b)
