@@ -62,6 +62,8 @@ static int new_engine(struct bacowr **out, const struct options *o)
         .service_checks = o->service_checks,
         .gauge_mode = o->gauge_mode,
         .max_series = o->max_series,
+        .max_family = o->max_series_per_family,
+        .max_label_values = o->max_label_values,
         .zero_first_ms = o->web_zero_first_ms,
     };
     int r = bacowr_new(out, &config);

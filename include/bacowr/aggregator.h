@@ -32,8 +32,14 @@ struct bacowr_config {
     struct statsd_options statsd; /* what it borrows outlives the engine */
     enum statsd_checks service_checks;
     enum statsd_gauge_mode gauge_mode; /* where no rule says it */
-    uint64_t max_series;               /* births past it are refused and counted; 0: 1 000 000 */
-    uint64_t max_routes;               /* remembered identities of each worker; 0: 2 097 152 */
+    /*
+     * Series alive. What is over one of these limits goes to the series overflow="true" of its
+     * name; of gauges, it is refused and counted.
+     */
+    uint64_t max_series;       /* 0: 1 000 000 */
+    uint64_t max_family;       /* of one metric name; 0: as many as above */
+    uint64_t max_label_values; /* distinct values of a label of one metric name; 0: any number */
+    uint64_t max_routes;       /* remembered identities of each worker; 0: 2 097 152 */
 
     /* The wall clock at now_ms = 0, for the time at which a series was born; 0: it is not told. */
     int64_t unix_ms_at_zero;

@@ -73,6 +73,8 @@ struct options {
     uint64_t ingest_threads; /* 1.. */
     uint64_t relay_packet_length;
     uint64_t max_series;
+    uint64_t max_series_per_family;
+    uint64_t max_label_values;
     uint64_t tcp_max_connections;
     uint64_t web_max_connections;
     int64_t web_timeout_ms;    /* for a request to come in, and for a response to make progress */

@@ -180,7 +180,24 @@ static void apply_conflict(struct bacowr_worker *w, const struct route *r, struc
 static void apply_limit(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
 {
     if (!refuses_count(w, r, v))
-        count_unapplied(w, r, STAT_LIMIT);
+        count_unapplied(w, r, STAT_LIMIT + r->reason);
+}
+
+/* As the fold is kept, whatever the family's type is by now. */
+static void apply_fold(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
+{
+    static void (*const by_type[METRIC_N_TYPES])(struct bacowr_worker * w, const struct route *r,
+                                                 struct slice text, double v) = {
+        [METRIC_COUNTER] = apply_count,
+        [METRIC_HISTOGRAM] = apply_buckets,
+        [METRIC_SUMMARY] = apply_sketch,
+        [METRIC_SET] = apply_set,
+    };
+
+    if (refuses_count(w, r, v))
+        return;
+    stat_add(w, STAT_FOLDED + r->reason, r->weight > 0 ? (uint64_t)r->weight : 0);
+    by_type[r->shape->type](w, r, text, v);
 }
 
 static void apply_too_long(struct bacowr_worker *w, const struct route *r, struct slice text,
@@ -205,6 +222,7 @@ static void (*const apply_ops[N_OPS])(struct bacowr_worker *w, const struct rout
     [OP_TOO_LONG] = apply_too_long,
     [OP_CONFLICT] = apply_conflict,
     [OP_LIMIT] = apply_limit,
+    [OP_FOLD] = apply_fold,
 };
 
 void feed_apply(struct bacowr_worker *w, const struct route *r, struct slice text, double v)

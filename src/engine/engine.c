@@ -111,6 +111,8 @@ static int engine_init(struct bacowr *b)
                       &b->reclaim) != 0)
         return -ENOMEM;
     b->registry.owns_created = b->config.openmetrics;
+    b->registry.guard.max_family = b->config.max_family;
+    b->registry.guard.max_values = b->config.max_label_values;
     if (own_reserve(b) != 0 || resolver_init(&b->resolver) != 0 || publish_empty(b) != 0)
         return -ENOMEM;
     for (unsigned i = 0; i < b->config.n_workers; i++)

@@ -9,6 +9,7 @@
  *      long.c      a line that is not plain, sample by sample
  *      resolve.c   the long way: identity -> mapping -> labels
  *      resolve_route.c             -> series -> route
+ *      overflow.c  what becomes of an identity that is over a limit
  *      exemplar.c  tags for exemplars, from the sample to the page
  *      labels.c    its part of the labels: tags and a rule's become one text
  *      sweep.c     after a reload: the long way again for what is remembered
@@ -31,6 +32,11 @@
 #include "store/route.h"
 #include "store/series.h"
 
+/* Which limit of series an identity is over: route.reason of OP_FOLD and OP_LIMIT. In the order of
+ * enum series_outcome's. */
+enum limit { LIMIT_SERIES, LIMIT_FAMILY, LIMIT_LABEL };
+#define N_LIMITS 3
+
 /* What a worker counts. own.c says under which name each is shown. */
 enum stat {
     STAT_DATAGRAMS,
@@ -50,8 +56,9 @@ enum stat {
     STAT_EMPTY_NAME,
     STAT_NEGATIVE,
     STAT_NOT_FINITE,
-    STAT_LIMIT,
-    STAT_TOO_COMPLEX,
+    STAT_LIMIT,                          /* + enum limit: refused */
+    STAT_FOLDED = STAT_LIMIT + N_LIMITS, /* + enum limit: went to a fold */
+    STAT_TOO_COMPLEX = STAT_FOLDED + N_LIMITS,
     STAT_TOO_LONG,
     STAT_NO_MEMORY,
     STAT_RENAMED_LABELS,
@@ -83,9 +90,10 @@ enum op {
     OP_EMPTY_NAME, /* the name became empty */
     OP_TOO_LONG,   /* name and labels are more than a page should carry */
     OP_CONFLICT,   /* the registry refuses it: counted in route.cell */
-    OP_LIMIT, /* too many series. It and what stands before it may heal: see route.n_removals */
+    OP_LIMIT,      /* too many series; from OP_CONFLICT on it may heal: see route.n_removals */
+    OP_FOLD,       /* too many series: to the family's fold */
 };
-#define N_OPS 13
+#define N_OPS 14
 
 enum route_flag {
     ROUTE_TAGGED = 1, /* (1: it is added up) has labels of its own: counts in tags_total */
@@ -292,8 +300,28 @@ void resolve_again(struct bacowr_worker *w, struct route *r);
 void route_from_identity(struct route *r, const struct statsd_identity *id,
                          const struct resolution *res, unsigned n_name_tag_errors);
 
+/*
+ * The series of @res, or with @fold that of its family for what is over a limit: what series_find()
+ * cannot answer goes to @ask, series_acquire() or series_follow(). Their outcome.
+ */
+int resolve_series(struct bacowr_worker *w, const struct resolution *res, bool fold,
+                   int (*ask)(struct registry *r, const struct series_birth *birth,
+                              struct series_ref *out),
+                   struct series_ref *ref);
+
 /* Is @v the value of a sample that the series of @r would take? */
 bool route_wants(const struct route *r, double v);
+
+/* ---- overflow.c ---- */
+
+/* The labels of a fold, and their names. */
+#define OVERFLOW_LABEL  "overflow"
+#define OVERFLOW_LABELS OVERFLOW_LABEL "=\"true\""
+#define OVERFLOW_NAMES  OVERFLOW_LABEL ","
+
+/* The identity of @res is over @limit, a SERIES_E_..._LIMIT: @r gets an operation and the reason.
+ * Is it to be folded? */
+bool overflow_folds(const struct resolution *res, int limit, struct route *r);
 
 /* ---- labels.c ---- */
 

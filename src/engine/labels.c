@@ -7,8 +7,8 @@
  * What the client sent comes first, as far as the mapping lets it; a rule's labels replace it (or,
  * with honor_labels, give way); those of the defaults fill what is still free. Names that belong to
  * the format are kept for it: `le` on a histogram, `quantile` on a summary and whatever begins with
- * `__` get the prefix `exported_`, as Prometheus itself does in such a case; that is counted, and
- * nothing is lost.
+ * `__` get the prefix `exported_`, as Prometheus itself does in such a case; so does `overflow`,
+ * which tells a fold (overflow.c). That is counted, and nothing is lost.
  *
  * Tags that are dropped still tell identities apart, so each of their values has a route of its own
  * to the one series. Routes are bounded, and what is met only once is the first to go.
@@ -45,7 +45,8 @@ static bool is_reserved_label(struct slice key, enum metric_type type)
 {
     struct slice own = metric_own_label(type);
 
-    return slice_starts(key, SLICE_LIT("__")) || (own.len > 0 && slice_eq(key, own));
+    return slice_starts(key, SLICE_LIT("__")) || slice_eq(key, SLICE_LIT(OVERFLOW_LABEL)) ||
+           (own.len > 0 && slice_eq(key, own));
 }
 
 /* The key, or the one it is renamed to; room for it was reserved in r->keys. */

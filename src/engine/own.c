@@ -21,7 +21,10 @@ enum source {
     FROM_STATS_2, /* every second of them: [from], [from + 2], ... n of them */
     FROM_ALIVE,   /* series by type */
     FROM_VECTORS, /* vectors by type */
-    FROM_LIMIT,   /* series that may be alive */
+    FROM_LIMIT,   /* series that may be alive; of a family; values of a label */
+    FROM_FAMILY_LIMIT,
+    FROM_LABEL_LIMIT,
+    FROM_FOLDS, /* alive */
     FROM_BORN,
     FROM_EXPIRED,
     FROM_REBUILT,
@@ -88,7 +91,9 @@ static const struct own_row rows[] = {
      "reason=\"empty_metric_name\"", FROM_STATS, STAT_EMPTY_NAME, 1},
     {NULL, NULL, C, "reason=\"illegal_negative_counter\"", FROM_STATS, STAT_NEGATIVE, 1},
     {NULL, NULL, C, "reason=\"illegal_non_finite_counter\"", FROM_STATS, STAT_NOT_FINITE, 1},
-    {NULL, NULL, C, "reason=\"series_limit\"", FROM_STATS, STAT_LIMIT, 1},
+    {NULL, NULL, C, "reason=\"series_limit\"", FROM_STATS, STAT_LIMIT + LIMIT_SERIES, 1},
+    {NULL, NULL, C, "reason=\"family_limit\"", FROM_STATS, STAT_LIMIT + LIMIT_FAMILY, 1},
+    {NULL, NULL, C, "reason=\"label_limit\"", FROM_STATS, STAT_LIMIT + LIMIT_LABEL, 1},
     {NULL, NULL, C, "reason=\"line_too_complex\"", FROM_STATS, STAT_TOO_COMPLEX, 1},
     {NULL, NULL, C, "reason=\"series_too_long\"", FROM_STATS, STAT_TOO_LONG, 1},
     {NULL, NULL, C, "reason=\"out_of_memory\"", FROM_STATS, STAT_NO_MEMORY, 1},
@@ -144,6 +149,19 @@ static const struct own_row rows[] = {
     {NULL, NULL, G, "type=\"set\"", FROM_ALIVE, METRIC_SET, 1},
     {NULL, NULL, G, "type=\"summary\"", FROM_ALIVE, METRIC_SUMMARY, 1},
     {"bacowr_statsd_series_limit", "Series that may be alive at a time.", G, "", FROM_LIMIT, 0, 0},
+    {"bacowr_statsd_family_series_limit",
+     "Series of one metric name that may be alive at a time; 0: no such limit.", G, "",
+     FROM_FAMILY_LIMIT, 0, 0},
+    {"bacowr_statsd_label_values_limit",
+     "Distinct values that a label of one metric name may have at a time; 0: no such limit.", G, "",
+     FROM_LABEL_LIMIT, 0, 0},
+    {"bacowr_statsd_overflow_series",
+     "Series overflow=\"true\" alive; they stand outside the limits.", G, "", FROM_FOLDS, 0, 0},
+    {"bacowr_statsd_folded_events_total",
+     "Events over a limit of series that went to the overflow series of their name, by limit.", C,
+     "limit=\"series\"", FROM_STATS, STAT_FOLDED + LIMIT_SERIES, 1},
+    {NULL, NULL, C, "limit=\"family\"", FROM_STATS, STAT_FOLDED + LIMIT_FAMILY, 1},
+    {NULL, NULL, C, "limit=\"label\"", FROM_STATS, STAT_FOLDED + LIMIT_LABEL, 1},
     {"bacowr_statsd_series_born_total", "Series created.", C, "", FROM_BORN, 0, 0},
     {"bacowr_statsd_series_rebuilt_total",
      "Series that went on with other buckets, quantiles or windows after a reload.", C, "",
@@ -221,6 +239,12 @@ static double row_value(const struct bacowr *b, const struct own_row *row)
         return (double)relaxed_load(&reg->n_vectors[row->from]);
     case FROM_LIMIT:
         return (double)reg->max_series;
+    case FROM_FAMILY_LIMIT:
+        return (double)reg->guard.max_family;
+    case FROM_LABEL_LIMIT:
+        return (double)reg->guard.max_values;
+    case FROM_FOLDS:
+        return (double)relaxed_load(&reg->guard.n_folds);
     case FROM_BORN:
         return (double)relaxed_load(&reg->n_born);
     case FROM_EXPIRED:

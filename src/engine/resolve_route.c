@@ -3,6 +3,7 @@
  * Resolve, the route: from what an identity is to its series
  *
  *      resolution --series_find------> no lock; or series_acquire: a birth
+ *                 --overflow_folds---> it is over a limit: its family's fold, if it has one
  *                 --conflict_counter-> the registry refuses it: where that is counted
  *                 --route_put--------> remembered, so that none of this is done again
  *
@@ -67,17 +68,14 @@ static int shape_settings(struct resolver *r, const struct resolution *res, stru
     return 0;
 }
 
-/*
- * The series of @res: what series_find() cannot answer goes to @ask, series_acquire() or
- * series_follow(). Their outcome.
- */
-static int series_of(struct bacowr_worker *w, const struct resolution *res,
-                     int (*ask)(struct registry *r, const struct series_birth *birth,
-                                struct series_ref *out),
-                     struct series_ref *ref)
+int resolve_series(struct bacowr_worker *w, const struct resolution *res, bool fold,
+                   int (*ask)(struct registry *r, const struct series_birth *birth,
+                              struct series_ref *out),
+                   struct series_ref *ref)
 {
     struct registry *reg = &w->b->registry;
-    struct series_key key = series_key(reg, res->name, res->labels);
+    struct series_key key =
+        series_key(reg, res->name, fold ? SLICE_LIT(OVERFLOW_LABELS) : res->labels);
     struct shape_spec spec;
     int rc = SERIES_E_ABSENT;
 
@@ -91,6 +89,7 @@ static int series_of(struct bacowr_worker *w, const struct resolution *res,
                              .ttl_ticks = ttl_ticks(res->ttl_ns),
                              .gen = w->rules->gen,
                              .worker = w->i,
+                             .fold = fold,
                          },
                          ref);
     if (rc != SERIES_E_ABSENT)
@@ -100,13 +99,14 @@ static int series_of(struct bacowr_worker *w, const struct resolution *res,
     return ask(reg,
                &(struct series_birth){
                    .key = key,
-                   .label_names = res->label_names,
+                   .label_names = fold ? SLICE_LIT(OVERFLOW_NAMES) : res->label_names,
                    .help = res->help,
                    .spec = &spec,
                    .ttl_ticks = ttl_ticks(res->ttl_ns),
                    .gen = w->rules->gen,
                    .tick = w->time.tick,
                    .worker = w->i,
+                   .fold = fold,
                },
                ref);
 }
@@ -215,10 +215,12 @@ static int route_to_series(struct bacowr_worker *w, const struct resolution *res
 
     /* Acquire: what is refused below is refused in spite of these removals. */
     r->n_removals = atomic_load_explicit(&w->b->registry.n_removals, memory_order_acquire);
-    rc = series_of(w, res, series_acquire, &ref);
+    rc = resolve_series(w, res, false, series_acquire, &ref);
+    if (rc >= SERIES_E_LIMIT && overflow_folds(res, rc, r))
+        rc = resolve_series(w, res, true, series_acquire, &ref);
     if (rc < 0)
         return rc;
-    if (rc == SERIES_E_LIMIT) {
+    if (rc >= SERIES_E_LIMIT) {
         r->op = OP_LIMIT;
         return 0;
     }
@@ -296,7 +298,7 @@ void resolve_again(struct bacowr_worker *w, struct route *r)
     if (resolve(&w->resolver, w->rules->mapping, &w->b->config, name, suffix, &res) != 0)
         return;
     route_from_identity(&now, &w->resolver.identity, &res, r->n_name_tag_errors);
-    if (!has_series_op(&now) || series_of(w, &res, series_follow, &ref) != 0)
+    if (!has_series_op(&now) || resolve_series(w, &res, false, series_follow, &ref) != 0)
         return;
     now.gen = w->rules->gen;
     now.flags |= r->flags & ROUTE_PLAIN;

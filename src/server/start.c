@@ -166,6 +166,8 @@ static int start_engine(struct server *s)
         .service_checks = s->o->service_checks,
         .gauge_mode = s->o->gauge_mode,
         .max_series = s->o->max_series,
+        .max_family = s->o->max_series_per_family,
+        .max_label_values = s->o->max_label_values,
         .unix_ms_at_zero = unix_ms_at_zero(),
         .openmetrics = s->o->enable_openmetrics,
         .zero_first_ms = s->o->web_zero_first_ms,

@@ -15,7 +15,8 @@
 #define LIMITED "statsd_exporter_events_error_total{reason=\"series_limit\"}"
 #define COMPLEX "statsd_exporter_events_error_total{reason=\"line_too_complex\"}"
 
-/* Past max_series births are refused and counted, by weight; who is there goes on. */
+/* Past max_series nothing is born but folds; gauges are refused and counted; who is there goes
+ * on. */
 START_TEST(test_limits_series)
 {
     struct bacowr_config config = engine_config();
@@ -24,13 +25,16 @@ START_TEST(test_limits_series)
     config.max_series = 3;
     engine_init(&e, &config, NULL);
     for (int times = 1; times <= 3; times++)
-        engine_feed(&e, "a:1|c\nb:1|g\nc:1|h\nd:1|c\nd:1|c|#k:v\ne:1|h|@0.25\na:-1|c\nf:-1|c");
-    ck_assert_str_eq(engine_series(&e), "a 3\nb 1\nc_sum 3\nc_count 3\n");
+        engine_feed(&e, "a:1|c\nb:1|g\nc:1|h\nd:1|g\nd:1|g|#k:v\ne:1|h|@0.25\na:-1|c\nf:-1|c");
+    ck_assert_str_eq(engine_series(&e),
+                     "a 3\nb 1\nc_sum 3\nc_count 3\n"
+                     "e_sum{overflow=\"true\"} 12\ne_count{overflow=\"true\"} 12\n");
     ck_assert_str_eq(engine_counts(&e),
-                     "events_error.illegal_negative_counter=6 events_error.series_limit=18 "
-                     "events.counter=3 events.gauge=3 events.observer=3 events_unmapped=33 "
+                     "folded_events.series=12 overflow_series=1 "
+                     "events_error.illegal_negative_counter=6 events_error.series_limit=6 "
+                     "events.counter=3 events.gauge=3 events.observer=15 events_unmapped=33 "
                      "lines=24 samples=24 tags=3");
-    ck_assert_double_eq(engine_value(&e, "bacowr_statsd_series_born_total"), 3);
+    ck_assert_double_eq(engine_value(&e, "bacowr_statsd_series_born_total"), 4);
     engine_release(&e);
 }
 END_TEST
@@ -45,11 +49,11 @@ START_TEST(test_limits_heal)
     engine_init(&e, &config, "mappings:\n- {match: short, name: short, ttl: 1s}\n");
     engine_feed(&e, "short:1|c\nstays:1|c");
     for (int i = 0; i < 5; i++)
-        engine_feed(&e, "late:1|c\nlater:1|c");
+        engine_feed(&e, "late:1|g\nlater:1|g");
     ck_assert_double_eq(engine_value(&e, LIMITED), 10);
     engine_pass(&e, 2000);
     for (int i = 0; i < 5; i++)
-        engine_feed(&e, "late:1|c\nlater:1|c\nshort:1|c");
+        engine_feed(&e, "late:+1|g\nlater:1|g\nshort:1|g");
     ck_assert_str_eq(engine_series(&e), "late 5\nstays 1\n");
     ck_assert_double_eq(engine_value(&e, LIMITED), 20);
     engine_release(&e);

@@ -80,6 +80,8 @@ START_TEST(test_options_defaults)
     ck_assert_uint_eq(o.read_buffer, 0);
     ck_assert_uint_eq(o.ingest_threads, 1);
     ck_assert_uint_eq(o.max_series, 1000000);
+    ck_assert_uint_eq(o.max_series_per_family, 0);
+    ck_assert_uint_eq(o.max_label_values, 0);
     ck_assert_uint_eq(o.tcp_max_connections, 1024);
     ck_assert_uint_eq(o.web_max_connections, 512);
     ck_assert_int_eq(o.web_timeout_ms, 30000);
