@@ -95,6 +95,14 @@ static const struct roff_part after[] = {
      "PUT or POST reads the mapping again and answers when that is done: 200, or 500 with the "
      "mistake. Only with `--web.enable-lifecycle`.", "/-/reload"},
     {ROFF_ITEM, "PUT or POST ends the server. Only with `--web.enable-lifecycle`.", "/-/quit"},
+    {ROFF_HEAD, "ENVIRONMENT", NULL},
+    {ROFF_ITEM,
+     "Sockets that the service manager opened, as systemd passes them: those of a kind stand in "
+     "the place of all that the flags name for it. One whose name begins with `http` is the web "
+     "interface's.", "LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES"},
+    {ROFF_ITEM,
+     "Where the service manager hears that the server is ready, reloads, ends and lives.",
+     "NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID"},
     {ROFF_HEAD, "FILES", NULL},
     {ROFF_TEXT, "No file is read that the command line does not name.", NULL},
     {ROFF_ITEM,

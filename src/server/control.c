@@ -14,6 +14,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "server/mapfile.h"
@@ -32,6 +33,7 @@ struct live_page {
 
 static void quit(struct server *s, const char *reason)
 {
+    notify_stopping(&s->notify, "Stopping.");
     log_event(s->log, LOG_LEVEL_INFO, "stopping", log_str("reason", reason));
     s->ready = false;
     uv_stop(&s->loop);
@@ -71,6 +73,35 @@ static void tell_refused(struct server *s, int64_t now_ms)
     s->tell_refused_ms = now_ms + TELL_REFUSED_MS;
 }
 
+/* Has every ingest thread turned since its last look? */
+static bool all_alive(struct server *s)
+{
+    bool alive = true;
+
+    for (unsigned i = 0; i < s->n_workers; i++)
+        alive &= relaxed_load(&s->workers[i]->counters.beats) != s->beats[i];
+    return alive;
+}
+
+/* The manager's watchdog hears of us while all threads live; a look is as long as its period. */
+static void tell_alive(struct server *s, int64_t now_ms)
+{
+    if (s->notify.watchdog_ms == 0 || now_ms < s->notify.next_ms || !all_alive(s))
+        return;
+    for (unsigned i = 0; i < s->n_workers; i++)
+        s->beats[i] = relaxed_load(&s->workers[i]->counters.beats);
+    notify_alive(&s->notify, now_ms);
+}
+
+void control_tell_ready(const struct server *s)
+{
+    char status[96];
+
+    snprintf(status, sizeof status, "Receiving: %u ingest threads, %llu rules.", s->n_workers,
+             (unsigned long long)bacowr_n_rules(s->engine));
+    notify_ready(&s->notify, status);
+}
+
 void control_on_tick(uv_timer_t *tick)
 {
     struct server *s = tick->data;
@@ -81,6 +112,7 @@ void control_on_tick(uv_timer_t *tick)
     tell_refused(s, now_ms);
     tcp_resume(s->tcp);
     relay_tick(s->relay, now_ms);
+    tell_alive(s, now_ms);
 }
 
 void control_on_mapping_changed(void *ctx)
@@ -102,10 +134,18 @@ uint64_t control_on_reload(void *ctx)
     return reload_ask(s->reload);
 }
 
+void control_on_reload_began(void *ctx)
+{
+    struct server *s = ctx;
+
+    notify_reloading(&s->notify);
+}
+
 void control_on_reload_done(void *ctx, uint64_t run, int r, struct slice message)
 {
     struct server *s = ctx;
 
+    control_tell_ready(s);
     http_reload_done(s->http, run, r, message);
 }
 

@@ -18,7 +18,9 @@
 #include "server/address.h"
 #include "server/http.h"
 #include "server/ingest.h"
+#include "server/inherit.h"
 #include "server/local.h"
+#include "server/notify.h"
 #include "server/relay.h"
 #include "server/reload.h"
 #include "server/self.h"
@@ -46,6 +48,8 @@ struct server {
     uv_signal_t signals[SERVER_N_SIGNALS];
     size_t n_signals; /* of them initialised */
 
+    struct notify notify;   /* the service manager, if there is one */
+    struct inherit inherit; /* sockets that were open before; empty once all listen */
     struct addresses udp, tcp_addresses, web;
     struct options_list hosts; /* names of this server */
     struct bacowr *engine;
@@ -63,8 +67,9 @@ struct server {
     struct relay *relay;     /* NULL: nothing is relayed */
     struct live_page *pages; /* scrapes under way; server/control.c */
 
-    uint64_t told_refused;   /* TCP connections, in the log so far */
-    int64_t tell_refused_ms; /* not before */
+    uint64_t beats[BACOWR_MAX_WORKERS]; /* of the workers, when the watchdog was last told */
+    uint64_t told_refused;              /* TCP connections, in the log so far */
+    int64_t tell_refused_ms;            /* not before */
     bool ready;
 };
 
@@ -78,13 +83,17 @@ int control_on_scrape(void *ctx, struct slice accept, const struct bacowr_format
 void control_on_scrape_done(void *ctx, struct bacowr_scrape *scrape);
 uint64_t control_on_reload(void *ctx);
 void control_on_mapping_changed(void *ctx);
+void control_on_reload_began(void *ctx);
 void control_on_reload_done(void *ctx, uint64_t run, int r, struct slice message);
 void control_on_quit(void *ctx);
 bool control_on_ready(void *ctx);
 
-/* ---- the step that server.c shares with it ---- */
+/* ---- the steps that server.c and start.c share with it ---- */
 
-/* Add up what the kernel dropped. */
+/* The service manager hears that all is well. */
+void control_tell_ready(const struct server *s);
+
+/* Add up what the kernel dropped, and note what the last minute lost. */
 void control_sample(struct server *s);
 
 #endif

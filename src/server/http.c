@@ -299,19 +299,24 @@ static int listener_new(struct http_listener **out, struct http *h, int fd)
 
 int http_listen(struct http *h, const struct sockaddr *address)
 {
+    int fd = open_socket(address);
+
+    return fd < 0 ? fd : http_listen_on(h, fd);
+}
+
+int http_listen_on(struct http *h, int fd)
+{
     struct http_listener **grown;
     struct http_listener *l;
     int r;
-    int fd;
 
     assert(!h->closing);
     grown = realloc(h->listeners, (h->n_listeners + 1) * sizeof(struct http_listener *));
-    if (!grown)
+    if (!grown) {
+        close(fd);
         return -ENOMEM;
+    }
     h->listeners = grown;
-    fd = open_socket(address);
-    if (fd < 0)
-        return fd;
     r = listener_new(&l, h, fd);
     if (r < 0) {
         close(fd);

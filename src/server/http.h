@@ -78,6 +78,9 @@ int http_new(struct http **out, uv_loop_t *loop, const struct http_config *confi
 /* Listen on one more address. 0 or a negative errno (as libuv's codes are). */
 int http_listen(struct http *h, const struct sockaddr *address);
 
+/* The same on @fd, a socket that listens and does not block; it is taken, also on failure. */
+int http_listen_on(struct http *h, int fd);
+
 /* The port that listener @i was given (for port 0), or a negative errno. */
 int http_port(const struct http *h, unsigned i);
 

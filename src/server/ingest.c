@@ -34,24 +34,34 @@ static int fail_buffer(struct err *e, const struct address *a, uint64_t asked)
     return -EINVAL;
 }
 
+static int granted(int fd)
+{
+    int size = 0;
+    socklen_t len = sizeof size;
+
+    return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &len) == 0 ? size : 0;
+}
+
 /*
  * Ask for the receive buffer and look what was granted. Who names none gets all that the system
  * allows: the kernel cuts what is asked to net.core.rmem_max, and takes memory only for what waits.
  */
 static int set_buffer(struct ingest *in, int fd, uint64_t asked, struct err *e)
 {
-    socklen_t len = sizeof in->granted_buffer;
     int size;
 
     if (asked > INT_MAX)
         return fail_buffer(e, &in->address, asked);
+    /* Linux tells twice what it granted: the other half is for its own bookkeeping. */
+    in->wanted_buffer = 2 * (asked != 0 ? (int64_t)asked : INGEST_ADVISED_BUFFER);
+    if (asked == 0 && granted(fd) >= in->wanted_buffer) {
+        in->granted_buffer = granted(fd); /* who opened it may be allowed more than we are */
+        return 0;
+    }
     size = asked != 0 ? (int)asked : INT_MAX;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) != 0 && asked != 0)
         return fail_buffer(e, &in->address, asked);
-    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &in->granted_buffer, &len) != 0)
-        in->granted_buffer = 0;
-    /* Linux tells twice what it granted: the other half is for its own bookkeeping. */
-    in->wanted_buffer = 2 * (asked != 0 ? (int64_t)asked : INGEST_ADVISED_BUFFER);
+    in->granted_buffer = granted(fd);
     return 0;
 }
 
@@ -80,23 +90,21 @@ static int set_up(struct ingest *in, int fd, const struct ingest_config *config,
     return r == 0 ? 0 : address_refused(e, "udp", &in->address, r);
 }
 
-int ingest_open(struct ingest **out, struct worker *w, const struct address *a,
-                const struct ingest_config *config, struct err *e)
+static struct ingest *new_zeroed(void)
 {
-    int fd = socket(a->sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    struct ingest *in;
-    int r;
+    struct ingest *in = aligned_alloc(WORKER_CACHE_LINE, sizeof *in);
 
-    if (fd < 0)
-        return address_refused(e, "udp", a, -errno);
-    in = aligned_alloc(WORKER_CACHE_LINE, sizeof *in);
-    if (in == NULL) {
-        close(fd);
-        return address_refused(e, "udp", a, -ENOMEM);
-    }
-    memset(in, 0, sizeof *in);
-    in->address = *a;
-    r = set_up(in, fd, config, e);
+    if (in != NULL)
+        memset(in, 0, sizeof *in);
+    return in;
+}
+
+/* From a socket that is set up (@r: 0), or is not, to one that is received from. Takes both. */
+static int begin(struct ingest **out, struct ingest *in, struct worker *w, int fd, int r,
+                 struct err *e)
+{
+    struct address a = in->address;
+
     if (r != 0) {
         close(fd);
         free(in);
@@ -104,11 +112,47 @@ int ingest_open(struct ingest **out, struct worker *w, const struct address *a,
     }
     r = inlet_begin(&in->inlet, w, fd);
     if (r != 0)
-        return address_refused(e, "udp", a, r);
+        return address_refused(e, "udp", &a, r);
     worker_limit_pause(w, in->granted_buffer);
     ingest_sample(in, worker_now_ms()); /* the loss of the last minute begins here */
     *out = in;
     return 0;
+}
+
+int ingest_open(struct ingest **out, struct worker *w, const struct address *a,
+                const struct ingest_config *config, struct err *e)
+{
+    int fd = socket(a->sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ingest *in;
+
+    if (fd < 0)
+        return address_refused(e, "udp", a, -errno);
+    in = new_zeroed();
+    if (in == NULL) {
+        close(fd);
+        return address_refused(e, "udp", a, -ENOMEM);
+    }
+    in->address = *a;
+    return begin(out, in, w, fd, set_up(in, fd, config, e), e);
+}
+
+int ingest_adopt(struct ingest **out, struct worker *w, int fd, uint32_t drops,
+                 const struct ingest_config *config, struct err *e)
+{
+    struct ingest *in = new_zeroed();
+    int r;
+
+    if (in == NULL) {
+        close(fd);
+        return address_refused(e, "udp", &(struct address){.text = ""}, -ENOMEM);
+    }
+    in->last_drops = drops;
+    r = address_refresh(&in->address, fd);
+    if (r == 0 && config->shared)
+        r = share(fd); /* so that others may join it */
+    r = r != 0 ? address_refused(e, "udp", &in->address, r)
+               : set_buffer(in, fd, config->read_buffer, e);
+    return begin(out, in, w, fd, r, e);
 }
 
 void ingest_close(struct ingest *in)

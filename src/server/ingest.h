@@ -28,6 +28,7 @@ struct ingest {
     uint32_t last_drops;                               /* the kernel's own 32-bit count */
     int granted_buffer;                                /* bytes, as getsockopt tells */
     int64_t wanted_buffer;                             /* reckoned the same way */
+    unsigned index;                                    /* among the sockets of its address */
     struct loss loss;                                  /* of the last minute */
 };
 
@@ -42,6 +43,13 @@ struct ingest_config {
  */
 int ingest_open(struct ingest **out, struct worker *w, const struct address *a,
                 const struct ingest_config *config, struct err *e);
+
+/*
+ * The same with @fd, a bound socket of somebody before us, which is taken, also on failure. @drops
+ * of the kernel's count are accounted for already.
+ */
+int ingest_adopt(struct ingest **out, struct worker *w, int fd, uint32_t drops,
+                 const struct ingest_config *config, struct err *e);
 
 /* Close; freed from the worker's loop. The worker does not run. Accepts NULL. */
 void ingest_close(struct ingest *in);

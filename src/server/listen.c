@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "server/start.h"
@@ -75,6 +76,67 @@ unsigned listen_http_limit(const struct server *s)
     return (unsigned)limit;
 }
 
+/* ---- what was open before ---- */
+
+static int take(struct server *s, enum inherit_kind kind, const struct address *a, uint32_t *drops)
+{
+    const struct sockaddr *sa = (const struct sockaddr *)&a->sa;
+
+    return inherit_take(&s->inherit, kind, sa, address_len(sa), drops);
+}
+
+static bool has_address(const struct addresses *list, const struct address *a)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->items[i].text, a->text) == 0)
+            return true;
+    return false;
+}
+
+/* The addresses of inherited sockets of @kind, each once, in the place of those of the flags. */
+static int replace(struct server *s, enum inherit_kind kind, struct addresses *list)
+{
+    struct address *items;
+
+    if (!inherit_replaces(&s->inherit, kind))
+        return 0;
+    items = calloc(s->inherit.n, sizeof *items);
+    if (items == NULL)
+        return start_fail_step(s, "addresses", -ENOMEM);
+    free(list->items);
+    *list = (struct addresses){.items = items};
+    for (size_t i = 0; i < s->inherit.n; i++) {
+        const struct inherit_socket *from = &s->inherit.items[i];
+        struct address a = {.sa = from->sa};
+
+        address_format((struct sockaddr *)&a.sa, a.text);
+        if (from->kind == kind && !has_address(list, &a))
+            list->items[list->n++] = a;
+    }
+    return 0;
+}
+
+int listen_instead(struct server *s)
+{
+    int r = replace(s, INHERIT_UDP, &s->udp);
+
+    if (r == 0)
+        r = replace(s, INHERIT_TCP, &s->tcp_addresses);
+    return r == 0 ? replace(s, INHERIT_HTTP, &s->web) : r;
+}
+
+int listen_rest(struct server *s)
+{
+    for (size_t i = 0; i < s->inherit.n; i++) {
+        if (s->inherit.items[i].fd >= 0)
+            log_event(s->log, LOG_LEVEL_WARN, "inherited_socket_closed",
+                      log_str("kind", inherit_kind_name(s->inherit.items[i].kind)),
+                      log_str("reason", "no flag names its address"));
+    }
+    inherit_release(&s->inherit);
+    return 0;
+}
+
 /* ---- the listeners ---- */
 
 /* What was named and not granted is worth a warning; what we should like to have, a word. */
@@ -92,40 +154,58 @@ static void log_buffer(const struct server *s, const struct ingest *in)
               log_str("remedy", remedy));
 }
 
-static void log_udp(const struct server *s, struct ingest *const *sockets)
+static void log_udp(const struct server *s, struct ingest *const *sockets, unsigned n)
 {
     const struct ingest *least = sockets[0];
 
-    for (unsigned i = 1; i < s->n_workers; i++) {
+    for (unsigned i = 1; i < n; i++) {
         if (sockets[i]->granted_buffer < least->granted_buffer)
             least = sockets[i];
     }
     log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "udp"),
-              log_str("address", sockets[0]->address.text), log_int("sockets", s->n_workers),
+              log_str("address", sockets[0]->address.text), log_int("sockets", n),
               log_int("receive_buffer_bytes", least->granted_buffer));
     log_buffer(s, least);
 }
 
-/* One socket for each worker on @a. */
+/* The next socket of @a: an inherited one while there are any, else one of our own. */
+static int open_next(struct server *s, struct address *a, unsigned index,
+                     const struct ingest_config *config, struct err *e)
+{
+    struct worker *w = s->workers[index % s->n_workers];
+    uint32_t drops = 0;
+    int fd = take(s, INHERIT_UDP, a, &drops);
+    int r = fd >= 0 ? ingest_adopt(&s->sockets[s->n_sockets], w, fd, drops, config, e)
+                    : ingest_open(&s->sockets[s->n_sockets], w, a, config, e);
+
+    if (r != 0)
+        return r;
+    *a = s->sockets[s->n_sockets]->address; /* which had no port, perhaps */
+    s->sockets[s->n_sockets++]->index = index;
+    return 0;
+}
+
+/*
+ * One socket for each worker on @a. Inherited ones that are more than the workers are dealt out all
+ * the same: each must be read from, or its part of the datagrams is lost.
+ */
 static int open_udp(struct server *s, struct address *a)
 {
-    const struct ingest_config config = {
-        .read_buffer = s->o->read_buffer,
-        .shared = s->n_workers > 1,
-    };
+    unsigned n_inherited =
+        (unsigned)inherit_count(&s->inherit, INHERIT_UDP, (struct sockaddr *)&a->sa,
+                                address_len((struct sockaddr *)&a->sa));
+    unsigned n = n_inherited > s->n_workers ? n_inherited : s->n_workers;
+    const struct ingest_config config = {.read_buffer = s->o->read_buffer, .shared = n > 1};
     struct ingest **sockets = s->sockets + s->n_sockets;
     struct err e;
-    int r = config.shared ? ingest_probe(a, &e) : 0;
+    int r = config.shared && n_inherited == 0 ? ingest_probe(a, &e) : 0;
 
-    for (unsigned i = 0; i < s->n_workers && r == 0; i++) {
-        r = ingest_open(&s->sockets[s->n_sockets], s->workers[i], a, &config, &e);
-        if (r == 0)
-            s->n_sockets++;
-    }
+    for (unsigned i = 0; i < n && r == 0; i++)
+        r = open_next(s, a, i, &config, &e);
     if (r != 0)
         return start_fail(s, r, &e);
-    log_udp(s, sockets);
-    if (config.shared && ingest_steer(sockets[0], s->n_workers) != 0)
+    log_udp(s, sockets, n);
+    if (config.shared && ingest_steer(sockets[0], n) != 0)
         log_event(s->log, LOG_LEVEL_WARN, "steering_refused", log_str("address", a->text),
                   log_str("effect", "the order of one host's lines is kept by port only"));
     return 0;
@@ -135,12 +215,30 @@ int listen_udp(struct server *s)
 {
     int r = 0;
 
-    s->sockets = calloc(s->udp.n * s->n_workers + 1, sizeof *s->sockets);
+    s->sockets = calloc(s->udp.n * s->n_workers + s->inherit.n + 1, sizeof *s->sockets);
     if (s->sockets == NULL)
         return start_fail_step(s, "udp", -ENOMEM);
     for (size_t i = 0; i < s->udp.n && r == 0; i++)
         r = open_udp(s, &s->udp.items[i]);
     return r;
+}
+
+static int open_tcp(struct server *s, struct address *a)
+{
+    int fd = take(s, INHERIT_TCP, a, NULL);
+    struct err e;
+    int r;
+
+    if (fd >= 0)
+        address_refresh(a, fd);
+    r = fd >= 0 ? tcp_listen_on(s->tcp, fd) : tcp_listen(s->tcp, a, &e);
+    if (r != 0 && fd >= 0)
+        address_refused(&e, "tcp", a, r);
+    if (r != 0)
+        return start_fail(s, r, &e);
+    log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "tcp"),
+              log_str("address", a->text));
+    return 0;
 }
 
 int listen_tcp(struct server *s)
@@ -151,22 +249,14 @@ int listen_tcp(struct server *s)
         .max_connections = tcp_limit(s),
         .evict_ms = TCP_EVICT_MS,
     };
-    struct err e;
     int r = tcp_new(&s->tcp, &s->loop, &config);
 
     if (r != 0)
         return start_fail_step(s, "tcp", r);
     log_limit(s, "tcp_connections_limited", config.max_connections, s->o->tcp_max_connections);
-    for (size_t i = 0; i < s->tcp_addresses.n; i++) {
-        struct address *a = &s->tcp_addresses.items[i];
-
-        r = tcp_listen(s->tcp, a, &e);
-        if (r != 0)
-            return start_fail(s, r, &e);
-        log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "tcp"),
-                  log_str("address", a->text));
-    }
-    return 0;
+    for (size_t i = 0; i < s->tcp_addresses.n && r == 0; i++)
+        r = open_tcp(s, &s->tcp_addresses.items[i]);
+    return r;
 }
 
 /* The mode of the Unix sockets' files; one that is none is no reason to stay away, as there. */
@@ -184,8 +274,31 @@ static int unixsocket_mode(const struct server *s)
     return LOCAL_MODE_UMASK;
 }
 
+/* The socket of @kind that was open before, or -1; @path is the flag's, NULL: none. */
+static int take_local(struct server *s, struct local *name, const char *path,
+                      enum inherit_kind kind)
+{
+    bool instead = inherit_replaces(&s->inherit, kind);
+    struct err e;
+    int fd = -1;
+
+    for (size_t i = 0; i < s->inherit.n && instead && fd < 0; i++) {
+        struct inherit_socket *from = &s->inherit.items[i];
+
+        if (from->kind == kind &&
+            local_from_socket(name, (struct sockaddr *)&from->sa, from->sa_len))
+            fd = inherit_take(&s->inherit, kind, (struct sockaddr *)&from->sa, from->sa_len, NULL);
+    }
+    if (instead || path == NULL || local_resolve(name, path, &e) != 0)
+        return fd;
+    fd = inherit_take(&s->inherit, kind, (struct sockaddr *)&name->sa, name->sa_len, NULL);
+    if (fd >= 0)
+        local_adopt(name);
+    return fd;
+}
+
 /* A socket of @type at @path, named by @name from here on. */
-static int open_local(struct server *s, struct local *name, const char *path, int type, int *fd)
+static int bind_local(struct server *s, struct local *name, const char *path, int type, int *fd)
 {
     struct err e;
     int r = local_resolve(name, path, &e);
@@ -197,42 +310,50 @@ static int open_local(struct server *s, struct local *name, const char *path, in
     if (name->mode_error != 0)
         log_event(s->log, LOG_LEVEL_WARN, "unixsocket_mode_refused", log_str("path", name->text),
                   log_str("error", uv_strerror(name->mode_error)));
-    log_event(s->log, LOG_LEVEL_INFO, "listening",
-              log_str("transport", type == SOCK_DGRAM ? "unixgram" : "unix"),
-              log_str("address", name->text));
     return 0;
+}
+
+/* *@fd stays -1 where none is wanted. */
+static int open_local(struct server *s, struct local *name, const char *path,
+                      enum inherit_kind kind, int *fd)
+{
+    int type = kind == INHERIT_UNIXGRAM ? SOCK_DGRAM : SOCK_STREAM;
+    int r = 0;
+
+    *fd = take_local(s, name, path, kind);
+    if (*fd < 0 && path != NULL)
+        r = bind_local(s, name, path, type, fd);
+    if (r == 0 && *fd >= 0)
+        log_event(s->log, LOG_LEVEL_INFO, "listening",
+                  log_str("transport", inherit_kind_name(kind)), log_str("address", name->text));
+    return r;
 }
 
 /* One socket of each kind: datagrams are the first worker's, connections are dealt. */
 int listen_unix(struct server *s)
 {
     struct err e;
-    int fd, r = 0;
+    int fd;
+    int r = open_local(s, &s->unixgram_name, s->o->listen_unixgram, INHERIT_UNIXGRAM, &fd);
 
-    if (s->o->listen_unixgram != NULL) {
-        r = open_local(s, &s->unixgram_name, s->o->listen_unixgram, SOCK_DGRAM, &fd);
-        if (r != 0)
-            return r;
-        r = unixgram_open(&s->unixgram, s->workers[0], fd, s->o->read_buffer, &e);
-        if (r != 0)
-            return start_fail(s, r, &e);
-    }
-    if (s->o->listen_unix != NULL) {
-        r = open_local(s, &s->unix_name, s->o->listen_unix, SOCK_STREAM, &fd);
-        if (r != 0)
-            return r;
-        r = tcp_listen_frames(s->tcp, fd);
-        if (r != 0)
-            return start_fail_step(s, "unix", r);
-    }
-    return 0;
+    if (r != 0)
+        return r;
+    if (fd >= 0 && (r = unixgram_open(&s->unixgram, s->workers[0], fd, s->o->read_buffer, &e)) != 0)
+        return start_fail(s, r, &e);
+    r = open_local(s, &s->unix_name, s->o->listen_unix, INHERIT_UNIX, &fd);
+    if (r != 0 || fd < 0)
+        return r;
+    r = tcp_listen_frames(s->tcp, fd);
+    return r == 0 ? 0 : start_fail_step(s, "unix", r);
 }
 
 static int open_http(struct server *s, unsigned i)
 {
     struct address *a = &s->web.items[i];
     struct err e;
-    int r = http_listen(s->http, (const struct sockaddr *)&a->sa);
+    int fd = take(s, INHERIT_HTTP, a, NULL);
+    int r = fd >= 0 ? http_listen_on(s->http, fd)
+                    : http_listen(s->http, (const struct sockaddr *)&a->sa);
     int port = r == 0 ? http_port(s->http, i) : r;
 
     if (port < 0)

@@ -10,6 +10,9 @@
 
 #include "server/control.h"
 
+/* Where inherited sockets stand in the flags' place, their addresses are the addresses. */
+int listen_instead(struct server *s);
+
 /* One socket for each worker on each address. */
 int listen_udp(struct server *s);
 
@@ -21,6 +24,9 @@ int listen_unix(struct server *s);
 
 /* On all addresses; s->http is made before. */
 int listen_http(struct server *s);
+
+/* Last: inherited sockets that nobody wanted are closed. */
+int listen_rest(struct server *s);
 
 /* HTTP connections: as asked for, or what the descriptors allow, and that is logged. */
 unsigned listen_http_limit(const struct server *s);

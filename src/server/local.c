@@ -173,6 +173,27 @@ int local_open(int *out, struct local *l, int type, int mode, struct err *e)
     return 0;
 }
 
+bool local_from_socket(struct local *out, const struct sockaddr *sa, socklen_t len)
+{
+    const size_t head = offsetof(struct sockaddr_un, sun_path);
+    struct local l = {.sa_len = len};
+
+    if (sa->sa_family != AF_UNIX || len <= head || len > sizeof l.sa)
+        return false;
+    memcpy(&l.sa, sa, len);
+    memcpy(l.text, l.sa.sun_path, len - head);
+    if (l.text[0] == '\0')
+        l.text[0] = '@';
+    *out = l;
+    return true;
+}
+
+void local_adopt(struct local *l)
+{
+    if (!is_abstract(l))
+        own_file(l, LOCAL_MODE_UMASK);
+}
+
 void local_remove(struct local *l)
 {
     struct stat now;

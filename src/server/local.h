@@ -41,6 +41,12 @@ int local_resolve(struct local *out, const char *text, struct err *e);
  */
 int local_open(int *fd, struct local *l, int type, int mode, struct err *e);
 
+/* The name that a bound socket has. False: it has none that can be written. */
+bool local_from_socket(struct local *out, const struct sockaddr *sa, socklen_t len);
+
+/* The file at the name, made by a server before this one, is ours to remove. */
+void local_adopt(struct local *l);
+
 /* Remove the file if it is still the one that local_open() made. Accepts a zeroed one. */
 void local_remove(struct local *l);
 

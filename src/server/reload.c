@@ -171,6 +171,7 @@ static void on_done(uv_work_t *work, int status)
 static void begin(struct reload *r)
 {
     log_event(r->config.log, LOG_LEVEL_INFO, "reload_started", log_str("file", r->label));
+    r->config.began(r->config.ctx);
     r->running = true;
     r->again = false;
     r->run++;

@@ -27,6 +27,7 @@ struct reload_config {
     const struct options_list *paths; /* of files and directories; empty: there is no mapping */
 
     void *ctx;
+    void (*began)(void *ctx); /* a run, but for the first load */
     /* Run number @run is over: 0, or a negative errno and the reason in @message (borrowed). */
     void (*done)(void *ctx, uint64_t run, int r, struct slice message);
 };

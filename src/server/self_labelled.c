@@ -361,7 +361,7 @@ static void render_labels(struct self_labels *s)
 
         escape(listener, in->address.text);
         snprintf(s->socket_labels[i], LABELS_MAX, "listener=\"%s\",worker=\"%u\"", listener,
-                 in->inlet.worker->id);
+                 in->index);
     }
 }
 

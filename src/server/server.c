@@ -96,6 +96,7 @@ static void server_release(struct server *s)
         worker_free(s->workers[i]);
     relay_free(s->relay);
     bacowr_free(s->engine);
+    inherit_release(&s->inherit);
     free(s->sockets);
     free(s->udp.items);
     free(s->tcp_addresses.items);

@@ -2,8 +2,8 @@
 /*
  * Start: see start.h; everything in its order
  *
- *      addresses -> loop, signals -> engine -> mapping -> workers -> relay -> UDP -> TCP
- *      -> Unix -> HTTP -> threads
+ *      addresses -> loop, signals -> engine -> mapping -> workers -> relay -> inherited sockets
+ *      -> UDP -> TCP -> Unix -> HTTP -> threads
  *
  * Addresses are resolved and the mapping is loaded before a socket opens, so an operator's mistake
  * never costs a datagram; HTTP comes last, so a page that can be scraped is a server that receives.
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/hostport.h"
+#include "server/activation.h"
 #include "server/fsmfile.h"
 #include "server/listen.h"
 
@@ -133,6 +134,16 @@ static int start_signal(struct server *s, int signum)
     return uv_signal_start(handle, control_on_signal, signum);
 }
 
+/* Sockets of the service manager: those of a kind stand in the place of the flags for it. */
+static int start_inherited(struct server *s)
+{
+    struct err e;
+    int r = activation_read(&s->inherit, &e);
+
+    notify_init(&s->notify);
+    return r == 0 ? 0 : start_fail(s, r, &e);
+}
+
 static int start_loop(struct server *s)
 {
     static const int signals[SERVER_N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
@@ -226,6 +237,7 @@ static int start_mapping(struct server *s)
         .log = s->log,
         .paths = &s->o->mapping_config,
         .ctx = s,
+        .began = control_on_reload_began,
         .done = control_on_reload_done,
     };
     struct err e;
@@ -328,6 +340,7 @@ static int start_threads(struct server *s)
     if (r != 0)
         return start_fail_step(s, "threads", r);
     s->ready = true;
+    control_tell_ready(s);
     log_event(s->log, LOG_LEVEL_INFO, "ready", log_int("ingest_threads", s->n_workers));
     return 0;
 }
@@ -335,9 +348,9 @@ static int start_threads(struct server *s)
 int server_start(struct server *s)
 {
     static int (*const steps[])(struct server *) = {
-        start_addresses, start_hosts,   start_loop,  start_engine, start_watch,
-        start_mapping,   start_workers, start_relay, listen_udp,   listen_tcp,
-        listen_unix,     start_http,    start_self,  listen_http,  start_threads,
+        start_addresses, start_hosts, start_loop,      start_engine,   start_watch, start_mapping,
+        start_workers,   start_relay, start_inherited, listen_instead, listen_udp,  listen_tcp,
+        listen_unix,     start_http,  start_self,      listen_http,    listen_rest, start_threads,
     };
     int r = 0;
 

@@ -275,6 +275,11 @@ int tcp_listen(struct tcp *t, struct address *a, struct err *e)
     return r == 0 ? 0 : address_refused(e, "tcp", a, r);
 }
 
+int tcp_listen_on(struct tcp *t, int fd)
+{
+    return add_listener(t, fd, false);
+}
+
 int tcp_listen_frames(struct tcp *t, int fd)
 {
     return add_listener(t, fd, true);

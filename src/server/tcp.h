@@ -44,6 +44,9 @@ int tcp_new(struct tcp **out, uv_loop_t *loop, const struct tcp_config *config);
  */
 int tcp_listen(struct tcp *t, struct address *a, struct err *e);
 
+/* As tcp_listen() on @fd, a TCP socket that listens. @fd is taken, also on failure. */
+int tcp_listen_on(struct tcp *t, int fd);
+
 /*
  * As tcp_listen() on @fd, a Unix socket that listens; its connections carry frames. @fd is taken,
  * also on failure.

@@ -87,6 +87,7 @@ static void on_idle_timer(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
 
+    relaxed_add(&w->counters.beats, 1);
     bacowr_feed(w->engine, NULL, 0, worker_now_ms());
     if (w->relay != NULL)
         relay_sender_flush(w->relay);

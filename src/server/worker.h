@@ -32,6 +32,7 @@ struct relay_sender;
 /* Written by the worker alone, read by control. */
 struct worker_counters {
     relaxed_u64 batches; /* handed to the engine */
+    relaxed_u64 beats;   /* of the idle timer: the thread is alive */
     relaxed_u64 tcp_bytes;
     relaxed_u64 tcp_errors;   /* reads that failed, connections that could not be set up */
     relaxed_u64 tcp_too_long; /* lines */

@@ -14,7 +14,7 @@ from lib.harness import ROOT, ServerTest, binary, environment, new_folder, run
 PAGES = {"bacowr-statsd.1": ("man",), "bacowr-statsd-mapping.5": ("man", "mapping")}
 HEADS = {
     "bacowr-statsd.1": ["NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS", "LINES",
-                        "SIGNALS", "HTTP", "FILES", "EXIT STATUS", "EXAMPLES", "SEE ALSO"],
+                        "SIGNALS", "HTTP", "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES", "SEE ALSO"],
     "bacowr-statsd-mapping.5": ["NAME", "DESCRIPTION", "KEYS", "EXAMPLES", "DIAGNOSTICS",
                                 "SEE ALSO"],
 }

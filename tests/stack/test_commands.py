@@ -42,6 +42,7 @@ NOT_RUN = {
     ("docs/deployment.md", "The monitoring stack"): [CONTAINERS],
     ("docs/deployment.md", "The image"): [CONTAINERS],
     ("docs/deployment.md", "Backups"): [CONTAINERS],
+    ("docs/restart.md", "Under systemd"): ["installs units as root, for a machine with systemd"],
     ("docs/scaling.md", "Beyond one machine"): [PICTURE],
     ("docs/scaling.md", "Docker Compose"): [CONTAINERS],
 }
