@@ -31,12 +31,7 @@
 #include "expo/encoder.h"
 
 /* So far may a worker's clock reading be ahead of the scrape's. */
-#define AHEAD_TICKS  10
-
-/* So many series ahead memory is asked for: for a series, and for its first worker's cell. */
-#define SERIES_AHEAD 16u
-#define CELLS_AHEAD  8u
-#define CACHE_LINE   64
+#define AHEAD_TICKS 10
 
 struct bacowr_scrape {
     struct bacowr *b;
@@ -51,13 +46,11 @@ struct bacowr_scrape {
 
     /* The place in the family under way. */
     struct snapshot_family view;
-    enum metric_type type;  /* the family's, when its head was written */
-    bool begun;             /* its head was written */
-    bool in_part;           /* of this slice: see expo/encoder.h */
-    size_t part;            /* where it began in the buffer */
-    uint32_t place;         /* next entry of the list */
-    uint32_t n_compactions; /* of the list, when `place` was right */
-    uint64_t last_order;    /* of the series shown last */
+    enum metric_type type; /* the family's, when its head was written */
+    bool begun;            /* its head was written */
+    bool in_part;          /* of this slice: see expo/encoder.h */
+    size_t part;           /* where it began in the buffer */
+    struct series_walk walk;
     bool ended;
     struct family *families[]; /* pinned */
 };
@@ -248,58 +241,6 @@ static int series_show(struct bacowr_scrape *s, const struct series *series, str
     return 0;
 }
 
-/* The series of an entry, or NULL: it is gone. */
-static const struct series *series_of(const struct bacowr_scrape *s, uint32_t ref)
-{
-    return ref != 0 ? series_at(&s->b->registry, ref) : NULL;
-}
-
-/* The series at @at, or NULL: there is none, or it is gone. */
-static const struct series *series_ahead(const struct bacowr_scrape *s,
-                                         const struct series_list *list, uint32_t n, uint32_t at)
-{
-    return at < n ? series_of(s, relaxed_load(&list->entries[at])) : NULL;
-}
-
-/* Of many families a family's series lie far from each other, and their cells elsewhere. */
-static void prefetch(const struct bacowr_scrape *s, const struct series_list *list, uint32_t n)
-{
-    const struct series *far = series_ahead(s, list, n, s->place + SERIES_AHEAD);
-    const struct series *near = series_ahead(s, list, n, s->place + CELLS_AHEAD);
-
-    if (far != NULL) {
-        __builtin_prefetch(far);
-        __builtin_prefetch((const char *)far + CACHE_LINE);
-    }
-    if (near != NULL && near->n_cells > 0)
-        /* Relaxed: what is prefetched is not looked at. */
-        __builtin_prefetch(atomic_load_explicit(&near->cells[0], memory_order_relaxed));
-}
-
-/* The next series of the family, or NULL. Entries do not move but by a compaction. */
-static const struct series *series_next(struct bacowr_scrape *s, struct family *f)
-{
-    /* Acquire pairs with the list's publication and with the count's. */
-    const struct series_list *list = atomic_load_explicit(&f->list, memory_order_acquire);
-    uint32_t n = atomic_load_explicit(&list->n, memory_order_acquire);
-
-    if (s->n_compactions != f->n_compactions) {
-        s->n_compactions = f->n_compactions;
-        s->place = 0;
-    }
-    while (s->place < n) {
-        const struct series *series;
-
-        prefetch(s, list, n);
-        series = series_of(s, relaxed_load(&list->entries[s->place++]));
-        if (series == NULL || series->order <= s->last_order)
-            continue;
-        s->last_order = series->order;
-        return series->order <= s->newest ? series : NULL;
-    }
-    return NULL;
-}
-
 /* Some series of the family under way; moves on to the next family at its end. */
 static int family_slice(struct bacowr_scrape *s, struct buf *out, size_t until)
 {
@@ -311,13 +252,11 @@ static int family_slice(struct bacowr_scrape *s, struct buf *out, size_t until)
         view_set(s, family_name(f), family_help(f), metric_snapshot_type(s->type));
     }
     while (out->len < until) {
-        series = series_next(s, f);
+        series = series_walk_next(&s->walk, &s->b->registry, f, s->newest);
         if (series == NULL) {
             end_family(s, out);
             s->family_at++;
-            s->place = 0;
-            s->last_order = 0;
-            s->n_compactions = 0;
+            s->walk = (struct series_walk){0};
             return 0;
         }
         if (series_show(s, series, out) != 0)

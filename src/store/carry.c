@@ -39,7 +39,7 @@
 #include "store/bucket.h"
 #include "store/native.h"
 
-static struct carried *carried_new(size_t cap)
+struct carried *carried_new(size_t cap)
 {
     struct carried *c;
 
@@ -70,8 +70,7 @@ static struct carried *steps_of(const struct snapshot_series *from)
     return c;
 }
 
-/* The sum of both staircases; @a may be NULL. */
-static struct carried *sum_of(const struct carried *a, const struct carried *b)
+struct carried *carried_sum(const struct carried *a, const struct carried *b)
 {
     unsigned n_a = a != NULL ? a->n_points : 0, i = 0, j = 0;
     struct carried *c = carried_new((size_t)n_a + b->n_points);
@@ -138,7 +137,7 @@ static struct carried *folded(const struct carried *was, const struct snapshot_s
     struct carried *steps = steps_of(from), *c = NULL;
 
     if (steps != NULL)
-        c = reduced(sum_of(was, steps), shape);
+        c = reduced(carried_sum(was, steps), shape);
     free(steps);
     return c;
 }
@@ -150,7 +149,7 @@ static struct carried *put_aside(struct carried *c, const struct carried *was,
     struct carried *seen = carried_new(0);
 
     if (seen != NULL)
-        seen->unseen = reduced(sum_of(was != NULL ? was->unseen : NULL, c), shape);
+        seen->unseen = reduced(carried_sum(was != NULL ? was->unseen : NULL, c), shape);
     free(c);
     if (seen != NULL && seen->unseen == NULL) {
         free(seen);

@@ -68,4 +68,28 @@ uint32_t carried_since(const struct carried *c, const struct shape *shape, uint3
 
 void carried_free(struct carried *c); /* accepts NULL */
 
+/* ---- carry_keep.c ---- */
+
+/*
+ * All that a series has counted by now, as one that has left these cells of @shape would carry it:
+ * *@c (NULL: nothing), what is leaving it, and the cells, which nobody writes to. It is to be kept
+ * as @now_shape, from the tick @now on. 0 with a copy that the caller owns; -ENOMEM.
+ */
+int carried_keep(const struct carried *c, struct cell *const *cells, unsigned n,
+                 const struct shape *shape, const struct shape *now_shape, int64_t now_ms,
+                 struct carried **out);
+
+/* Room for @n points, to be filled. NULL without memory. */
+struct carried *carried_new(size_t n_points);
+
+/* The sum of both staircases, of counts and sums; @a may be NULL. NULL without memory. */
+struct carried *carried_sum(const struct carried *a, const struct carried *b);
+
+/* Could it have been carried? Nothing is leaving it. */
+bool carried_valid(const struct carried *c);
+
+/* Add @more to *@at, which may be NULL. Takes @more, also on failure. 0, or -ENOMEM with *@at as it
+ * was. */
+int carried_add(struct carried **at, struct carried *more);
+
 #endif

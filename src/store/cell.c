@@ -287,3 +287,32 @@ void cell_gauge_add_or_set(struct cell *cell, double v, struct cell_time t)
 {
     gauge_add(cell, v, true, t);
 }
+
+/* ---- values as numbers ---- */
+
+/* In the order in which counter_read() adds them, so that the two parts show what was shown. */
+void cell_counter_parts(struct cell *const *cells, unsigned n, uint64_t *whole, double *rest)
+{
+    *whole = 0;
+    *rest = 0;
+    for (unsigned i = 0; i < n; i++) {
+        const struct counter_cell *c = (const struct counter_cell *)cells[i];
+
+        if (c == NULL)
+            continue;
+        *whole += relaxed_load(&c->whole);
+        *rest += relaxed_load_double(&c->rest);
+    }
+}
+
+/* What one cell may not hold in whole increments, so that the sum of all cannot wrap, is shown the
+ * same from the rest. */
+void cell_counter_put(struct cell *cell, uint64_t whole, double rest)
+{
+    struct counter_cell *c = (struct counter_cell *)cell;
+    uint64_t sum = sum_or_most(relaxed_load(&c->whole), whole);
+
+    rest += relaxed_load_double(&c->rest);
+    relaxed_store(&c->whole, sum <= WHOLE_MAX ? sum : 0);
+    relaxed_store_double(&c->rest, sum <= WHOLE_MAX ? rest : (double)sum + rest);
+}

@@ -22,6 +22,8 @@
 /* Last-seen times are ticks of 100 ms. */
 #define CELL_TICK_MS 100
 
+struct set_members;
+
 struct cell {
     relaxed_u32 birth; /* 0: no route may use it. Written under the registry's lock. */
     relaxed_u32 tick;  /* when it was last written to. Written by the owner. */
@@ -116,6 +118,24 @@ int cell_native_add(struct cell *const *cells, unsigned n, const struct shape *s
 /* Histogram: show the native buckets of @r, which add up to @count, with the classic ones of @out,
  * which were read later into @r. */
 void cell_native_show(struct cell_reader *r, uint64_t count, struct snapshot_series *out);
+
+/* ---- to write values down and take them up again: control, no worker is being fed ---- */
+
+/* Counter: what @n cells hold, in two parts that give it exactly; add it to one. */
+void cell_counter_parts(struct cell *const *cells, unsigned n, uint64_t *whole, double *rest);
+void cell_counter_put(struct cell *c, uint64_t whole, double rest);
+
+/* When slot @i of a set's window began, from 0 for the one that goes on now. */
+int64_t cell_set_slot_begins(const struct shape *shape, int64_t now_ms, unsigned i);
+
+/* The members of slot @i of @n cells, which @out borrows @r for. 0 or -ENOMEM. */
+int cell_set_members(struct cell *const *cells, unsigned n, const struct shape *shape,
+                     int64_t now_ms, unsigned i, struct cell_reader *r, struct set_members *out);
+
+/* Add to a cell's slot @i members of as many bits as @shape has, unless its place holds a newer
+ * one. 0 or -ENOMEM. */
+int cell_set_put(struct cell *c, const struct shape *shape, int64_t now_ms, unsigned i,
+                 const struct set_members *members);
 
 /* How the page shows a metric type. */
 enum snapshot_type metric_snapshot_type(enum metric_type type);

@@ -37,20 +37,28 @@ void cell_set_release(struct cell *c, const struct shape *shape)
     }
 }
 
+/* A private copy of a slot's block, or NULL: nothing was ever in it. */
+static const struct set_block *copy_block(const struct set_cell *c, unsigned slot,
+                                          struct cell_reader *r)
+{
+    /* Acquire pairs with the release in set_publish(): the block's level is visible. */
+    const struct set_block *b = atomic_load_explicit(&c->blocks[slot], memory_order_acquire);
+
+    if (b == NULL)
+        return NULL;
+    (void)seq_copy(&c->seq, r->copy, (const relaxed_u64 *)b,
+                   set_block_size(set_block_bits(b), set_block_level(b)) / sizeof(uint64_t));
+    return (const struct set_block *)r->copy;
+}
+
 static void set_read_cell(const struct set_cell *c, const struct shape *shape, uint32_t epoch,
                           struct cell_reader *r)
 {
     for (unsigned i = 0; i < shape->n_slots; i++) {
-        /* Acquire pairs with the release in set_publish(): the block's level is visible. */
-        const struct set_block *b = atomic_load_explicit(&c->blocks[i], memory_order_acquire);
+        const struct set_block *b = copy_block(c, i, r);
 
-        if (b == NULL)
-            continue;
-        (void)seq_copy(&c->seq, r->copy, (const relaxed_u64 *)b,
-                       set_block_size(set_block_bits(b), set_block_level(b)) / sizeof(uint64_t));
-        b = (const struct set_block *)r->copy;
         /* Signed: the writer's clock reading may be a moment ahead of the reader's. */
-        if ((int32_t)(epoch - set_block_epoch(b)) < (int32_t)shape->n_slots)
+        if (b != NULL && (int32_t)(epoch - set_block_epoch(b)) < (int32_t)shape->n_slots)
             set_merge_add(r->merge, b);
     }
 }
@@ -131,4 +139,70 @@ int cell_set_add(struct cell *cell, const struct shape *shape, struct slice memb
     outcome = set_block_add(b, hash);
     seq_end(&c->seq);
     return outcome == SET_E_FULL ? set_grow(c, slot, hash, outgrown) : 0;
+}
+
+/* ---- members as numbers ---- */
+
+int64_t cell_set_slot_begins(const struct shape *shape, int64_t now_ms, unsigned i)
+{
+    return (now_ms / shape->slot_ms - i) * shape->slot_ms;
+}
+
+int cell_set_members(struct cell *const *cells, unsigned n, const struct shape *shape,
+                     int64_t now_ms, unsigned i, struct cell_reader *r, struct set_members *out)
+{
+    uint32_t epoch = slot_epoch(shape, now_ms) - i;
+
+    if (cell_reader_reserve_merge(r) != 0)
+        return -ENOMEM;
+    set_merge_init(r->merge, shape->set_bits);
+    for (unsigned at = 0; at < n; at++) {
+        const struct set_cell *c = (const struct set_cell *)cells[at];
+
+        const struct set_block *b = c != NULL ? copy_block(c, epoch % shape->n_slots, r) : NULL;
+
+        if (b != NULL && set_block_epoch(b) == epoch)
+            set_merge_add(r->merge, b);
+    }
+    set_merge_members(r->merge, out);
+    return 0;
+}
+
+/* A block of slot @i with @members and what it had. The caller frees the old one. */
+static struct set_block *block_with(const struct set_block *old, uint32_t epoch,
+                                    const struct set_members *members)
+{
+    unsigned level = set_members_level(members);
+    unsigned last = set_n_levels(members->bits) - 1;
+    bool keeps = old != NULL && set_block_epoch(old) == epoch;
+    struct set_block *b;
+
+    if (keeps && set_block_level(old) > level)
+        level = set_block_level(old);
+    for (; level <= last; level++) {
+        b = set_block_new(members->bits, level, epoch, keeps ? old : NULL);
+        if (b == NULL || set_block_put(b, members) == 0)
+            return b;
+        free(block_memory(b));
+    }
+    return NULL;
+}
+
+int cell_set_put(struct cell *cell, const struct shape *shape, int64_t now_ms, unsigned i,
+                 const struct set_members *members)
+{
+    struct set_cell *c = (struct set_cell *)cell;
+    uint32_t epoch = slot_epoch(shape, now_ms) - i;
+    unsigned slot = epoch % shape->n_slots;
+    struct set_block *old = atomic_load_explicit(&c->blocks[slot], memory_order_relaxed), *b;
+
+    /* Signed: as everywhere with epochs. */
+    if (old != NULL && (int32_t)(set_block_epoch(old) - epoch) > 0)
+        return 0;
+    b = block_with(old, epoch, members);
+    if (b == NULL)
+        return -ENOMEM;
+    set_publish(c, slot, b);
+    free(block_memory(old));
+    return 0;
 }

@@ -6,14 +6,19 @@
  * until the list is compacted. The first one, of FAMILY_FIRST_CAP entries, is part of the family:
  * many have one series only. All others have before them what they are retired by.
  *
- * Laws: all but reading under the registry's lock.
+ * Laws: all but reading under the registry's lock. Entries do not move but by a compaction.
  */
 #include "store/family.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define LIST_MIN 4u
+#define LIST_MIN     4u
+
+/* So many series ahead memory is asked for: for a series, and for its first worker's cell. */
+#define SERIES_AHEAD 16u
+#define CELLS_AHEAD  8u
+#define CACHE_LINE   64
 
 /* Of a list with @n entries: the copies that growth by a quarter takes cost less than the room that
  * a double leaves. */
@@ -105,6 +110,59 @@ void list_compact(struct registry *r, struct family *f)
     f->n_gone = 0;
     f->looked = 0;
     f->n_compactions++;
+}
+
+/* The series of an entry, or NULL: it is gone. */
+static const struct series *series_of(const struct registry *r, uint32_t ref)
+{
+    return ref != 0 ? series_at(r, ref) : NULL;
+}
+
+/* The series at @at, or NULL: there is none, or it is gone. */
+static const struct series *series_ahead(const struct registry *r, const struct series_list *list,
+                                         uint32_t n, uint32_t at)
+{
+    return at < n ? series_of(r, relaxed_load(&list->entries[at])) : NULL;
+}
+
+/* Of many families a family's series lie far from each other, and their cells elsewhere. */
+static void prefetch(const struct registry *r, const struct series_list *list, uint32_t n,
+                     uint32_t place)
+{
+    const struct series *far = series_ahead(r, list, n, place + SERIES_AHEAD);
+    const struct series *near = series_ahead(r, list, n, place + CELLS_AHEAD);
+
+    if (far != NULL) {
+        __builtin_prefetch(far);
+        __builtin_prefetch((const char *)far + CACHE_LINE);
+    }
+    if (near != NULL && near->n_cells > 0)
+        /* Relaxed: what is prefetched is not looked at. */
+        __builtin_prefetch(atomic_load_explicit(&near->cells[0], memory_order_relaxed));
+}
+
+const struct series *series_walk_next(struct series_walk *w, const struct registry *r,
+                                      const struct family *f, uint64_t newest)
+{
+    /* Acquire pairs with the list's publication and with the count's. */
+    const struct series_list *list = atomic_load_explicit(&f->list, memory_order_acquire);
+    uint32_t n = atomic_load_explicit(&list->n, memory_order_acquire);
+
+    if (w->n_compactions != f->n_compactions) {
+        w->n_compactions = f->n_compactions;
+        w->place = 0;
+    }
+    while (w->place < n) {
+        const struct series *s;
+
+        prefetch(r, list, n, w->place);
+        s = series_of(r, relaxed_load(&list->entries[w->place++]));
+        if (s == NULL || s->order <= w->last_order)
+            continue;
+        w->last_order = s->order;
+        return s->order <= newest ? s : NULL;
+    }
+    return NULL;
 }
 
 void list_free(struct family *f, struct series_list *list)

@@ -437,12 +437,7 @@ void native_merge_end(struct native_merge *m, uint32_t max, struct snapshot_nati
 
 /* ---- keeping ---- */
 
-struct native_kept {
-    int schema;
-    uint64_t zero, nan;
-    size_t n[N_SIGNS];
-    struct snapshot_bucket p[]; /* of each sign */
-};
+_Static_assert(N_SIGNS == 2, "as many as a native_kept has");
 
 int native_keep(const struct native_merge *m, struct native_kept **out)
 {
@@ -461,11 +456,6 @@ int native_keep(const struct native_merge *m, struct native_kept **out)
     }
     *out = k;
     return 0;
-}
-
-void native_kept_free(struct native_kept *k)
-{
-    free(k);
 }
 
 int native_merge_add_kept(struct native_merge *m, const struct native_kept *k)

@@ -70,12 +70,29 @@ void native_merge_end(struct native_merge *m, uint32_t max, struct snapshot_nati
                       uint64_t *count);
 
 /* A sum that outlives its blocks. It never changes. */
-struct native_kept;
+struct native_kept {
+    int schema;
+    uint64_t zero, nan;
+    size_t n[2];                /* buckets of positive values, and of negative ones */
+    struct snapshot_bucket p[]; /* those first, then these, each ascending */
+};
 
 /* Keep what native_merge_end() has put in order: 0 with a copy that the caller owns, or NULL if
  * nothing was counted; -ENOMEM. */
 int native_keep(const struct native_merge *m, struct native_kept **out);
 void native_kept_free(struct native_kept *k); /* accepts NULL */
+
+/* ---- native_kept.c ---- */
+
+/* Room for so many buckets, to be filled. NULL without memory. */
+struct native_kept *native_kept_new(size_t n_positive, size_t n_negative);
+
+/* Could native_keep() have made it? Its total goes to @count then. */
+bool native_kept_valid(const struct native_kept *k, uint64_t *count);
+
+/* The sum of both, either of which may be NULL: 0 or -ENOMEM. */
+int native_kept_sum(const struct native_kept *a, const struct native_kept *b,
+                    struct native_kept **out);
 
 /* As native_merge_add(). */
 int native_merge_add_kept(struct native_merge *m, const struct native_kept *k);

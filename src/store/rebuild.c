@@ -42,17 +42,33 @@
 
 /* ---- reading ---- */
 
+void series_cells(const struct series *s, struct cell **cells)
+{
+    for (unsigned i = 0; i < s->n_cells; i++)
+        /* Acquire pairs with the cell's birth: what it holds is initialised. */
+        cells[i] = atomic_load_explicit(&s->cells[i], memory_order_acquire);
+}
+
 int series_read(const struct series *s, int64_t now_ms, struct cell_reader *r,
                 struct snapshot_series *out)
 {
     struct cell *cells[RECLAIM_MAX_WORKERS];
 
-    for (unsigned i = 0; i < s->n_cells; i++)
-        /* Acquire pairs with the cell's birth: what it holds is initialised. */
-        cells[i] = atomic_load_explicit(&s->cells[i], memory_order_acquire);
+    series_cells(s, cells);
     if (s->carried == NULL || series_shape(s)->type == METRIC_SET)
         return cell_read(cells, s->n_cells, series_shape(s), now_ms, r, out);
     return carried_read(s->carried, cells, s->n_cells, series_shape(s), now_ms, r, out);
+}
+
+struct shape *series_next_shape(struct registry *r, const struct series *s)
+{
+    struct shape *shape;
+
+    pthread_mutex_lock(&r->lock);
+    vector_conform(s->vector);
+    shape = s->vector->shape;
+    pthread_mutex_unlock(&r->lock);
+    return shape;
 }
 
 uint32_t series_since(const struct series *s, bool wants_native)

@@ -68,6 +68,11 @@ static struct pool *cell_pool(struct registry *r, enum metric_type type, unsigne
     return &r->pools[type_is_shared(type) ? r->n_workers : worker];
 }
 
+static bool is_observer(enum metric_type type)
+{
+    return type == METRIC_HISTOGRAM || type == METRIC_SUMMARY;
+}
+
 /* Counters and gauges are kept in one way only. */
 static bool type_has_settings(enum metric_type type)
 {
@@ -193,8 +198,11 @@ static int cell_acquire(struct registry *r, struct series *s, unsigned worker, u
     _Atomic(struct cell *) *at = &s->cells[cell_place(s, worker)];
     struct cell *c = atomic_load_explicit(at, memory_order_relaxed);
 
-    if (c != NULL)
+    if (c != NULL) {
+        /* One that slept has none yet; those of a marked series get it back anyway. */
+        relaxed_store(&c->birth, series_birth_number(s));
         return 0;
+    }
     c = pool_take(cell_pool(r, series_shape(s)->type, worker), series_shape(s)->cell_size);
     if (c == NULL)
         return -ENOMEM;
@@ -204,6 +212,19 @@ static int cell_acquire(struct registry *r, struct series *s, unsigned worker, u
     /* Release: an empty cell with its birth number is visible before the pointer. */
     atomic_store_explicit(at, c, memory_order_release);
     return 0;
+}
+
+/* Counts of observers are carried; the others' values go to a cell. */
+static int cell_acquire_asleep(struct registry *r, struct series *s,
+                               const struct series_birth *birth)
+{
+    int rc = 0;
+
+    if (!is_observer(series_shape(s)->type))
+        rc = cell_acquire(r, s, birth->worker, birth->tick);
+    if (rc == 0)
+        series_set_births(s, 0);
+    return rc;
 }
 
 uint32_t registry_next_birth(struct registry *r)
@@ -299,10 +320,12 @@ static int series_create(struct registry *r, const struct series_birth *birth, s
         goto fail;
     ref = series_new(r, v, birth);
     if (ref == 0 || index_reserve(r) != 0 || list_reserve(r, f) != 0 ||
-        guard_reserve(r, &birth->key) != 0 ||
-        cell_acquire(r, series_at(r, ref), birth->worker, birth->tick) != 0)
+        guard_reserve(r, &birth->key) != 0)
         goto fail;
     s = series_at(r, ref);
+    if ((birth->asleep ? cell_acquire_asleep(r, s, birth)
+                       : cell_acquire(r, s, birth->worker, birth->tick)) != 0)
+        goto fail;
     s->order = relaxed_load(&r->n_births) + 1;
     s->place = list_append(f, ref);
     relaxed_store(&r->n_births, s->order);
@@ -351,6 +374,41 @@ int series_acquire(struct registry *r, const struct series_birth *birth, struct 
         *out = (struct series_ref){c, series_shape(s), series_birth_number(s)};
     }
     pthread_mutex_unlock(&r->lock);
+    return rc;
+}
+
+/* Under the lock: one that is there already takes what comes as it is kept. */
+static int restore_to(struct registry *r, struct series *s, const struct series_birth *birth)
+{
+    int rc =
+        series_family(s)->reserved ? SERIES_E_RESERVED : family_decide(r, series_family(s), birth);
+
+    if (rc == 0 && !is_observer(series_shape(s)->type))
+        rc = cell_acquire(r, s, birth->worker, birth->tick);
+    if (rc == 0 && s->dying)
+        series_revive(s);
+    return rc;
+}
+
+int series_restore(struct registry *r, const struct series_birth *birth, uint32_t type_gen,
+                   struct series **out)
+{
+    struct series *s;
+    int rc;
+
+    pthread_mutex_lock(&r->lock);
+    s = index_find(r, &birth->key);
+    if (s != NULL) {
+        rc = restore_to(r, s, birth);
+    } else {
+        rc = series_create(r, birth, &s);
+        /* Signed: generations wrap. */
+        if (rc == 0 && (int32_t)(type_gen - series_family(s)->gen) > 0)
+            series_family(s)->gen = type_gen;
+    }
+    pthread_mutex_unlock(&r->lock);
+    if (rc == 0)
+        *out = s;
     return rc;
 }
 

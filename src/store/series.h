@@ -296,6 +296,7 @@ struct series_birth {
     uint32_t tick; /* now */
     unsigned worker;
     bool internal; /* one of the server's own: reserved names are allowed */
+    bool asleep;   /* see series_restore() */
     bool fold; /* its family's for what is over a limit: has a reserve instead of the limits, and
                       lives as long as the longest time to live that was asked for */
 };
@@ -314,6 +315,34 @@ int series_acquire(struct registry *r, const struct series_birth *birth, struct 
 int series_follow(struct registry *r, const struct series_birth *birth, struct series_ref *out);
 
 /* ---- the control thread's side ---- */
+
+/*
+ * Find or create a series of a former process, with a cell for @birth->worker if it is of a type
+ * whose value goes there. One that is created sleeps: no route finds it before a worker has come to
+ * the lock, where the rules in force say what it is. @type_gen: the generation under which its
+ * type was decided; if @birth->gen is older than the one in force, how it is kept is decided anew
+ * by its next sample. No worker is being fed. Outcomes as of series_acquire().
+ */
+int series_restore(struct registry *r, const struct series_birth *birth, uint32_t type_gen,
+                   struct series **out);
+
+/* The cells of a series, n_cells of them; NULL: that worker has none. */
+void series_cells(const struct series *s, struct cell **cells);
+
+/* How its vector is kept by what was decided last: it is, or is about to be moved there. */
+struct shape *series_next_shape(struct registry *r, const struct series *s);
+
+/* A walk through a family's series in order of birth, for which time may pass between two steps.
+ * Zeroed at its beginning. */
+struct series_walk {
+    uint32_t place;         /* next entry of the list */
+    uint32_t n_compactions; /* of the list, when `place` was right */
+    uint64_t last_order;    /* of the series met last */
+};
+
+/* The next series that is not younger than @newest, or NULL. @f is pinned, or has a series. */
+const struct series *series_walk_next(struct series_walk *w, const struct registry *r,
+                                      const struct family *f, uint64_t newest);
 
 /*
  * Reserve a family name. @internal: it will hold series of our own. Type and help matter only then.

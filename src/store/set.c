@@ -355,6 +355,58 @@ void set_merge_add(struct set_merge *m, const struct set_block *b)
         merge_raise(m, relaxed_load(&b->words[i]));
 }
 
+/* ---- members as numbers ---- */
+
+void set_merge_members(const struct set_merge *m, struct set_members *out)
+{
+    *out = (struct set_members){
+        .bits = m->bits,
+        .exact = m->exact,
+        .n = m->exact ? m->n : register_words(m->bits),
+        .words = m->exact ? m->hashes : m->words,
+    };
+}
+
+bool set_members_valid(const struct set_members *members)
+{
+    unsigned most = 64 - members->bits + 1;
+
+    if (members->bits < SET_MIN_BITS || members->bits > SET_MAX_BITS ||
+        (members->exact ? members->n > MERGE_MAX_HASHES
+                        : members->n != register_words(members->bits)))
+        return false;
+    for (unsigned i = 0; i < members->n; i++) {
+        if (members->exact && i > 0 && members->words[i] <= members->words[i - 1])
+            return false;
+        for (unsigned shift = 0; !members->exact && shift < 64; shift += 8)
+            if ((members->words[i] >> shift & 0xff) > most)
+                return false;
+    }
+    return true;
+}
+
+unsigned set_members_level(const struct set_members *members)
+{
+    unsigned last = set_n_levels(members->bits) - 1;
+
+    for (unsigned level = 0; members->exact && level < last; level++)
+        if (members->n <= level_hashes[level])
+            return level;
+    return last;
+}
+
+int set_block_put(struct set_block *b, const struct set_members *members)
+{
+    assert(set_block_bits(b) == members->bits);
+    for (unsigned i = 0; i < members->n; i++) {
+        if (!members->exact)
+            relaxed_store(&b->words[i], word_max(relaxed_load(&b->words[i]), members->words[i]));
+        else if (set_block_add(b, members->words[i]) != 0)
+            return SET_E_FULL;
+    }
+    return 0;
+}
+
 /* ---- the estimate: after Ertl, algorithms 5 and 6 ---- */
 
 /* x + sum over k >= 1 of x^(2^k) * 2^(k-1): what the registers at 0 stand for. */

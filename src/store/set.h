@@ -66,4 +66,25 @@ void set_merge_init(struct set_merge *m, unsigned bits);
 void set_merge_add(struct set_merge *m, const struct set_block *b);
 double set_merge_count(const struct set_merge *m); /* a whole number */
 
+/* ---- members as numbers, to be written down ---- */
+
+struct set_members {
+    unsigned bits;
+    bool exact;            /* ascending hashes; else registers, eight to a word */
+    unsigned n;            /* words */
+    const uint64_t *words; /* borrowed */
+};
+
+/* What @m holds; @out borrows it. */
+void set_merge_members(const struct set_merge *m, struct set_members *out);
+
+/* Could a merge hold them? */
+bool set_members_valid(const struct set_members *members);
+
+/* The level of a block that set_block_put() can put them into. */
+unsigned set_members_level(const struct set_members *members);
+
+/* Add them to @b, of that level at least and with the same bits. 0 or SET_E_FULL. */
+int set_block_put(struct set_block *b, const struct set_members *members);
+
 #endif
