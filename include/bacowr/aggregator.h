@@ -154,6 +154,95 @@ int bacowr_scrape_new(struct bacowr_scrape **out, struct bacowr *b,
 int bacowr_scrape_next(struct bacowr_scrape *s, struct buf *out, unsigned want);
 void bacowr_scrape_free(struct bacowr_scrape *s); /* accepts NULL */
 
+/* ---- state: what is counted outlives the process ---- */
+
+/*
+ * Saving: the series as bytes, in bounded pieces, for a file or for a process that takes over. A
+ * piece is a part of one stream: they are of use only together and in their order. Nothing is
+ * changed; series that expire or are born meanwhile may be missing.
+ *
+ * With @counts everything is in it, and it is exact if no worker is fed from the beginning of the
+ * saving to its end, for what is counted after its series was written is not. Without: gauges and
+ * sets only, which may be saved at any time. Whoever takes up counts that others have shown greater
+ * values of meanwhile, or that go on somewhere else, breaks them for who reads: so counts are for
+ * the end of a process.
+ */
+struct bacowr_state_save;
+
+/* 0 or -ENOMEM. The engine outlives it. Like a scrape it keeps families in memory while it is. */
+int bacowr_state_save_new(struct bacowr_state_save **out, struct bacowr *b, bool counts,
+                          int64_t now_ms);
+
+/*
+ * Append at least one and about @want bytes to @out; a series is not cut, so it may be more (most
+ * often by some hundred bytes; by a set or a histogram of thousands of bounds by more). 1: more to
+ * come. 0: that was the end. -ENOMEM: nothing can come any more.
+ */
+int bacowr_state_save_next(struct bacowr_state_save *s, struct buf *out, unsigned want);
+uint64_t bacowr_state_save_n_series(const struct bacowr_state_save *s); /* so far */
+void bacowr_state_save_free(struct bacowr_state_save *s);               /* accepts NULL */
+
+/*
+ * Loading: the reverse, in pieces of any size. Values are added to what the engine has by then; of
+ * two gauges the one that was seen later stays. No worker is fed from the beginning of the loading
+ * to its end. The mapping is published before: it decides what becomes of what conflicts with it.
+ *
+ * Any bytes are safe to give: what is wrong is found by checksums and bounds before it is near a
+ * series. But what came before it was taken already. Whoever can read twice, as from a file, first
+ * checks all of it (check_only), and then takes nothing of what is damaged; whoever cannot gives
+ * the engine up.
+ */
+struct bacowr_state_load;
+
+struct bacowr_state_load_config {
+    bool check_only; /* nothing is taken; the engine may be NULL */
+    bool counts;     /* take up counters and observers, if they are in it; else gauges and sets */
+
+    /* Gauges and sets that were saved longer ago are not taken up; negative: they always are. */
+    int64_t max_age_ms;
+};
+
+/* What a state is not, or not any more. */
+enum bacowr_state_fault {
+    BACOWR_STATE_WELL,
+    BACOWR_STATE_FOREIGN, /* none of ours */
+    BACOWR_STATE_VERSION, /* of another version */
+    BACOWR_STATE_DAMAGED,
+};
+
+/* What becomes of a series of it. */
+enum bacowr_state_outcome {
+    BACOWR_STATE_RESTORED,
+    BACOWR_STATE_NOT_COUNTED, /* its counts were not to be taken up */
+    BACOWR_STATE_TOO_OLD,     /* gauge or set, past max_age_ms */
+    BACOWR_STATE_TYPE,        /* its name belongs to another type by now */
+    BACOWR_STATE_NAME,        /* its name is reserved, or clashes with another's samples */
+    BACOWR_STATE_LIMIT,       /* as many series as allowed are alive */
+    BACOWR_STATE_NO_MEMORY,
+};
+#define BACOWR_STATE_N_OUTCOMES 7
+
+struct bacowr_state_report {
+    enum bacowr_state_fault fault;
+    const char *why;  /* static: what is wrong with it; empty: nothing so far */
+    uint32_t version; /* of the stream; 0: not read yet */
+    bool has_counts;  /* all series were saved */
+    int64_t age_ms;   /* since it was saved, by the wall clocks; -1: unknown */
+    uint64_t n_series[BACOWR_STATE_N_OUTCOMES]; /* check_only: as if all had found their place */
+};
+
+int bacowr_state_load_new(struct bacowr_state_load **out, struct bacowr *b,
+                          const struct bacowr_state_load_config *config, int64_t now_ms);
+
+/* Borrows @bytes during the call. 1: more has to come. 0: that was all of it. -EINVAL: it is
+ * refused, the report says why. -ENOMEM. */
+int bacowr_state_load_next(struct bacowr_state_load *l, const void *bytes, size_t n);
+void bacowr_state_load_report(const struct bacowr_state_load *l, struct bacowr_state_report *out);
+void bacowr_state_load_free(struct bacowr_state_load *l); /* accepts NULL */
+
+/* The reason of an outcome as a label value: "restored", "type", ... */
+const char *bacowr_state_outcome_name(enum bacowr_state_outcome outcome);
+
 /*
  * The globs of the mapping in force as a graph in Graphviz's language, appended to @out. 0 or
  * -ENOMEM.

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "mapping/keys_man.h"
 
 #define DEFAULT_MAX_SERIES 1000000u
@@ -170,13 +171,26 @@ struct bacowr_worker *bacowr_worker(struct bacowr *b, unsigned i)
 
 /* ---- rules ---- */
 
+static uint64_t fingerprint(const struct bacowr_text *texts, size_t n)
+{
+    uint64_t hash = 0;
+
+    for (size_t i = 0; i < n; i++)
+        hash = hash_bytes(texts[i].text, hash);
+    return hash;
+}
+
 int bacowr_mapping_new(struct bacowr_mapping **out, const struct bacowr_text *texts, size_t n,
                        void (*on_warning)(void *ctx, const struct err *e), void *ctx, struct err *e)
 {
     struct mapping *mapping;
     int rc = mapping_load(&mapping, texts, n, on_warning, ctx, e);
 
-    return rc != 0 ? rc : wrap_mapping(out, mapping);
+    if (rc == 0)
+        rc = wrap_mapping(out, mapping);
+    if (rc == 0)
+        (*out)->rules.fingerprint = fingerprint(texts, n);
+    return rc;
 }
 
 void bacowr_mapping_free(struct bacowr_mapping *m)

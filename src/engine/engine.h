@@ -15,6 +15,7 @@
  *      sweep.c     after a reload: the long way again for what is remembered
  *      own.c       the engine's own families
  *      scrape.c    the page, slice by slice
+ *      state.c     all series to bytes and back: src/state with this engine's clock and rules
  *      stem.c      which counters may lose their _total on it
  *      explain.c   the long way without doing it; explain_text.c, explain_json.c tell of it
  */
@@ -107,6 +108,7 @@ enum route_flag {
 struct rules {
     struct retired retired;
     struct mapping *mapping;
+    uint64_t fingerprint; /* of the texts: the same in every process */
     uint32_t gen;
 };
 
