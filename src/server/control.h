@@ -44,6 +44,7 @@ struct server {
 
     uv_loop_t loop;
     bool has_loop; /* and with it the timer */
+    uv_work_t reserved; /* the first job of libuv's pool: server/reserve.h */
     uv_timer_t tick;
     uv_signal_t signals[SERVER_N_SIGNALS];
     size_t n_signals; /* of them initialised */

@@ -26,18 +26,24 @@
 #define N_SPARE_FDS    24
 #define N_FDS_PER_LOOP 8
 #define N_UNIX_SOCKETS 2
+#define MAX_FDS        (1 << 20)
 
 /* At the limit a TCP connection that was silent so long makes room for a new one. */
 #define TCP_EVICT_MS   60000
 
 /* ---- limits ---- */
 
+/* All but those for connections. */
+static uint64_t own_fds(const struct server *s)
+{
+    return N_SPARE_FDS + N_FDS_PER_LOOP * (s->n_workers + 1) + s->n_workers * s->udp.n +
+           s->tcp_addresses.n + s->web.n + N_UNIX_SOCKETS + s->n_workers * s->o->relay_targets.n;
+}
+
 /* Descriptors for connections: what the limit of open files leaves, and at least two. */
 static uint64_t connection_fds(const struct server *s)
 {
-    uint64_t own = N_SPARE_FDS + N_FDS_PER_LOOP * (s->n_workers + 1) + s->n_sockets +
-                   s->tcp_addresses.n + s->web.n + N_UNIX_SOCKETS +
-                   s->n_workers * s->o->relay_targets.n;
+    uint64_t own = own_fds(s);
     struct rlimit fds;
 
     if (getrlimit(RLIMIT_NOFILE, &fds) != 0)
@@ -74,6 +80,13 @@ unsigned listen_http_limit(const struct server *s)
 
     log_limit(s, "http_connections_limited", limit, s->o->web_max_connections);
     return (unsigned)limit;
+}
+
+int listen_n_fds(const struct server *s)
+{
+    uint64_t n = own_fds(s) + s->o->web_max_connections + s->o->tcp_max_connections;
+
+    return (int)smaller(n, MAX_FDS);
 }
 
 /* ---- what was open before ---- */

@@ -25,6 +25,9 @@ int listen_unix(struct server *s);
 /* On all addresses; s->http is made before. */
 int listen_http(struct server *s);
 
+/* How many descriptors there may be, as far as what is asked for goes. */
+int listen_n_fds(const struct server *s);
+
 /* Last: inherited sockets that nobody wanted are closed. */
 int listen_rest(struct server *s);
 

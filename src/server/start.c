@@ -23,6 +23,7 @@
 #include "server/activation.h"
 #include "server/fsmfile.h"
 #include "server/listen.h"
+#include "server/reserve.h"
 
 #define TICK_MS 100
 
@@ -151,6 +152,9 @@ static int start_loop(struct server *s)
 
     if (r != 0)
         return start_fail_step(s, "loop", r);
+    r = reserve_descriptors(&s->loop, listen_n_fds(s));
+    if (r == 0)
+        r = reserve_pool(&s->loop, &s->reserved);
     s->has_loop = true;
     uv_timer_init(&s->loop, &s->tick);
     s->tick.data = s;
@@ -258,6 +262,8 @@ static int start_workers(struct server *s)
     for (unsigned i = 0; i < s->n_workers; i++) {
         int r = worker_new(&s->workers[i], i, bacowr_worker(s->engine, i));
 
+        if (r == 0)
+            r = reserve_descriptors(&s->workers[i]->loop, listen_n_fds(s));
         if (r != 0)
             return start_fail_step(s, "ingest threads", r);
     }
