@@ -72,6 +72,7 @@ static void worker_free(struct bacowr_worker *w)
     buf_release(&w->check);
     buf_release(&w->exemplar);
     exemplars_free(w->exemplars);
+    folded_free(atomic_load_explicit(&w->folded, memory_order_relaxed));
     free(w);
 }
 

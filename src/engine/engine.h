@@ -9,7 +9,7 @@
  *      long.c      a line that is not plain, sample by sample
  *      resolve.c   the long way: identity -> mapping -> labels
  *      resolve_route.c             -> series -> route
- *      overflow.c  what becomes of an identity that is over a limit
+ *      overflow.c  what becomes of an identity that is over a limit; overflow_page.c tells of it
  *      exemplar.c  tags for exemplars, from the sample to the page
  *      labels.c    its part of the labels: tags and a rule's become one text
  *      sweep.c     after a reload: the long way again for what is remembered
@@ -29,6 +29,7 @@
 #include "mapping/mapping.h"
 #include "store/cell.h"
 #include "store/exemplar.h"
+#include "store/folded.h"
 #include "store/reclaim.h"
 #include "store/route.h"
 #include "store/series.h"
@@ -161,6 +162,9 @@ struct bacowr_worker {
     struct buf check;            /* a service check as the line of a gauge */
     struct buf exemplar;         /* the labels of one */
     struct exemplars *exemplars; /* NULL: there are no tags for them */
+
+    /* Who is over a limit; made with the first, published with release. Control reads. */
+    _Atomic(struct folded *) folded;
 
     /* Of the batch under way. */
     struct rules *rules;
@@ -321,9 +325,26 @@ bool route_wants(const struct route *r, double v);
 #define OVERFLOW_LABELS OVERFLOW_LABEL "=\"true\""
 #define OVERFLOW_NAMES  OVERFLOW_LABEL ","
 
-/* The identity of @res is over @limit, a SERIES_E_..._LIMIT: @r gets an operation and the reason.
- * Is it to be folded? */
-bool overflow_folds(const struct resolution *res, int limit, struct route *r);
+/* The identity of @res is over @limit, a SERIES_E_..._LIMIT: it is noted, and @r gets an operation
+ * and the reason. Is it to be folded? */
+bool overflow_folds(struct bacowr_worker *w, const struct resolution *res, int limit,
+                    struct route *r);
+
+/* What all workers noted. 0 or -ENOMEM. */
+int overflow_read(const struct bacowr *b, struct folded_report *out);
+
+/* ---- overflow_page.c ---- */
+
+/* The families that tell of it. */
+struct overflow_page;
+#define OVERFLOW_PAGE_FAMILIES 3u
+
+int overflow_page_reserve(struct bacowr *b); /* their names. 0 or -ENOMEM */
+
+/* Fills @families, which borrow the page. 0 or -ENOMEM. */
+int overflow_page_new(struct overflow_page **out, const struct bacowr *b,
+                      struct bacowr_own_family families[OVERFLOW_PAGE_FAMILIES]);
+void overflow_page_free(struct overflow_page *p); /* accepts NULL */
 
 /* ---- labels.c ---- */
 

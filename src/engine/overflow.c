@@ -24,9 +24,36 @@ _Static_assert((int)LIMIT_FAMILY == SERIES_E_FAMILY_LIMIT - SERIES_E_LIMIT &&
                    (int)LIMIT_LABEL == SERIES_E_LABEL_LIMIT - SERIES_E_LIMIT,
                "one order");
 
-bool overflow_folds(const struct resolution *res, int limit, struct route *r)
+/* Without memory for it nothing is noted, and the next one tries again. */
+static void note(struct bacowr_worker *w, const struct resolution *res)
 {
+    struct series_key key = series_key(&w->b->registry, res->name, res->labels);
+    struct folded *folded = atomic_load_explicit(&w->folded, memory_order_relaxed);
+
+    if (folded == NULL) {
+        if (folded_new(&folded) != 0)
+            return;
+        /* Release: the store is whole. */
+        atomic_store_explicit(&w->folded, folded, memory_order_release);
+    }
+    folded_note(folded, &key);
+}
+
+bool overflow_folds(struct bacowr_worker *w, const struct resolution *res, int limit,
+                    struct route *r)
+{
+    note(w, res);
     r->reason = (uint8_t)(limit - SERIES_E_LIMIT);
     r->op = res->type == METRIC_GAUGE ? OP_LIMIT : OP_FOLD;
     return r->op == OP_FOLD;
+}
+
+int overflow_read(const struct bacowr *b, struct folded_report *out)
+{
+    const struct folded *all[BACOWR_MAX_WORKERS];
+
+    for (unsigned i = 0; i < b->config.n_workers; i++)
+        /* Acquire pairs with note(). */
+        all[i] = atomic_load_explicit(&b->workers[i]->folded, memory_order_acquire);
+    return folded_read(all, b->config.n_workers, out);
 }

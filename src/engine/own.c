@@ -179,6 +179,7 @@ static const struct own_row rows[] = {
 
 struct own_families {
     unsigned n;
+    struct overflow_page *overflow;     /* owned */
     struct bacowr_own_family *families; /* in name order; borrows samples, and the caller's */
     struct bacowr_own_sample samples[N_ROWS];
 };
@@ -188,6 +189,8 @@ int own_reserve(struct bacowr *b)
     for (size_t i = 0; i < N_ROWS; i++)
         if (rows[i].name != NULL && bacowr_reserve(b, rows[i].name) != 0)
             return -ENOMEM;
+    if (overflow_page_reserve(b) != 0)
+        return -ENOMEM;
     return registry_reserve(&b->registry, SLICE_LIT(OWN_CONFLICTS), SLICE_LIT(OWN_CONFLICTS_HELP),
                             true);
 }
@@ -274,11 +277,12 @@ int own_new(struct own_families **out, struct bacowr *b, const struct bacowr_own
 
     if (o == NULL)
         return -ENOMEM;
-    o->families = calloc(N_ROWS + n_more, sizeof *o->families);
-    if (o->families == NULL) {
-        free(o);
+    o->families = calloc(N_ROWS + OVERFLOW_PAGE_FAMILIES + n_more, sizeof *o->families);
+    if (o->families == NULL || overflow_page_new(&o->overflow, b, o->families) != 0) {
+        own_free(o);
         return -ENOMEM;
     }
+    o->n = OVERFLOW_PAGE_FAMILIES;
     for (size_t i = 0; i < N_ROWS; i++) {
         const struct own_row *row = &rows[i];
 
@@ -299,6 +303,7 @@ void own_free(struct own_families *o)
 {
     if (o == NULL)
         return;
+    overflow_page_free(o->overflow);
     free(o->families);
     free(o);
 }

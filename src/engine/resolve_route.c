@@ -216,7 +216,7 @@ static int route_to_series(struct bacowr_worker *w, const struct resolution *res
     /* Acquire: what is refused below is refused in spite of these removals. */
     r->n_removals = atomic_load_explicit(&w->b->registry.n_removals, memory_order_acquire);
     rc = resolve_series(w, res, false, series_acquire, &ref);
-    if (rc >= SERIES_E_LIMIT && overflow_folds(res, rc, r))
+    if (rc >= SERIES_E_LIMIT && overflow_folds(w, res, rc, r))
         rc = resolve_series(w, res, true, series_acquire, &ref);
     if (rc < 0)
         return rc;

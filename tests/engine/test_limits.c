@@ -30,7 +30,7 @@ START_TEST(test_limits_series)
                      "a 3\nb 1\nc_sum 3\nc_count 3\n"
                      "e_sum{overflow=\"true\"} 12\ne_count{overflow=\"true\"} 12\n");
     ck_assert_str_eq(engine_counts(&e),
-                     "folded_events.series=12 overflow_series=1 "
+                     "folded_events.series=12 "
                      "events_error.illegal_negative_counter=6 events_error.series_limit=6 "
                      "events.counter=3 events.gauge=3 events.observer=15 events_unmapped=33 "
                      "lines=24 samples=24 tags=3");

@@ -217,6 +217,41 @@ START_TEST(test_overflow_conflict)
 }
 END_TEST
 
+/* An estimate of the page: four times its standard error. */
+static void must_be_near(struct engine *e, const char *what, double want)
+{
+    char name[128];
+
+    (void)snprintf(name, sizeof name, "bacowr_statsd_overflow_%s", what);
+    ck_assert_double_ge(engine_value(e, name), 0.87 * want);
+    ck_assert_double_le(engine_value(e, name), 1.13 * want);
+}
+
+/* The page names who overflows, and by which label, gauges too; nothing of it before the first. */
+START_TEST(test_overflow_page)
+{
+    char line[64];
+    struct engine e;
+
+    init(&e, 2, 0, 0, NULL);
+    engine_feed(&e, "a:1|c\nb:1|g");
+    ck_assert_double_eq(engine_value(&e, "bacowr_statsd_overflow_identities"), 0);
+    ck_assert_ptr_null(strstr(e.page.p, "{metric_name="));
+    for (unsigned i = 0; i < 60; i++) {
+        (void)snprintf(line, sizeof line, "a:1|c|#user:%u,code:%u\nb:1|g|#user:%u", i, i % 3,
+                       i / 2);
+        engine_feed(&e, line);
+        feed_second(&e, line);
+    }
+    must_be_near(&e, "family_identities{metric_name=\"a\"}", 60);
+    must_be_near(&e, "family_identities{metric_name=\"b\"}", 30);
+    must_be_near(&e, "label_values{label=\"user\",metric_name=\"a\"}", 60);
+    must_be_near(&e, "label_values{label=\"code\",metric_name=\"a\"}", 3);
+    must_be_near(&e, "identities", 90);
+    engine_release(&e);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("overflow");
@@ -230,6 +265,7 @@ static Suite *suite(void)
     tcase_add_test(t, test_overflow_reload);
     tcase_add_test(t, test_overflow_reserve);
     tcase_add_test(t, test_overflow_conflict);
+    tcase_add_test(t, test_overflow_page);
     suite_add_tcase(s, t);
     return s;
 }

@@ -414,6 +414,7 @@ static bool is_told(struct slice name)
     static const char *const untold[] = {
         "statsd_exporter_metrics_total", "bacowr_statsd_datagrams_total", "bacowr_statsd_series",
         "bacowr_statsd_route",           "bacowr_statsd_reload",          "statsd_metric_mapper",
+        "bacowr_statsd_overflow_",
     };
 
     for (size_t i = 0; i < sizeof untold / sizeof untold[0]; i++)
