@@ -107,6 +107,16 @@ struct bacowr_datagram {
 void bacowr_feed(struct bacowr_worker *w, const struct bacowr_datagram *batch, unsigned n,
                  int64_t now_ms);
 
+/* What a worker made of all that it was fed: grows only. */
+struct bacowr_account {
+    uint64_t lines;
+    uint64_t refused; /* lines and samples, for whatever reason */
+    uint64_t series;  /* born */
+};
+
+/* To be called by the thread that feeds @w. */
+void bacowr_account(const struct bacowr_worker *w, struct bacowr_account *out);
+
 /* ---- the control thread's side ---- */
 
 /*

@@ -464,6 +464,8 @@ void options_release(struct options *o)
     options_list_release(&o->relay_targets);
     options_list_release(&o->exemplar_tags);
     options_list_release(&o->mapping_config);
+    options_list_release(&o->udp_allow);
+    options_list_release(&o->tcp_allow);
     options_list_release(&o->ignored);
     free(o->listen_unixgram);
     free(o->listen_unix);

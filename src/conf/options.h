@@ -33,6 +33,9 @@ enum options_command {
 /* The most that --statsd.ingest-threads takes. */
 #define OPTIONS_MAX_INGEST_THREADS 64
 
+/* The most that --statsd.sources takes. */
+#define OPTIONS_MAX_SOURCES        4096
+
 enum options_outcome {
     OPTIONS_E_DONE = 1, /* --help, --version and the like: printed, nothing left to do */
 };
@@ -76,6 +79,12 @@ struct options {
     uint64_t max_series_per_family;
     uint64_t max_label_values;
     uint64_t tcp_max_connections;
+    struct options_list udp_allow; /* addresses and networks; empty: all */
+    struct options_list tcp_allow;
+    uint64_t n_sources;            /* that are counted apart; 0: none */
+    uint64_t source_max_datagrams; /* a second; 0: without limit */
+    uint64_t source_max_lines;
+    int64_t source_burst_ms;
     uint64_t web_max_connections;
     int64_t web_timeout_ms;    /* for a request to come in, and for a response to make progress */
     int64_t web_zero_first_ms; /* 0: new counters are shown as they are */

@@ -92,6 +92,10 @@ static const struct roff_part after[] = {
     {ROFF_ITEM, "200 while the process lives.", "/-/healthy"},
     {ROFF_ITEM, "200 while it receives, before and after that 503.", "/-/ready"},
     {ROFF_ITEM,
+     "The largest senders with what they sent, as JSON: with `--statsd.sources`, and for clients "
+     "on this machine.",
+     "/api/v1/sources"},
+    {ROFF_ITEM,
      "PUT or POST reads the mapping again and answers when that is done: 200, or 500 with the "
      "mistake. Only with `--web.enable-lifecycle`.", "/-/reload"},
     {ROFF_ITEM, "PUT or POST ends the server. Only with `--web.enable-lifecycle`.", "/-/quit"},

@@ -15,6 +15,7 @@
  */
 #include "conf/settings.h"
 
+#include "base/cidr.h"
 #include "base/hostport.h"
 #include "base/name.h"
 #include "base/num.h"
@@ -236,6 +237,25 @@ static int set_host(const struct setting *s, const char *value, void *field, str
     return *value ? options_list_add(field, value, strlen(value)) : 0;
 }
 
+#define MAX_NETWORKS 1024
+
+/* An address or a network more; an empty text is none. */
+static int set_network(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    struct options_list *list = field;
+    struct cidr range;
+    const char *fault;
+
+    if (*value == '\0')
+        return 0;
+    fault = cidr_parse(&range, slice_str(value));
+    if (fault)
+        return refuse(s, value, e, fault);
+    if (list->n == MAX_NETWORKS)
+        return refuse(s, value, e, "is one too many, there may be 1024: write larger networks");
+    return options_list_add(list, value, strlen(value));
+}
+
 /* One more; an empty text is none. */
 static int set_file(const struct setting *s, const char *value, void *field, struct err *e)
 {
@@ -329,6 +349,29 @@ const struct setting settings[] = {
     {"statsd.tcp-max-connections", SETTING_VALUE, set_number, FIELD(tcp_max_connections),
      {"1024"}, "N", .min = 1, .max = 1000000,
      .help = "TCP and Unix stream connections with StatsD lines at the same time."},
+
+    {"statsd.udp-allow", SETTING_LIST, set_network, FIELD(udp_allow),
+     {""}, "NETWORK",
+     .help = "Address or network, as 10.0.0.0/8 or 2001:db8::/32, that may send over UDP; without "
+             "one everybody may. Senders of UDP can be forged.",
+     .group = "Who may send, and how much"},
+    {"statsd.tcp-allow", SETTING_LIST, set_network, FIELD(tcp_allow),
+     {""}, "NETWORK",
+     .help = "Address or network that may connect over TCP; without one everybody may."},
+    {"statsd.sources", SETTING_VALUE, set_number, FIELD(n_sources),
+     {"0"}, "N", .min = 0, .max = OPTIONS_MAX_SOURCES,
+     .help = "Count lines, bytes, bad lines and new series of so many senders apart in each "
+             "thread, the largest: see /api/v1/sources. 0 for none."},
+    {"statsd.source-max-datagrams", SETTING_VALUE, set_number, FIELD(source_max_datagrams),
+     {"0"}, "N", .min = 0, .max = 1000000000,
+     .help = "Datagrams a second of one sender over UDP; 0 for no limit."},
+    {"statsd.source-max-lines", SETTING_VALUE, set_number, FIELD(source_max_lines),
+     {"0"}, "N", .min = 0, .max = 1000000000,
+     .help = "Lines a second of one sender: UDP datagrams above it are refused, TCP connections "
+             "are read more slowly; 0 for no limit."},
+    {"statsd.source-burst", SETTING_VALUE, set_duration, FIELD(source_burst_ms),
+     {"1s"}, "DURATION",
+     .help = "How much of these rates a sender that was quiet may send at once."},
     {"statsd.parse-dogstatsd-tags", SETTING_SWITCH, set_switch, FIELD(statsd.dogstatsd_tags),
      {"true"},
      .help = "Read DogStatsD tags: name:1|c|#key:value,...", .group = "Reading lines"},

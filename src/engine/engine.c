@@ -170,6 +170,27 @@ struct bacowr_worker *bacowr_worker(struct bacowr *b, unsigned i)
     return b->workers[i];
 }
 
+void bacowr_account(const struct bacowr_worker *w, struct bacowr_account *out)
+{
+    static const unsigned refusals[] = {STAT_EMPTY_NAME,
+                                        STAT_NEGATIVE,
+                                        STAT_NOT_FINITE,
+                                        STAT_LIMIT + LIMIT_SERIES,
+                                        STAT_LIMIT + LIMIT_FAMILY,
+                                        STAT_LIMIT + LIMIT_LABEL,
+                                        STAT_TOO_COMPLEX,
+                                        STAT_TOO_LONG,
+                                        STAT_NO_MEMORY};
+
+    out->lines = relaxed_load(&w->stats[STAT_LINES]);
+    out->series = relaxed_load(&w->b->registry.births[w->i]);
+    out->refused = 0;
+    for (unsigned reason = 0; reason < STATSD_N_REASONS; reason++)
+        out->refused += relaxed_load(&w->stats[STAT_REASONS + reason]);
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+        out->refused += relaxed_load(&w->stats[refusals[i]]);
+}
+
 /* ---- rules ---- */
 
 static uint64_t fingerprint(const struct bacowr_text *texts, size_t n)

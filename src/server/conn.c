@@ -23,6 +23,9 @@
  * the buffer once has had its share, and is not read until its next turn; in a turn of the loop
  * only a few of them have theirs, in the order in which they filled up.
  *
+ * Rates. A sender with lines above its limit is not read until they are paid for: what it sends
+ * waits in its own kernel, and nothing is lost. At the end of the worker this does not hold.
+ *
  * We never write. Keep-alive probes find the peers that vanished without a word; a peer that lives
  * and is silent may stay, unless there are too many: then a new one takes the place of the one that
  * was silent the longest. For this the list is kept in the order of last words.
@@ -36,6 +39,7 @@
 #include <uv.h>
 
 #include "server/frame.h"
+#include "server/gate.h"
 #include "server/stream.h"
 #include "server/worker.h"
 
@@ -56,7 +60,11 @@ struct conn {
     TAILQ_ENTRY(conn) by_silence; /* of worker->conns */
     TAILQ_ENTRY(conn) next_turn;  /* of worker->full, if it is full */
     bool full;                    /* had its share of this turn */
-    uint64_t heard_ms;            /* when it last said something, or came */
+    struct ip source;             /* lines are its */
+    TAILQ_ENTRY(conn) next_paid;  /* of worker->owing, if it owes */
+    bool owes;                    /* sent more lines than it may: not read until paid_ms */
+    int64_t paid_ms;
+    uint64_t heard_ms; /* when it last said something, or came */
 };
 
 /* ---- the lists ---- */
@@ -65,6 +73,7 @@ void conn_init_all(struct worker *w)
 {
     TAILQ_INIT(&w->conns);
     TAILQ_INIT(&w->full);
+    TAILQ_INIT(&w->owing);
     relaxed_store(&w->counters.tcp_silent_since, UINT64_MAX);
 }
 
@@ -104,6 +113,8 @@ static void conn_close(struct conn *c)
     TAILQ_REMOVE(&w->conns, c, by_silence);
     if (c->full)
         TAILQ_REMOVE(&w->full, c, next_turn);
+    if (c->owes)
+        TAILQ_REMOVE(&w->owing, c, next_paid);
     tell_silence(w);
     if (c->framed)
         frame_release(&c->frames);
@@ -125,7 +136,10 @@ static void on_lines(void *ctx, struct slice head, struct slice body)
         batch[n++] = (struct bacowr_datagram){.p = head.p, .len = head.len, .stream = true};
     if (body.len > 0)
         batch[n++] = (struct bacowr_datagram){.p = body.p, .len = body.len, .stream = true};
-    worker_feed(c->worker, batch, n);
+    if (c->worker->gate == NULL)
+        worker_feed(c->worker, batch, n);
+    else
+        c->paid_ms = worker_now_ms() + gate_take_stream(c->worker->gate, c->source, batch, n);
 }
 
 /* Payloads to the engine, each as a datagram. */
@@ -151,6 +165,16 @@ static void wait_turn(struct conn *c)
     uv_read_stop((uv_stream_t *)&c->tcp);
     c->full = true;
     TAILQ_INSERT_TAIL(&c->worker->full, c, next_turn);
+}
+
+static bool wait_payment(struct conn *c)
+{
+    if (c->worker->draining || c->paid_ms <= worker_now_ms())
+        return false;
+    uv_read_stop((uv_stream_t *)&c->tcp);
+    c->owes = true;
+    TAILQ_INSERT_TAIL(&c->worker->owing, c, next_paid);
+    return true;
 }
 
 /* Where @r is counted: what the peer sent wrong is positive. */
@@ -180,7 +204,7 @@ static void take(struct conn *c, struct slice in)
                   : stream_take(&c->lines, in, on_lines, c);
     if (r != 0) {
         conn_fail(c, r);
-    } else if (in.len == TURN_BYTES) {
+    } else if (!wait_payment(c) && in.len == TURN_BYTES) {
         wait_turn(c);
     }
 }
@@ -232,6 +256,24 @@ void conn_next_turn(struct worker *w)
         uv_idle_stop(&w->spin);
     else
         uv_idle_start(&w->spin, on_spin);
+}
+
+void conn_next_payment(struct worker *w)
+{
+    int64_t now_ms = worker_now_ms();
+    struct conn *next;
+    int r;
+
+    for (struct conn *c = TAILQ_FIRST(&w->owing); c != NULL; c = next) {
+        next = TAILQ_NEXT(c, next_paid);
+        if (c->paid_ms > now_ms && !w->draining)
+            continue;
+        TAILQ_REMOVE(&w->owing, c, next_paid);
+        c->owes = false;
+        r = uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+        if (r != 0)
+            conn_fail(c, r);
+    }
 }
 
 /* ---- beginning and end ---- */
@@ -288,6 +330,7 @@ void conn_open(struct worker *w, struct worker_arrival arrival)
     c->tcp.data = c;
     c->worker = w;
     c->framed = arrival.framed;
+    c->source = arrival.source;
     conn_link(c);
     r = conn_start(c, arrival.fd);
     if (r != 0)

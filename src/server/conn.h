@@ -22,6 +22,9 @@ void conn_open(struct worker *w, struct worker_arrival arrival);
 /* At the end of each turn: those that had their share of it are read again in the next. */
 void conn_next_turn(struct worker *w);
 
+/* Now and then: who has paid for its lines is read again; while the worker drains, everybody. */
+void conn_next_payment(struct worker *w);
+
 /* End every connection: what an unfinished line holds is fed. They are freed from the loop. */
 void conn_end_all(struct worker *w);
 

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "server/mapfile.h"
+#include "server/source_json.h"
 
 /* From one line about refused connections to the next. */
 #define TELL_REFUSED_MS 60000
@@ -159,6 +160,13 @@ bool control_on_ready(void *ctx)
     const struct server *s = ctx;
 
     return s->ready;
+}
+
+int control_on_sources(void *ctx, struct buf *out)
+{
+    const struct server *s = ctx;
+
+    return source_json(out, s->workers, s->n_workers, worker_now_ms());
 }
 
 static int begin_scrape(struct server *s, const struct bacowr_format *format,

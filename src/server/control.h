@@ -21,6 +21,7 @@
 #include "server/inherit.h"
 #include "server/local.h"
 #include "server/notify.h"
+#include "server/policy.h"
 #include "server/relay.h"
 #include "server/reload.h"
 #include "server/self.h"
@@ -54,6 +55,7 @@ struct server {
     struct addresses udp, tcp_addresses, web;
     struct options_list hosts; /* names of this server */
     struct bacowr *engine;
+    struct policy policy;
     struct worker *workers[BACOWR_MAX_WORKERS];
     unsigned n_workers;
     struct ingest **sockets; /* owned array; address by address, worker by worker */
@@ -88,6 +90,7 @@ void control_on_reload_began(void *ctx);
 void control_on_reload_done(void *ctx, uint64_t run, int r, struct slice message);
 void control_on_quit(void *ctx);
 bool control_on_ready(void *ctx);
+int control_on_sources(void *ctx, struct buf *out);
 
 /* ---- the steps that server.c and start.c share with it ---- */
 

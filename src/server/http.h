@@ -49,6 +49,8 @@ struct http_config {
     uint64_t (*reload)(void *ctx);
     void (*quit)(void *ctx);
     bool (*ready)(void *ctx);
+    /* Append what is known of senders, as JSON. 0 or -ENOMEM. */
+    int (*sources)(void *ctx, struct buf *out);
 };
 
 /* What http counts, for the self metrics; the struct belongs to http and is read on its thread. */

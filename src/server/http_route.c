@@ -186,6 +186,28 @@ static void serve_quit(struct http_conn *c)
     answer_text(c, 200, SLICE_LIT("stopping\n"));
 }
 
+/* ---- what not everybody is told ---- */
+
+static void serve_sources(struct http_conn *c)
+{
+    const struct http_config *config = &c->http->config;
+    struct buf body = {0};
+
+    if (!is_read(c))
+        answer_wrong_method(c);
+    else if (!http_may_see_senders(c))
+        http_conn_answer_status(c, 403, NULL);
+    else if (config->sources(config->ctx, &body) != 0)
+        http_conn_answer_status(c, 503, NULL);
+    else
+        http_conn_answer(c, &(struct http_answer){
+                                .status = 200,
+                                .type = "application/json",
+                                .body = buf_slice(&body),
+                            });
+    buf_release(&body);
+}
+
 /* ---- the table ---- */
 
 static const struct route routes[] = {
@@ -193,6 +215,7 @@ static const struct route routes[] = {
     {.path = "/", .serve = serve_landing},
     {.path = "/-/healthy", .serve = serve_healthy},
     {.path = "/-/ready", .serve = serve_ready},
+    {.path = "/api/v1/sources", .serve = serve_sources},
     {.path = "/-/reload", .serve = serve_reload, .lifecycle = true},
     {.path = "/-/quit", .serve = serve_quit, .lifecycle = true},
 };

@@ -110,6 +110,7 @@ static int begin(struct ingest **out, struct ingest *in, struct worker *w, int f
         free(in);
         return r;
     }
+    in->inlet.named = true;
     r = inlet_begin(&in->inlet, w, fd);
     if (r != 0)
         return address_refused(e, "udp", &a, r);

@@ -9,7 +9,8 @@
  * the loop finds the rest in its next one, and the worker does not pause before it.
  *
  * The message headers are the worker's and always the same: without names and control messages the
- * kernel writes nothing into them but lengths and flags, anew for each datagram.
+ * kernel writes nothing into them but lengths and flags, anew for each datagram. Where senders
+ * matter there is a gate, and they have names.
  *
  * Laws: only what was received is walked, never the room for it. An empty datagram is one empty
  *       line. A receive error is counted and reception goes on.
@@ -21,6 +22,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "server/gate.h"
 
 _Static_assert(offsetof(struct inlet, poll) % WORKER_CACHE_LINE == 0 &&
                    sizeof(struct inlet) % WORKER_CACHE_LINE == 0,
@@ -34,12 +37,7 @@ static void feed(struct inlet *in, const struct mmsghdr *messages, unsigned n)
     uint64_t bytes = 0, truncated = 0;
 
     for (unsigned i = 0; i < n; i++) {
-        batch[i] = (struct bacowr_datagram){
-            .p = messages[i].msg_hdr.msg_iov->iov_base,
-            .len = messages[i].msg_len,
-            .truncated = messages[i].msg_hdr.msg_flags & MSG_TRUNC,
-            .padded = true,
-        };
+        batch[i] = inlet_datagram(&messages[i]);
         bytes += batch[i].len;
         truncated += batch[i].truncated;
     }
@@ -47,6 +45,18 @@ static void feed(struct inlet *in, const struct mmsghdr *messages, unsigned n)
     relaxed_add(&in->counters.bytes, bytes);
     relaxed_add(&in->counters.truncated, truncated);
     worker_feed(in->worker, batch, n);
+}
+
+static void take(struct inlet *in, struct mmsghdr *messages, unsigned n)
+{
+    struct gate *gate = in->worker->gate;
+
+    if (gate != NULL && in->named)
+        gate_take(gate, in, messages, n);
+    else
+        feed(in, messages, n);
+    if (gate != NULL)
+        gate_arm(gate, messages, n);
 }
 
 /* What libuv reports as an error is an error of the socket, which the receive call tells. */
@@ -58,7 +68,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
     (void)events;
     if (n > 0)
-        feed(in, w->messages, (unsigned)n);
+        take(in, w->messages, (unsigned)n);
     else if (n < 0 && errno != EAGAIN && errno != EINTR)
         relaxed_add(&in->counters.errors, 1);
     w->received = true; /* also for an error: one that stays must not spin */

@@ -20,6 +20,10 @@ struct inlet_counters {
     relaxed_u64 bytes;
     relaxed_u64 truncated;
     relaxed_u64 errors; /* receive calls that failed */
+
+    /* Refused by policy: not among the datagrams above. See server/gate.h. */
+    relaxed_u64 not_allowed; /* the sender is not on the list */
+    relaxed_u64 limited;     /* the sender is above its rate */
 };
 
 struct inlet {
@@ -29,7 +33,19 @@ struct inlet {
     alignas(WORKER_CACHE_LINE) uv_poll_t poll;
     int fd;                /* owned */
     struct worker *worker; /* owner of the loop; outlives the socket */
+    bool named;            /* senders have addresses: set before the begin */
 };
+
+/* What was received as @message. */
+static inline struct bacowr_datagram inlet_datagram(const struct mmsghdr *message)
+{
+    return (struct bacowr_datagram){
+        .p = message->msg_hdr.msg_iov->iov_base,
+        .len = message->msg_len,
+        .truncated = message->msg_hdr.msg_flags & MSG_TRUNC,
+        .padded = true,
+    };
+}
 
 /*
  * Receive from @fd, a bound socket, on @w's loop. @in, zeroed and on the heap, and @fd are taken,

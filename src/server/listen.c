@@ -261,6 +261,7 @@ int listen_tcp(struct server *s)
         .n_workers = s->n_workers,
         .max_connections = tcp_limit(s),
         .evict_ms = TCP_EVICT_MS,
+        .allow = &s->policy.tcp,
     };
     int r = tcp_new(&s->tcp, &s->loop, &config);
 

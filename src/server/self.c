@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/gate.h"
 #include "server/process.h"
 #include "server/self_labelled.h"
 #include "server/self_page.h"
@@ -49,6 +50,11 @@ struct reading {
     double tcp_evicted;
     double tcp_refused;
     double tcp_accept_errors;
+    double tcp_not_allowed;
+    double sources_known;
+    double sources_replaced;
+    double unknown_bad;
+    double unknown_series;
     double n_rules;
     double last_reload_good;
     double last_reload_seconds;
@@ -128,6 +134,19 @@ static const struct scalar scalars[] = {
      "TCP and Unix stream connections that were silent for long and made room for others at the "
      "limit.",
      COUNTER(tcp_evicted)},
+    {"bacowr_statsd_tcp_connections_not_allowed_total",
+     "TCP connections closed at once because the sender is not on the list.",
+     COUNTER(tcp_not_allowed)},
+    {"bacowr_statsd_sources", "Senders that are counted apart; see /api/v1/sources.",
+     GAUGE(sources_known)},
+    {"bacowr_statsd_sources_replaced_total",
+     "Senders that lost their place among those counted to others.", COUNTER(sources_replaced)},
+    {"bacowr_statsd_source_unknown_bad_total",
+     "Refused lines and samples that came among those of several senders and were not told apart.",
+     COUNTER(unknown_bad)},
+    {"bacowr_statsd_source_unknown_series_total",
+     "Series born of lines that came among those of several senders and were not told apart.",
+     COUNTER(unknown_series)},
     {"bacowr_statsd_tcp_accept_errors_total",
      "TCP and Unix stream connections that could not be accepted.", COUNTER(tcp_accept_errors)},
     {"bacowr_statsd_http_connections_total", "HTTP connections accepted.",
@@ -187,6 +206,20 @@ static void read_ingest(const struct self_config *c, struct reading *r)
     }
 }
 
+static void read_sources(const struct self_config *c, struct reading *r)
+{
+    for (unsigned i = 0; i < c->n_workers; i++) {
+        const struct gate *g = c->workers[i]->gate;
+
+        if (g == NULL || g->sources == NULL)
+            continue;
+        r->sources_known += sources_n(g->sources);
+        r->sources_replaced += (double)sources_n_replaced(g->sources);
+        r->unknown_bad += (double)relaxed_load(&g->unknown.bad);
+        r->unknown_series += (double)relaxed_load(&g->unknown.series);
+    }
+}
+
 static void read_unixgram(const struct self_config *c, struct reading *r)
 {
     if (c->unixgram == NULL)
@@ -207,6 +240,7 @@ static void read_tcp(const struct self_config *c, struct reading *r)
     r->tcp_evicted = (double)tcp.evicted;
     r->tcp_refused = (double)tcp.refused;
     r->tcp_accept_errors = (double)tcp.errors;
+    r->tcp_not_allowed = (double)tcp.not_allowed;
 }
 
 static void read_http(const struct self_config *c, struct reading *r)
@@ -239,6 +273,7 @@ static void read_all(const struct self *s, struct reading *r)
         .serving_since = s->serving_since,
     };
     read_ingest(&s->config, r);
+    read_sources(&s->config, r);
     read_unixgram(&s->config, r);
     read_tcp(&s->config, r);
     read_http(&s->config, r);

@@ -21,7 +21,7 @@
 #include <string.h>
 
 /* Room for listener="...",worker="..": every byte of the address escaped. */
-#define LABELS_MAX        (2 * ADDRESS_TEXT_MAX + 64)
+#define LABELS_MAX        (2 * ADDRESS_TEXT_MAX + 96)
 
 /* Room for target="...",reason="...": a name of the DNS, every byte escaped, and a port. */
 #define TARGET_LABELS_MAX 640
@@ -40,8 +40,9 @@ struct listener_labels {
 struct self_labels {
     const struct self_config *config; /* borrowed */
     char build_labels[256];
-    char (*socket_labels)[LABELS_MAX]; /* owned; one for each socket */
-    struct listener_labels *listeners; /* owned; one for each address */
+    char (*socket_labels)[LABELS_MAX];  /* owned; one for each socket */
+    char (*refused_labels)[LABELS_MAX]; /* owned; two for each socket */
+    struct listener_labels *listeners;  /* owned; one for each address */
     unsigned n_listeners;
     struct relay_labels *relay_labels; /* owned; one for each target */
 };
@@ -66,6 +67,16 @@ static void add_truncated(struct self_page *p, const struct self_labels *s)
     for (unsigned i = 0; i < s->config->n_sockets; i++)
         self_page_add(p, s->socket_labels[i],
                       (double)relaxed_load(&s->config->sockets[i]->inlet.counters.truncated));
+}
+
+static void add_refused(struct self_page *p, const struct self_labels *s)
+{
+    for (unsigned i = 0; i < s->config->n_sockets; i++) {
+        const struct inlet_counters *c = &s->config->sockets[i]->inlet.counters;
+
+        self_page_add(p, s->refused_labels[2 * i], (double)relaxed_load(&c->limited));
+        self_page_add(p, s->refused_labels[2 * i + 1], (double)relaxed_load(&c->not_allowed));
+    }
 }
 
 static void add_errors(struct self_page *p, const struct self_labels *s)
@@ -212,6 +223,10 @@ static const struct labelled labelled[] = {
     {"bacowr_statsd_udp_truncated_datagrams_total",
      "Datagrams that were cut; their whole lines were used.", BACOWR_METRIC_COUNTER, 0, 1, 0, 0,
      add_truncated},
+    {"bacowr_statsd_udp_refused_datagrams_total",
+     "Datagrams refused by policy, and not received: the sender is not on the list, or above its "
+     "rate.",
+     BACOWR_METRIC_COUNTER, 0, 2, 0, 0, add_refused},
     {"bacowr_statsd_udp_receive_errors_total", "Receive calls that failed.", BACOWR_METRIC_COUNTER,
      0, 1, 0, 0, add_errors},
     {"bacowr_statsd_udp_receive_buffer_bytes", "Receive buffer that the system granted.",
@@ -362,6 +377,10 @@ static void render_labels(struct self_labels *s)
         escape(listener, in->address.text);
         snprintf(s->socket_labels[i], LABELS_MAX, "listener=\"%s\",worker=\"%u\"", listener,
                  in->index);
+        for (unsigned k = 0; k < 2; k++)
+            snprintf(s->refused_labels[2 * i + k], LABELS_MAX,
+                     "listener=\"%s\",reason=\"%s\",worker=\"%u\"", listener,
+                     k == 0 ? "limited" : "not_allowed", in->index);
     }
 }
 
@@ -373,9 +392,11 @@ int self_labels_new(struct self_labels **out, const struct self_config *config)
         return -ENOMEM;
     s->config = config;
     s->socket_labels = calloc(config->n_sockets + 1, LABELS_MAX);
+    s->refused_labels = calloc(2 * (size_t)config->n_sockets + 1, LABELS_MAX);
     s->listeners = calloc(config->n_sockets + 1, sizeof *s->listeners);
     s->relay_labels = calloc(relay_n_targets(config->relay) + 1, sizeof *s->relay_labels);
-    if (s->socket_labels == NULL || s->listeners == NULL || s->relay_labels == NULL) {
+    if (s->socket_labels == NULL || s->refused_labels == NULL || s->listeners == NULL ||
+        s->relay_labels == NULL) {
         self_labels_free(s);
         return -ENOMEM;
     }
@@ -391,6 +412,7 @@ void self_labels_free(struct self_labels *s)
     if (s == NULL)
         return;
     free(s->socket_labels);
+    free(s->refused_labels);
     free(s->listeners);
     free(s->relay_labels);
     free(s);

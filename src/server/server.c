@@ -95,6 +95,7 @@ static void server_release(struct server *s)
     for (unsigned i = 0; i < s->n_workers; i++)
         worker_free(s->workers[i]);
     relay_free(s->relay);
+    policy_release(&s->policy);
     bacowr_free(s->engine);
     inherit_release(&s->inherit);
     free(s->sockets);

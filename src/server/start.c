@@ -22,6 +22,7 @@
 #include "base/hostport.h"
 #include "server/activation.h"
 #include "server/fsmfile.h"
+#include "server/gate.h"
 #include "server/listen.h"
 #include "server/reserve.h"
 
@@ -259,9 +260,15 @@ static int start_mapping(struct server *s)
 
 static int start_workers(struct server *s)
 {
-    for (unsigned i = 0; i < s->n_workers; i++) {
-        int r = worker_new(&s->workers[i], i, bacowr_worker(s->engine, i));
+    int r = policy_init(&s->policy, s->o);
 
+    if (r != 0)
+        return start_fail_step(s, "policy", r);
+    for (unsigned i = 0; i < s->n_workers; i++) {
+        r = worker_new(&s->workers[i], i, bacowr_worker(s->engine, i));
+
+        if (r == 0)
+            r = gate_open(s->workers[i], &s->policy);
         if (r == 0)
             r = reserve_descriptors(&s->workers[i]->loop, listen_n_fds(s));
         if (r != 0)
@@ -307,6 +314,7 @@ static int start_http(struct server *s)
         .reload = control_on_reload,
         .quit = control_on_quit,
         .ready = control_on_ready,
+        .sources = control_on_sources,
     };
     int r = http_new(&s->http, &s->loop, &config);
 

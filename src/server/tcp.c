@@ -28,6 +28,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/policy.h"
+
 #define BACKLOG     511
 
 /* Connections taken in one turn, so that HTTP and the timer get theirs. */
@@ -105,9 +107,9 @@ static bool find_silent(const struct tcp *t, unsigned *worker)
 }
 
 /* Takes @fd. */
-static void deal(struct tcp *t, int fd, bool framed)
+static void deal(struct tcp *t, int fd, bool framed, struct ip source)
 {
-    struct worker_arrival arrival = {.fd = fd, .framed = framed};
+    struct worker_arrival arrival = {.fd = fd, .framed = framed, .source = source};
     uint64_t *served = framed ? &t->stats.unix_connections : &t->stats.connections;
     uint64_t total;
     unsigned to = least_loaded(t, &total);
@@ -157,13 +159,29 @@ static void put_to_sleep(struct listener *l)
     l->asleep = true;
 }
 
+/* Takes @fd, a connection of @sa. */
+static void admit(struct listener *l, int fd, const struct sockaddr *sa)
+{
+    const struct cidr_set *allow = l->tcp->config.allow;
+    struct ip source = {0};
+
+    if (!l->framed && ip_of(&source, sa) && allow != NULL && !policy_allows(allow, source)) {
+        l->tcp->stats.not_allowed++;
+        close(fd);
+        return;
+    }
+    deal(l->tcp, fd, l->framed, source);
+}
+
 static void accept_some(struct listener *l, unsigned max)
 {
     for (unsigned i = 0; i < max; i++) {
-        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage sa = {0};
+        socklen_t len = sizeof sa;
+        int fd = accept4(l->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
-            deal(l->tcp, fd, l->framed);
+            admit(l, fd, (const struct sockaddr *)&sa);
             continue;
         }
         if (errno == EAGAIN)

@@ -24,12 +24,14 @@ struct tcp_config {
     uint64_t max_connections; /* open at a time */
     int64_t evict_ms;         /* above 0; a connection that was silent so long makes room for one
                                * beyond the limit; is there none, that one is closed at once */
+    const struct cidr_set *allow; /* borrowed: who may connect over TCP; NULL: everybody */
 };
 
 struct tcp_stats {
     uint64_t connections;      /* served */
     uint64_t unix_connections; /* served, of the Unix stream socket */
     uint64_t refused;          /* at the limit */
+    uint64_t not_allowed;      /* closed at once: the sender is not on the list */
     uint64_t evicted;          /* silent ones that made room for others */
     uint64_t errors;           /* accept() calls that failed, connections lost for want of memory */
     uint64_t open;

@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "server/conn.h"
+#include "server/gate.h"
 #include "server/relay_sender.h"
 
 #define NS_PER_MS        1000000u
@@ -91,6 +92,7 @@ static void on_idle_timer(uv_timer_t *timer)
     bacowr_feed(w->engine, NULL, 0, worker_now_ms());
     if (w->relay != NULL)
         relay_sender_flush(w->relay);
+    conn_next_payment(w);
 }
 
 /* The inbox as it is now: the caller owns the array. */
@@ -127,6 +129,7 @@ static void drain(struct worker *w)
     uint64_t deadline = uv_hrtime() + MAX_DRAIN_NS;
 
     w->draining = true;
+    conn_next_payment(w);
     do {
         w->received = w->streamed = false;
         uv_run(&w->loop, UV_RUN_NOWAIT);
@@ -243,6 +246,7 @@ void worker_free(struct worker *w)
     assert(r == 0);
     (void)r;
     uv_mutex_destroy(&w->lock);
+    gate_free(w->gate);
     free(w->inbox);
     munmap(w->chunks, CHUNK_BYTES);
     free(w);

@@ -19,6 +19,7 @@
 
 #include "base/relaxed.h"
 #include "bacowr/aggregator.h"
+#include "base/cidr.h"
 
 /* At most this many datagrams are received in a call, each into a chunk of this size. */
 #define WORKER_N_CHUNKS   64
@@ -27,6 +28,7 @@
 #define WORKER_CACHE_LINE 64
 
 struct conn;
+struct gate;
 struct relay_sender;
 
 /* Written by the worker alone, read by control. */
@@ -55,6 +57,7 @@ struct worker_arrival {
     int fd;
     int64_t evict_ms; /* 0: there is room; else only in the place of one that was silent so long */
     bool framed;      /* of the Unix stream socket: frames (server/frame.h), not lines */
+    struct ip source; /* of a connection with lines */
 };
 
 struct worker {
@@ -64,11 +67,13 @@ struct worker {
     alignas(WORKER_CACHE_LINE) uv_loop_t loop;
     struct bacowr_worker *engine; /* borrowed; the engine outlives the worker */
     struct relay_sender *relay;   /* borrowed, set before the start; NULL: nothing is relayed */
+    struct gate *gate;            /* owned; NULL: senders do not matter */
     char *chunks;                 /* owned, padded: datagrams and streams are read into it */
     struct iovec rooms[WORKER_N_CHUNKS];      /* each a chunk */
     struct mmsghdr messages[WORKER_N_CHUNKS]; /* each into its room */
     TAILQ_HEAD(, conn) conns;                 /* owned; silent for long come first */
-    TAILQ_HEAD(, conn) full; /* not read until their next turn; each is in conns too */
+    TAILQ_HEAD(, conn) full;  /* not read until their next turn; each is in conns too */
+    TAILQ_HEAD(, conn) owing; /* not read until their lines are paid for; likewise */
     uv_check_t check;
     uv_idle_t spin; /* active while a connection waits for its turn */
     uv_timer_t idle_timer;

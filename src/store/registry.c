@@ -39,9 +39,12 @@ int registry_init(struct registry *r, unsigned n_workers, uint64_t seed, uint64_
         .max_series = max_series,
         .reclaim = reclaim,
         .pools = calloc(n_workers + 1, sizeof *r->pools),
+        .births = calloc(n_workers + 1, sizeof *r->births),
     };
-    if (r->pools == NULL || guard_init(&r->guard, max_series) != 0 || index_init(r) != 0) {
+    if (r->pools == NULL || r->births == NULL || guard_init(&r->guard, max_series) != 0 ||
+        index_init(r) != 0) {
         guard_release(&r->guard);
+        free(r->births);
         free(r->pools);
         *r = (struct registry){0};
         return -ENOMEM;
@@ -113,6 +116,7 @@ void registry_release(struct registry *r)
         pool_release(&r->pools[i]);
     slab_release(&r->slab);
     guard_release(&r->guard);
+    free(r->births);
     free(r->pools);
     free(r->dying);
     free(r->moving);

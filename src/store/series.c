@@ -329,6 +329,7 @@ static int series_create(struct registry *r, const struct series_birth *birth, s
     s->order = relaxed_load(&r->n_births) + 1;
     s->place = list_append(f, ref);
     relaxed_store(&r->n_births, s->order);
+    relaxed_add(&r->births[birth->worker], !birth->internal);
     index_put(r, birth->key.hash, ref);
     count_birth(r, s, &birth->key);
     series_set_ttl(r, s, birth->ttl_ticks);

@@ -207,6 +207,7 @@ struct registry {
     relaxed_u64 n_alive[METRIC_N_TYPES]; /* under the lock; read by control */
     relaxed_u64 n_vectors[METRIC_N_TYPES];
     relaxed_u64 n_born, n_expired;
+    relaxed_u64 *births;   /* owned; by worker, each its own, under the lock; internal ones not */
     relaxed_u64 n_rebuilt; /* series that changed their shape; control's */
     relaxed_u64 n_changed; /* families in `changed`; under the lock */
 
