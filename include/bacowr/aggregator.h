@@ -184,9 +184,10 @@ int bacowr_state_save_new(struct bacowr_state_save **out, struct bacowr *b, bool
                           int64_t now_ms);
 
 /*
- * Append at least one and about @want bytes to @out; a series is not cut, so it may be more (most
- * often by some hundred bytes; by a set or a histogram of thousands of bounds by more). 1: more to
- * come. 0: that was the end. -ENOMEM: nothing can come any more.
+ * Append about @want bytes to @out; a series is not cut, so it may be more (most often by some
+ * hundred bytes; by a set or a histogram of thousands of bounds by more), and where there is little
+ * to save among many series it may be none. 1: more to come. 0: that was the end. -ENOMEM: nothing
+ * can come any more.
  */
 int bacowr_state_save_next(struct bacowr_state_save *s, struct buf *out, unsigned want);
 uint64_t bacowr_state_save_n_series(const struct bacowr_state_save *s); /* so far */
@@ -249,9 +250,6 @@ int bacowr_state_load_new(struct bacowr_state_load **out, struct bacowr *b,
 int bacowr_state_load_next(struct bacowr_state_load *l, const void *bytes, size_t n);
 void bacowr_state_load_report(const struct bacowr_state_load *l, struct bacowr_state_report *out);
 void bacowr_state_load_free(struct bacowr_state_load *l); /* accepts NULL */
-
-/* The reason of an outcome as a label value: "restored", "type", ... */
-const char *bacowr_state_outcome_name(enum bacowr_state_outcome outcome);
 
 /*
  * The globs of the mapping in force as a graph in Graphviz's language, appended to @out. 0 or

@@ -472,5 +472,6 @@ void options_release(struct options *o)
     free(o->unixsocket_mode);
     free(o->telemetry_path);
     free(o->dump_fsm);
+    free(o->state_file);
     memset(o, 0, sizeof *o);
 }

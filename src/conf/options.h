@@ -91,6 +91,10 @@ struct options {
     bool enable_lifecycle;
     bool enable_openmetrics;
 
+    char *state_file;          /* NULL: none */
+    int64_t state_interval_ms; /* 0: at the end only */
+    int64_t state_max_age_ms;  /* 0: whatever the age */
+
     enum log_level log_level;
     enum log_format log_format;
 

@@ -433,6 +433,19 @@ const struct setting settings[] = {
     {"statsd.relay.packet-length", SETTING_VALUE, set_number, FIELD(relay_packet_length),
      {"1400"}, "BYTES", .min = 2, .max = 65507,
      .help = "Longest datagram that is relayed; a line must leave room in it for its end."},
+    {"state.file", SETTING_VALUE, set_text, FIELD(state_file),
+     {""}, "FILE",
+     .help = "Keep what is counted in this file over a restart: all of it if the server ends in "
+             "order, gauges and sets if it does not.",
+     .group = "State that survives"},
+    {"state.interval", SETTING_VALUE, set_duration_or_off, FIELD(state_interval_ms),
+     {"1m"}, "DURATION",
+     .help = "Save gauges and sets so often while the server runs; 0s for never."},
+    {"state.max-age", SETTING_VALUE, set_duration_or_off, FIELD(state_max_age_ms),
+     {"1h"}, "DURATION",
+     .help = "Gauges and sets that were saved longer ago are left out at the start; 0s for any "
+             "age."},
+
     {"debug.dump-fsm", SETTING_VALUE, set_text, FIELD(dump_fsm),
      {""}, "FILE",
      .help = "Draw the mapping's globs as a graph, in Graphviz's language, into this file at "

@@ -107,15 +107,3 @@ void bacowr_state_load_free(struct bacowr_state_load *l)
 {
     state_load_free((struct state_load *)l);
 }
-
-const char *bacowr_state_outcome_name(enum bacowr_state_outcome outcome)
-{
-    static const char *const names[BACOWR_STATE_N_OUTCOMES] = {
-        [BACOWR_STATE_RESTORED] = "restored",       [BACOWR_STATE_NOT_COUNTED] = "not_clean",
-        [BACOWR_STATE_TOO_OLD] = "too_old",         [BACOWR_STATE_TYPE] = "type_conflict",
-        [BACOWR_STATE_NAME] = "name_conflict",      [BACOWR_STATE_LIMIT] = "series_limit",
-        [BACOWR_STATE_NO_MEMORY] = "out_of_memory",
-    };
-
-    return names[outcome];
-}

@@ -25,6 +25,7 @@
 #include "server/relay.h"
 #include "server/reload.h"
 #include "server/self.h"
+#include "server/statefile.h"
 #include "server/tcp.h"
 #include "server/unixgram.h"
 #include "server/watch.h"
@@ -66,8 +67,9 @@ struct server {
     struct http *http;
     struct self *self;
     struct reload *reload;
-    struct watch *watch;     /* NULL: nobody looks after the mapping files */
-    struct relay *relay;     /* NULL: nothing is relayed */
+    struct watch *watch; /* NULL: nobody looks after the mapping files */
+    struct relay *relay; /* NULL: nothing is relayed */
+    struct statefile *state;
     struct live_page *pages; /* scrapes under way; server/control.c */
 
     uint64_t beats[BACOWR_MAX_WORKERS]; /* of the workers, when the watchdog was last told */

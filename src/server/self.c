@@ -69,6 +69,9 @@ struct reading {
     double http_timeouts;
     double http_bad_requests;
     double http_forbidden;
+    double state_saved_seconds;
+    double state_bytes;
+    double state_series;
     double scrapes_in_flight;
     double scrape_bytes;
     double scrape_seconds;
@@ -177,6 +180,13 @@ static const struct scalar scalars[] = {
     {"bacowr_statsd_last_scrape_size_bytes",
      "Size of the page of the scrape before this one, before compression.",
      GAUGE(last_scrape_bytes)},
+    {"bacowr_statsd_state_last_save_timestamp_seconds",
+     "When the state file was last written, since 1970; 0: never by this process.",
+     GAUGE(state_saved_seconds)},
+    {"bacowr_statsd_state_last_save_size_bytes", "Size of the state file written last.",
+     GAUGE(state_bytes)},
+    {"bacowr_statsd_state_last_save_series", "Series in the state file written last.",
+     GAUGE(state_series)},
 
     {"promhttp_metric_handler_requests_in_flight", "Scrapes being served now.",
      GAUGE(scrapes_in_flight)},
@@ -269,6 +279,9 @@ static void read_all(const struct self *s, struct reading *r)
         .n_workers = s->config.n_workers,
         .last_reload_good = s->config.reloads->last_failed ? 0 : 1,
         .last_reload_seconds = s->config.reloads->last_good_seconds,
+        .state_saved_seconds = s->config.state->last_saved_seconds,
+        .state_bytes = (double)s->config.state->last_size,
+        .state_series = (double)s->config.state->last_series,
         .process_start = s->process_start,
         .serving_since = s->serving_since,
     };

@@ -18,6 +18,7 @@
 #include "server/ingest.h"
 #include "server/relay.h"
 #include "server/reload.h"
+#include "server/statefile.h"
 #include "server/tcp.h"
 #include "server/unixgram.h"
 #include "server/worker.h"
@@ -37,6 +38,7 @@ struct self_config {
     const struct http *http;
     const struct reload_stats *reloads;
     const struct relay *relay; /* NULL: none */
+    const struct statefile_stats *state;
 };
 
 /* Refuse senders' metrics of our names. 0 or -ENOMEM. */

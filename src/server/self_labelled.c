@@ -144,6 +144,41 @@ static void add_reloads(struct self_page *p, const struct self_labels *s)
     self_page_add(p, "outcome=\"success\"", (double)s->config->reloads->good);
 }
 
+static void add_state_saves(struct self_page *p, const struct self_labels *s)
+{
+    self_page_add(p, "outcome=\"failure\"", (double)s->config->state->failed);
+    self_page_add(p, "outcome=\"success\"", (double)s->config->state->saved);
+}
+
+static void add_state_loaded(struct self_page *p, const struct self_labels *s)
+{
+    static const char *const labels[BACOWR_STATE_N_OUTCOMES] = {
+        [BACOWR_STATE_RESTORED] = "outcome=\"restored\"",
+        [BACOWR_STATE_NOT_COUNTED] = "outcome=\"not_clean\"",
+        [BACOWR_STATE_TOO_OLD] = "outcome=\"too_old\"",
+        [BACOWR_STATE_TYPE] = "outcome=\"type_conflict\"",
+        [BACOWR_STATE_NAME] = "outcome=\"name_conflict\"",
+        [BACOWR_STATE_LIMIT] = "outcome=\"series_limit\"",
+        [BACOWR_STATE_NO_MEMORY] = "outcome=\"out_of_memory\"",
+    };
+
+    for (unsigned i = 0; i < BACOWR_STATE_N_OUTCOMES; i++)
+        self_page_add(p, labels[i], (double)s->config->state->loaded[i]);
+}
+
+static void add_state_refused(struct self_page *p, const struct self_labels *s)
+{
+    static const char *const labels[STATEFILE_N_REFUSALS] = {
+        [STATEFILE_DAMAGED] = "reason=\"damaged\"",
+        [STATEFILE_FOREIGN] = "reason=\"foreign\"",
+        [STATEFILE_VERSION] = "reason=\"version\"",
+        [STATEFILE_UNREADABLE] = "reason=\"unreadable\"",
+    };
+
+    for (unsigned i = 0; i < STATEFILE_N_REFUSALS; i++)
+        self_page_add(p, labels[i], (double)s->config->state->refused[i]);
+}
+
 static void add_build(struct self_page *p, const struct self_labels *s)
 {
     self_page_add(p, s->build_labels, 1);
@@ -238,6 +273,14 @@ static const struct labelled labelled[] = {
     {"bacowr_statsd_udp_loss_ratio",
      "Part of the datagrams of the last minute that the kernel dropped, 0 to 1.",
      BACOWR_METRIC_GAUGE, 0, 0, 0, 1, add_loss},
+    {"bacowr_statsd_state_saves_total", "Times that the state file was written, or was to be.",
+     BACOWR_METRIC_COUNTER, 2, 0, 0, 0, add_state_saves},
+    {"bacowr_statsd_state_loaded_series",
+     "Series of the state file at the start, by what became of them.", BACOWR_METRIC_GAUGE,
+     BACOWR_STATE_N_OUTCOMES, 0, 0, 0, add_state_loaded},
+    {"bacowr_statsd_state_refused_files_total",
+     "State files that were not taken up, by reason; all but unreadable ones were renamed.",
+     BACOWR_METRIC_COUNTER, STATEFILE_N_REFUSALS, 0, 0, 0, add_state_refused},
     {"statsd_exporter_relay_packets_total", "Datagrams sent to a relay target, or tried.",
      BACOWR_METRIC_COUNTER, 0, 0, 1, 0, add_relay_packets},
     {"statsd_exporter_relay_long_lines_total",

@@ -81,6 +81,7 @@ static void server_release(struct server *s)
     watch_stop(s->watch); /* before what it would ask */
     reload_stop(s->reload);
     relay_stop(s->relay);
+    statefile_close(s->state);
     if (s->http != NULL)
         http_close(s->http);
     close_loop(s);
@@ -96,6 +97,7 @@ static void server_release(struct server *s)
         worker_free(s->workers[i]);
     relay_free(s->relay);
     policy_release(&s->policy);
+    statefile_free(s->state);
     bacowr_free(s->engine);
     inherit_release(&s->inherit);
     free(s->sockets);
@@ -136,12 +138,14 @@ int server_run(const struct options *o, const struct log *log)
     s->o = o;
     s->log = log;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its writer's */
     raise_fd_limit();
     log_start(s);
     if (server_start(s) == 0) {
         uv_run(&s->loop, UV_RUN_DEFAULT);
         stop_threads(s);
         control_sample(s);
+        statefile_end(s->state);
         log_totals(s);
         status = EXIT_SUCCESS;
     }

@@ -234,6 +234,24 @@ static int start_watch(struct server *s)
     return r == 0 ? 0 : start_fail_step(s, "watch", r);
 }
 
+static int start_state(struct server *s)
+{
+    const struct statefile_config config = {
+        .loop = &s->loop,
+        .engine = s->engine,
+        .log = s->log,
+        .path = s->o->state_file,
+        .interval_ms = s->o->state_interval_ms,
+        .max_age_ms = s->o->state_max_age_ms,
+    };
+    struct err e;
+    int r = statefile_new(&s->state, &config, &e);
+
+    if (r == -ENOMEM)
+        return start_fail_step(s, "state", r);
+    return r == 0 ? 0 : start_fail(s, r, &e);
+}
+
 static int start_mapping(struct server *s)
 {
     const struct reload_config config = {
@@ -335,22 +353,28 @@ static int start_self(struct server *s)
         .http = s->http,
         .reloads = reload_stats(s->reload),
         .relay = s->relay,
+        .state = statefile_stats(s->state),
     };
     int r = self_new(&s->self, &config);
 
     return r == 0 ? 0 : start_fail_step(s, "self metrics", r);
 }
 
+/* A state that was taken up is this process's once the threads run, so it is the last thing that
+ * happens before. */
 static int start_threads(struct server *s)
 {
     int r = 0;
 
+    statefile_load(s->state);
     for (unsigned i = 0; i < s->n_workers && r == 0; i++)
         r = worker_start(s->workers[i]);
     if (r == 0)
         r = tcp_start(s->tcp);
     if (r == 0)
         r = uv_timer_start(&s->tick, control_on_tick, TICK_MS, TICK_MS);
+    if (r == 0)
+        r = statefile_begin(s->state);
     if (r != 0)
         return start_fail_step(s, "threads", r);
     s->ready = true;
@@ -362,9 +386,10 @@ static int start_threads(struct server *s)
 int server_start(struct server *s)
 {
     static int (*const steps[])(struct server *) = {
-        start_addresses, start_hosts, start_loop,      start_engine,   start_watch, start_mapping,
-        start_workers,   start_relay, start_inherited, listen_instead, listen_udp,  listen_tcp,
-        listen_unix,     start_http,  start_self,      listen_http,    listen_rest, start_threads,
+        start_addresses, start_hosts,   start_loop,    start_engine,  start_state,
+        start_watch,     start_mapping, start_workers, start_relay,   start_inherited,
+        listen_instead,  listen_udp,    listen_tcp,    listen_unix,   start_http,
+        start_self,      listen_http,   listen_rest,   start_threads,
     };
     int r = 0;
 

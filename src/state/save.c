@@ -27,6 +27,9 @@
 #include "store/native.h"
 #include "store/set.h"
 
+/* Series and families that one step looks at, whether they are written or not. */
+#define LOOKS_MAX 16384u
+
 struct state_save {
     struct state_save_config config;
     struct reclaim_pin pin;
@@ -337,20 +340,24 @@ static int put_series(struct state_save *s, const struct family *f, const struct
     return rc == -E2BIG ? 0 : rc;
 }
 
-/* The next series, whichever family has it. 0 when there was none; 1; -ENOMEM. */
+/* The next series of the family under way; moves on to the next family at its end. 0 when there is
+ * no family; 1; -ENOMEM. */
 static int put_next(struct state_save *s, struct buf *out)
 {
-    for (; s->family_at < s->n_families; s->family_at++) {
-        const struct family *f = s->families[s->family_at];
-        const struct series *series =
-            f->reserved ? NULL : series_walk_next(&s->walk, s->config.registry, f, s->newest);
+    const struct family *f;
+    const struct series *series = NULL;
 
-        if (series != NULL)
-            return put_series(s, f, series, out) == 0 ? 1 : -ENOMEM;
-        s->walk = (struct series_walk){0};
-        s->in_family = false;
-    }
-    return 0;
+    if (s->family_at == s->n_families)
+        return 0;
+    f = s->families[s->family_at];
+    if (!f->reserved && is_wanted(s, family_type(f)))
+        series = series_walk_next(&s->walk, s->config.registry, f, s->newest);
+    if (series != NULL)
+        return put_series(s, f, series, out) == 0 ? 1 : -ENOMEM;
+    s->walk = (struct series_walk){0};
+    s->in_family = false;
+    s->family_at++;
+    return 1;
 }
 
 /* ---- chunks ---- */
@@ -404,7 +411,8 @@ static int fill_chunk(struct state_save *s, struct buf *out, size_t until)
     if (!s->begun)
         put_head(s, out);
     s->begun = true;
-    while (rc == 1 && out->len < until && !out->failed)
+    for (unsigned looks = LOOKS_MAX; rc == 1 && looks > 0 && out->len < until && !out->failed;
+         looks--)
         rc = put_next(s, out);
     if (rc == 0)
         put_end(s, out);
@@ -426,6 +434,9 @@ int state_save_next(struct state_save *s, struct buf *out, unsigned want)
     rc = fill_chunk(s, out, at + want);
     if (rc < 0)
         return rc;
-    end_chunk(s, out, at);
+    if (out->len > at)
+        end_chunk(s, out, at);
+    else
+        out->len = at - STATE_LENGTH_LEN;
     return out->failed ? -ENOMEM : rc;
 }

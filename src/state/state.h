@@ -30,7 +30,7 @@ struct state_save;
 int state_save_new(struct state_save **out, const struct state_save_config *config);
 void state_save_free(struct state_save *s); /* accepts NULL */
 
-/* Append at least one and about @want bytes. 1: more to come. 0: that was the end. -ENOMEM. */
+/* Append about @want bytes, perhaps none. 1: more to come. 0: that was the end. -ENOMEM. */
 int state_save_next(struct state_save *s, struct buf *out, unsigned want);
 uint64_t state_save_n_series(const struct state_save *s);
 
