@@ -9,7 +9,8 @@
  *      long.c      a line that is not plain, sample by sample
  *      resolve.c   the long way: identity -> mapping -> labels
  *      resolve_route.c             -> series -> route
- *      overflow.c  what becomes of an identity that is over a limit; overflow_page.c tells of it
+ *      overflow.c  what becomes of an identity that is over a limit
+ *      overflow_page.c             its families on the page; cardinality.c: as a document
  *      exemplar.c  tags for exemplars, from the sample to the page
  *      labels.c    its part of the labels: tags and a rule's become one text
  *      sweep.c     after a reload: the long way again for what is remembered
