@@ -62,13 +62,15 @@ static void on_warning(void *ctx, const struct err *e)
     bench_die(e->text);
 }
 
-struct bacowr *bench_engine(uint64_t max_series)
+struct bacowr *bench_engine(const struct bench_limits *limits)
 {
     struct bacowr_config config = {
         .n_workers = 1,
         .hash_seed = 1,
         .statsd = statsd_default_options(),
-        .max_series = max_series,
+        .max_series = limits != NULL ? limits->series : 0,
+        .max_family = limits != NULL ? limits->family : 0,
+        .max_label_values = limits != NULL ? limits->values : 0,
     };
     struct buf mapping = {0};
     struct bacowr *b;

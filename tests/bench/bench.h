@@ -33,8 +33,13 @@ bool bench_wants(const struct bench *b, const char *name);
 /* CPU time of this thread in ns: what others do on the machine counts as little as can be. */
 double bench_now_ns(void);
 
-/* An engine with the mapping loaded; @max_series as in struct bacowr_config. */
-struct bacowr *bench_engine(uint64_t max_series);
+/* As in struct bacowr_config. */
+struct bench_limits {
+    uint64_t series, family, values;
+};
+
+/* An engine with the mapping loaded; @limits NULL: the usual ones. */
+struct bacowr *bench_engine(const struct bench_limits *limits);
 
 /* @n datagrams in the batches in which the server receives. @n_feeds: whole traffics fed before. */
 void bench_feed(struct bacowr *b, const struct bacowr_datagram *datagrams, unsigned n,

@@ -4,12 +4,13 @@
  *
  * Every line is an identity that was not met before. What its way costs depends on what the mapping
  * says: a glob takes it and makes its labels; no rule takes it, which is known only after the last
- * of the regexes; or the limit of series is reached and it is refused.
+ * of the regexes; or a limit of series is reached and it is folded or, a gauge, refused.
  */
 #include "bench/bench.h"
 
 #define N_BIRTHS    50000u
 #define LIMIT       1000u
+#define N_NAMES     10u
 #define BIRTH_GOAL  1500
 #define REFUSE_GOAL 1000
 
@@ -21,19 +22,33 @@ static void tagged_line(struct buf *out, uint64_t i, const void *ctx)
 
 static void mapped_line(struct buf *out, uint64_t i, const void *ctx)
 {
-    buf_addf(out, "svc%03u.requests.r-%05u.web-%04u:1|c", (unsigned)(i % 10), (unsigned)(i / 1000),
-             (unsigned)(i % 1000));
+    buf_addf(out, "svc%03u.requests.r-%05u.web-%04u:1|c", (unsigned)(i % N_NAMES),
+             (unsigned)(i / 1000), (unsigned)(i % 1000));
+}
+
+static void gauge_line(struct buf *out, uint64_t i, const void *ctx)
+{
+    mapped_line(out, i, ctx);
+    out->p[out->len - 1] = 'g';
 }
 
 static const struct birth_row {
     const char *name;
     line_fn line;
-    uint64_t max_series;
+    struct bench_limits limits;
+    unsigned n_born; /* at the limit; 0: there is none */
     double goal;
 } rows[] = {
-    {"a glob takes it", mapped_line, 0, BIRTH_GOAL},
-    {"no rule takes it, two tags", tagged_line, 0, BIRTH_GOAL},
-    {"refused at the limit", mapped_line, LIMIT, REFUSE_GOAL},
+    {"a glob takes it", mapped_line, {0}, 0, BIRTH_GOAL},
+    {"no rule takes it, two tags", tagged_line, {0}, 0, BIRTH_GOAL},
+    {"refused at the limit", gauge_line, {.series = LIMIT}, LIMIT, REFUSE_GOAL},
+    {"folded at the limit", mapped_line, {.series = LIMIT}, LIMIT + N_NAMES, REFUSE_GOAL},
+    {"folded at the families' limit",
+     mapped_line,
+     {.family = LIMIT / N_NAMES},
+     LIMIT + N_NAMES,
+     REFUSE_GOAL},
+    {"folded at a label's limit", mapped_line, {.values = 1}, 2 * N_NAMES, REFUSE_GOAL},
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
 
@@ -41,7 +56,7 @@ static const struct birth_row {
 static double measure(const struct birth_row *row, const struct traffic *first,
                       const struct traffic *rest)
 {
-    struct bacowr *engine = bench_engine(row->max_series);
+    struct bacowr *engine = bench_engine(&row->limits);
     double begin, ns;
 
     bench_feed(engine, first->datagrams, first->n_datagrams, 0);
@@ -49,7 +64,7 @@ static double measure(const struct birth_row *row, const struct traffic *first,
     bench_feed(engine, rest->datagrams, rest->n_datagrams, 0);
     ns = bench_now_ns() - begin;
     bench_check(engine, "bacowr_statsd_series_born_total",
-                (double)(row->max_series > 0 ? row->max_series : first->n_lines + rest->n_lines));
+                (double)(row->n_born > 0 ? row->n_born : first->n_lines + rest->n_lines));
     bacowr_free(engine);
     return ns / (double)rest->n_lines;
 }

@@ -81,7 +81,7 @@ static void warm(struct sides *s, const struct workload *w, const struct traffic
 
 static void measure(struct bench *b, const struct workload *w)
 {
-    struct sides s = {.engine = bench_engine(0), .reference = reference_new(w->n_series)};
+    struct sides s = {.engine = bench_engine(NULL), .reference = reference_new(w->n_series)};
     double ours[ROUNDS_MAX], reference[ROUNDS_MAX];
     struct traffic traffic;
 

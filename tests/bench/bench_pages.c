@@ -110,14 +110,14 @@ static double feed_births(struct bacowr *engine, uint64_t n)
 
 void bench_pages(struct bench *b)
 {
-    struct bacowr *engine = bench_engine(0);
+    struct bacowr *engine = bench_engine(NULL);
     double ns;
 
     (void)feed_births(engine, 100000);
     measure_page(b, engine, 100000, "100 000 counters");
     bacowr_free(engine);
 
-    engine = bench_engine(0);
+    engine = bench_engine(NULL);
     ns = feed_births(engine, 1000000);
     measure_page(b, engine, 1000000, "1 000 000 counters");
     report_add(b->report, &(struct row){.group = "births",
@@ -167,7 +167,7 @@ static double text_bytes(const struct traffic *traffic)
 
 static void measure_size(struct bench *b, const struct size_row *row)
 {
-    struct bacowr *engine = bench_engine(0);
+    struct bacowr *engine = bench_engine(NULL);
     struct traffic traffic;
     double before, bytes;
 
@@ -194,7 +194,7 @@ static void measure_workload(struct bench *b, const struct workload *w, double g
 
     traffic_init_births(&traffic, w);
     before = bench_memory();
-    engine = bench_engine(0);
+    engine = bench_engine(NULL);
     bench_feed(engine, traffic.datagrams, traffic.n_datagrams, 0);
     bytes = memory_settled(engine) - before;
     bench_check(engine, "statsd_exporter_samples_total", w->n_series);

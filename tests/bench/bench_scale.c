@@ -51,7 +51,7 @@ static void size_init(struct size *s, const struct workload *w)
 {
     struct traffic births;
 
-    s->engine = bench_engine(0);
+    s->engine = bench_engine(NULL);
     traffic_init_births(&births, w);
     bench_feed(s->engine, births.datagrams, births.n_datagrams, 0);
     traffic_release(&births);
