@@ -89,6 +89,10 @@ static const struct roff_part after[] = {
      "protobuf or, with `--web.enable-openmetrics`, in OpenMetrics for those who ask for them.",
      "/metrics"},
     {ROFF_ITEM, "A landing page.", "/"},
+    {ROFF_ITEM,
+     "In JSON: the metrics and labels with the most series and values, and those that are over a "
+     "limit.",
+     "/api/v1/cardinality"},
     {ROFF_ITEM, "200 while the process lives.", "/-/healthy"},
     {ROFF_ITEM, "200 while it receives, before and after that 503.", "/-/ready"},
     {ROFF_ITEM,

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bacowr/cardinality.h"
 #include "server/mapfile.h"
 #include "server/source_json.h"
 
@@ -223,4 +224,11 @@ void control_on_scrape_done(void *ctx, struct bacowr_scrape *scrape)
     bacowr_scrape_free(page->scrape);
     self_page_free(page->own);
     free(page);
+}
+
+int control_on_cardinality(void *ctx, struct bacowr_cardinality **out)
+{
+    const struct server *s = ctx;
+
+    return bacowr_cardinality_new(out, s->engine);
 }

@@ -45,7 +45,7 @@ struct server {
     const struct log *log;   /* borrowed */
 
     uv_loop_t loop;
-    bool has_loop; /* and with it the timer */
+    bool has_loop;      /* and with it the timer */
     uv_work_t reserved; /* the first job of libuv's pool: server/reserve.h */
     uv_timer_t tick;
     uv_signal_t signals[SERVER_N_SIGNALS];
@@ -86,6 +86,7 @@ void control_on_signal(uv_signal_t *handle, int signum);
 int control_on_scrape(void *ctx, struct slice accept, const struct bacowr_format **format,
                       struct bacowr_scrape **out);
 void control_on_scrape_done(void *ctx, struct bacowr_scrape *scrape);
+int control_on_cardinality(void *ctx, struct bacowr_cardinality **out);
 uint64_t control_on_reload(void *ctx);
 void control_on_mapping_changed(void *ctx);
 void control_on_reload_began(void *ctx);

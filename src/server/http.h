@@ -22,6 +22,7 @@
 #include "bacowr/aggregator.h"
 #include "conf/options.h"
 
+struct bacowr_cardinality;
 struct http;
 
 /* A page is out this long after its beginning, or its connection is reset. */
@@ -45,6 +46,8 @@ struct http_config {
      * NULL: http calls bacowr_scrape_free().
      */
     void (*scrape_done)(void *ctx, struct bacowr_scrape *s);
+    /* Begin to look at what there is the most of. 0 or -ENOMEM. http frees it. */
+    int (*cardinality)(void *ctx, struct bacowr_cardinality **out);
     /* Begin a reload: its number, for http_reload_done(). 0: there is nothing to load. */
     uint64_t (*reload)(void *ctx);
     void (*quit)(void *ctx);

@@ -8,6 +8,7 @@
  *      http_guard.c  who may do and see what
  *      http_route.c  what is behind a path, and the small pages
  *      http_page.c   the metrics page, slice by slice
+ *      http_cardinality.c  what there is the most of, in JSON
  *
  * Contract: all of it runs on the loop's thread. A connection is answered by exactly one call of
  * http_conn_answer(), or by http_conn_write() and then http_conn_done().
@@ -29,6 +30,7 @@
 
 struct http_listener;
 struct http_page; /* http_page.c */
+struct bacowr_cardinality;
 
 struct http {
     struct http_config config;
@@ -77,11 +79,12 @@ struct http_conn {
     struct buf rest; /* read behind the request that is being answered; less than a read's bytes */
     size_t rest_at;  /* how much of it is used up */
 
-    struct buf head;                      /* status line and headers, or a chunk's size */
-    void (*written)(struct http_conn *c); /* goes on when the write is done */
-    struct http_page *page;               /* owned; NULL: another kind of answer */
-    void (*work)(struct http_conn *c);    /* to be done in its turn; NULL: it does not wait */
-    TAILQ_ENTRY(http_conn) waiting;       /* of http.waiting */
+    struct buf head;                        /* status line and headers, or a chunk's size */
+    void (*written)(struct http_conn *c);   /* goes on when the write is done */
+    struct http_page *page;                 /* owned; NULL: another kind of answer */
+    struct bacowr_cardinality *cardinality; /* likewise */
+    void (*work)(struct http_conn *c);      /* to be done in its turn; NULL: it does not wait */
+    TAILQ_ENTRY(http_conn) waiting;         /* of http.waiting */
 };
 
 /* ---- http.c ---- */
@@ -163,6 +166,14 @@ bool http_may_see_senders(const struct http_conn *c);
 
 /* Answer c->request, which is whole. */
 void http_route(struct http_conn *c);
+
+/* ---- http_cardinality.c ---- */
+
+/* Answer with the document; all work is done in turns. */
+void http_cardinality_begin(struct http_conn *c);
+
+/* Release c->cardinality; nothing if there is none. */
+void http_cardinality_end(struct http_conn *c);
 
 /* ---- http_page.c ---- */
 

@@ -56,6 +56,14 @@ static void serve_metrics(struct http_conn *c)
         answer_wrong_method(c);
 }
 
+static void serve_cardinality(struct http_conn *c)
+{
+    if (is_read(c))
+        http_cardinality_begin(c);
+    else
+        answer_wrong_method(c);
+}
+
 /* The operator's text in HTML, in an attribute or outside. */
 static void add_escaped(struct buf *out, const char *text)
 {
@@ -213,6 +221,7 @@ static void serve_sources(struct http_conn *c)
 static const struct route routes[] = {
     {.path = NULL, .serve = serve_metrics},
     {.path = "/", .serve = serve_landing},
+    {.path = "/api/v1/cardinality", .serve = serve_cardinality},
     {.path = "/-/healthy", .serve = serve_healthy},
     {.path = "/-/ready", .serve = serve_ready},
     {.path = "/api/v1/sources", .serve = serve_sources},

@@ -329,6 +329,7 @@ static int start_http(struct server *s)
         .ctx = s,
         .scrape = control_on_scrape,
         .scrape_done = control_on_scrape_done,
+        .cardinality = control_on_cardinality,
         .reload = control_on_reload,
         .quit = control_on_quit,
         .ready = control_on_ready,

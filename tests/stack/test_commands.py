@@ -150,6 +150,13 @@ class CommandsTest(ServerTest):
         (self.folder / "lines.txt").write_text("b:1|c\na:1|c|#k:v\nno colon\nb:2|c\n")
         self.assertEqual(self.shell(with_jq), 'a{k="v"}\nb\n')
 
+    @runs("docs/cardinality.md", "Who it was")
+    def test_cardinality(self, command: str) -> None:
+        server = self.start("--statsd.max-series=1")
+        server.send("a:1|c|#user:x\na:1|c|#user:y\n")
+        server.settle()
+        self.assertIn('"label": "user"', self.shell(change(command, {9102: server.ports.web})))
+
     @runs("README.md", "man: the manual pages")
     def test_man(self, commands: str) -> None:
         said = re.sub(".\b", "", self.shell(commands))
