@@ -91,7 +91,8 @@ static int load(struct bacowr *b, const struct options_list *paths)
 
 static int run_serve(const struct options *o)
 {
-    struct log log = {STDERR_FILENO, o->log_level, o->log_format};
+    struct log_rate rate = {.max = o->log_max_lines};
+    struct log log = {STDERR_FILENO, o->log_level, o->log_format, &rate};
 
     return server_run(o, &log);
 }

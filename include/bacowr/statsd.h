@@ -105,6 +105,8 @@ struct statsd_options {
 
     bool container_id_label; /* |c:ID is a label; off: read, and no part of what is measured */
     enum statsd_valueless valueless_tags;
+    uint64_t max_labels;       /* of a sample; 0: STATSD_MAX_LABELS, which is the most */
+    uint64_t max_label_length; /* bytes of a value; 0: any. What is beyond either is a tag error */
     /* Label names, borrowed; NULL ends them. Tags that become these are no labels. */
     const char *exemplar_tags[STATSD_MAX_EXEMPLAR_TAGS];
 };

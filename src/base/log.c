@@ -13,6 +13,8 @@
  * both formats control bytes (C1 included: a terminal may obey them) become \u escapes. Bytes that
  * are not UTF-8 become \xNN in logfmt and \ufffd in JSON, which has no bytes.
  *
+ * There may be a limit of lines a second: those beyond it are counted and not written.
+ *
  * Laws: one line feed per line, at its end; every JSON line is one valid object; a failed write is
  *       nobody's problem: there is no one left to tell.
  */
@@ -183,6 +185,26 @@ static void end_line(struct line *l)
     l->len += (size_t)n;
 }
 
+/* Two threads that meet in the first moment of a second may count a line less. */
+static bool rate_allows(struct log_rate *rate)
+{
+    struct timespec now = {0};
+    uint64_t second;
+
+    if (rate == NULL)
+        return true;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    second = (uint64_t)now.tv_sec;
+    if (relaxed_load(&rate->second) != second) {
+        relaxed_store(&rate->second, second);
+        relaxed_store(&rate->n, 0);
+    }
+    if (relaxed_add_shared(&rate->n, 1) < rate->max)
+        return true;
+    relaxed_add_shared(&rate->dropped, 1);
+    return false;
+}
+
 void log_write(const struct log *log, enum log_level level, const char *event,
                const struct log_field *fields)
 {
@@ -190,7 +212,7 @@ void log_write(const struct log *log, enum log_level level, const char *event,
     struct line line;
     ssize_t n;
 
-    if (level < log->level)
+    if (level < log->level || !rate_allows(log->rate))
         return;
     line.format = log->format;
     line.len = 0;

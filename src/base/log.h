@@ -11,15 +11,25 @@
 
 #include <stdint.h>
 
+#include "base/relaxed.h"
 #include "base/slice.h"
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
 enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 
+/* How many lines of a second were written already; any thread adds. */
+struct log_rate {
+    uint64_t max;       /* a second */
+    relaxed_u64 second; /* that is counted */
+    relaxed_u64 n;      /* lines in it */
+    relaxed_u64 dropped;
+};
+
 struct log {
     int fd;
     enum log_level level; /* lines below it are not written */
     enum log_format format;
+    struct log_rate *rate; /* borrowed; NULL: without limit */
 };
 
 struct log_field {

@@ -25,7 +25,7 @@ typedef _Atomic uint64_t relaxed_u64;
 #define relaxed_add(word, n)       relaxed_store((word), relaxed_load(word) + (n))
 
 /* The same for a count that may never wrap: it stops where 64 workers' of them still add up. */
-#define RELAXED_GROW_MAX (UINT64_C(1) << 57)
+#define RELAXED_GROW_MAX           (UINT64_C(1) << 57)
 
 static inline void relaxed_grow(relaxed_u64 *word, uint64_t n)
 {
@@ -39,6 +39,9 @@ static inline uint64_t sum_or_most(uint64_t a, uint64_t b)
 {
     return a < UINT64_MAX - b ? a + b : UINT64_MAX;
 }
+
+/* For several writers; the value before. */
+#define relaxed_add_shared(word, n) atomic_fetch_add_explicit((word), (n), memory_order_relaxed)
 
 static inline double relaxed_load_double(const relaxed_u64 *word)
 {

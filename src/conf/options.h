@@ -61,7 +61,7 @@ struct options {
     char *unixsocket_mode; /* octal digits; perhaps none */
     struct options_list web_listen;
     struct options_list relay_targets; /* host:port; empty: nothing is relayed */
-    struct options_list web_hosts; /* names by which browsers may know this server */
+    struct options_list web_hosts;     /* names by which browsers may know this server */
     char *telemetry_path;
     struct options_list mapping_config; /* files and directories; empty: none */
     bool config_watch;
@@ -79,6 +79,7 @@ struct options {
     uint64_t max_series_per_family;
     uint64_t max_label_values;
     uint64_t tcp_max_connections;
+    uint64_t tcp_max_line;         /* bytes with the LF */
     struct options_list udp_allow; /* addresses and networks; empty: all */
     struct options_list tcp_allow;
     uint64_t n_sources;            /* that are counted apart; 0: none */
@@ -97,6 +98,7 @@ struct options {
 
     enum log_level log_level;
     enum log_format log_format;
+    uint64_t log_max_lines; /* a second */
 
     struct options_list ignored; /* flags that were given and have no meaning here */
 };

@@ -349,6 +349,9 @@ const struct setting settings[] = {
     {"statsd.tcp-max-connections", SETTING_VALUE, set_number, FIELD(tcp_max_connections),
      {"1024"}, "N", .min = 1, .max = 1000000,
      .help = "TCP and Unix stream connections with StatsD lines at the same time."},
+    {"statsd.tcp-max-line", SETTING_VALUE, set_number, FIELD(tcp_max_line),
+     {"4096"}, "BYTES", .min = 64, .max = 65536,
+     .help = "Longest line over TCP, its end included; a longer one ends its connection."},
 
     {"statsd.udp-allow", SETTING_LIST, set_network, FIELD(udp_allow),
      {""}, "NETWORK",
@@ -391,6 +394,13 @@ const struct setting settings[] = {
      {"error"}, "WORD", .choices = valueless,
      .help = "A tag that has a key and no value: an error that is counted, a label with the value "
              "true or with an empty one, or nothing at all."},
+    {"statsd.max-tags", SETTING_VALUE, set_number, FIELD(statsd.max_labels),
+     {"128"}, "N", .min = 1, .max = STATSD_MAX_LABELS,
+     .help = "Tags of a sample; those beyond are left out, each a tag error."},
+    {"statsd.max-tag-length", SETTING_VALUE, set_number, FIELD(statsd.max_label_length),
+     {"0"}, "BYTES", .min = 0, .max = 65536,
+     .help = "Longest value of a tag; one with a longer value is left out, a tag error. 0 for what "
+             "fits: name and labels of a series take at most 8192 bytes together."},
     {"statsd.container-id-label", SETTING_SWITCH, set_switch, FIELD(statsd.container_id_label),
      {"true"},
      .help = "Make a label container_id of DogStatsD's |c:ID. Off, samples of all containers are "
@@ -467,6 +477,9 @@ const struct setting settings[] = {
     {"log.format", SETTING_VALUE, set_word, FIELD(log_format),
      {"logfmt"}, "FORMAT", .choices = formats,
      .help = "Form of the log lines on the standard error output."},
+    {"log.max-lines", SETTING_VALUE, set_number, FIELD(log_max_lines),
+     {"200"}, "N", .min = 1, .max = 1000000,
+     .help = "Log lines a second; those beyond are counted and not written."},
     {.name = NULL},
 };
 

@@ -331,6 +331,8 @@ void conn_open(struct worker *w, struct worker_arrival arrival)
     c->worker = w;
     c->framed = arrival.framed;
     c->source = arrival.source;
+    if (!c->framed)
+        c->lines.max = w->max_line;
     conn_link(c);
     r = conn_start(c, arrival.fd);
     if (r != 0)

@@ -51,6 +51,7 @@ struct reading {
     double tcp_refused;
     double tcp_accept_errors;
     double tcp_not_allowed;
+    double log_dropped;
     double sources_known;
     double sources_replaced;
     double unknown_bad;
@@ -140,6 +141,9 @@ static const struct scalar scalars[] = {
     {"bacowr_statsd_tcp_connections_not_allowed_total",
      "TCP connections closed at once because the sender is not on the list.",
      COUNTER(tcp_not_allowed)},
+    {"bacowr_statsd_log_dropped_lines_total",
+     "Log lines that were not written, since there were too many in a second.",
+     COUNTER(log_dropped)},
     {"bacowr_statsd_sources", "Senders that are counted apart; see /api/v1/sources.",
      GAUGE(sources_known)},
     {"bacowr_statsd_sources_replaced_total",
@@ -285,6 +289,8 @@ static void read_all(const struct self *s, struct reading *r)
         .process_start = s->process_start,
         .serving_since = s->serving_since,
     };
+    if (s->config.log->rate != NULL)
+        r->log_dropped = (double)relaxed_load(&s->config.log->rate->dropped);
     read_ingest(&s->config, r);
     read_sources(&s->config, r);
     read_unixgram(&s->config, r);

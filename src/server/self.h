@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "bacowr/aggregator.h"
+#include "base/log.h"
 #include "server/http.h"
 #include "server/ingest.h"
 #include "server/relay.h"
@@ -39,6 +40,7 @@ struct self_config {
     const struct reload_stats *reloads;
     const struct relay *relay; /* NULL: none */
     const struct statefile_stats *state;
+    const struct log *log;
 };
 
 /* Refuse senders' metrics of our names. 0 or -ENOMEM. */

@@ -288,6 +288,8 @@ static int start_workers(struct server *s)
         if (r == 0)
             r = gate_open(s->workers[i], &s->policy);
         if (r == 0)
+            s->workers[i]->max_line = s->o->tcp_max_line;
+        if (r == 0)
             r = reserve_descriptors(&s->workers[i]->loop, listen_n_fds(s));
         if (r != 0)
             return start_fail_step(s, "ingest threads", r);
@@ -343,6 +345,7 @@ static int start_http(struct server *s)
 static int start_self(struct server *s)
 {
     const struct self_config config = {
+        .log = s->log,
         .version = BACOWR_VERSION,
         .engine = s->engine,
         .workers = s->workers,

@@ -25,13 +25,18 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static size_t max_line(const struct stream *s)
+{
+    return s->max != 0 ? s->max : STREAM_MAX_LINE;
+}
+
 /* The number of bytes in the whole lines that @in begins with, up to a line that is too long. */
-static size_t whole_lines(struct slice in)
+static size_t whole_lines(const struct stream *s, struct slice in)
 {
     size_t at = 0;
 
     while (at < in.len) {
-        size_t window = smaller(in.len - at, STREAM_MAX_LINE);
+        size_t window = smaller(in.len - at, max_line(s));
         const char *lf = memrchr(in.p + at, '\n', window);
 
         if (lf == NULL)
@@ -44,11 +49,11 @@ static size_t whole_lines(struct slice in)
 /* Add @in, which has no LF but perhaps at its end, to the unfinished line. 0 or -ENOMEM. */
 static int keep(struct stream *s, struct slice in)
 {
-    assert(s->len + in.len <= STREAM_MAX_LINE);
+    assert(s->len + in.len <= max_line(s));
     if (in.len == 0)
         return 0;
     if (s->partial == NULL) {
-        s->partial = malloc(STREAM_MAX_LINE);
+        s->partial = malloc(max_line(s));
         if (s->partial == NULL)
             return -ENOMEM;
     }
@@ -60,7 +65,7 @@ static int keep(struct stream *s, struct slice in)
 /* How many bytes of @in end the unfinished line, its LF included; 0: they do not. */
 static size_t finish_len(const struct stream *s, struct slice in)
 {
-    struct slice reach = slice_of(in.p, smaller(in.len, STREAM_MAX_LINE - s->len));
+    struct slice reach = slice_of(in.p, smaller(in.len, max_line(s) - s->len));
     size_t lf = slice_find(reach, '\n');
 
     return lf < reach.len ? lf + 1 : 0;
@@ -73,7 +78,7 @@ int stream_take(struct stream *s, struct slice in, stream_fn emit, void *ctx)
     if (s->partial != NULL) {
         size_t n = finish_len(s, in);
 
-        if (n == 0 && in.len >= STREAM_MAX_LINE - s->len) {
+        if (n == 0 && in.len >= max_line(s) - s->len) {
             stream_release(s);
             return STREAM_E_TOO_LONG;
         }
@@ -83,15 +88,15 @@ int stream_take(struct stream *s, struct slice in, stream_fn emit, void *ctx)
         head = slice_of(s->partial, s->len);
         rest = slice_from(in, n);
     }
-    body = slice_of(rest.p, whole_lines(rest));
+    body = slice_of(rest.p, whole_lines(s, rest));
     rest = slice_from(rest, body.len);
 
     if (head.len > 0 || body.len > 0)
         emit(ctx, head, body);
     s->len = 0;
-    if (rest.len == 0 || rest.len >= STREAM_MAX_LINE)
+    if (rest.len == 0 || rest.len >= max_line(s))
         stream_release(s);
-    return rest.len >= STREAM_MAX_LINE ? STREAM_E_TOO_LONG : keep(s, rest);
+    return rest.len >= max_line(s) ? STREAM_E_TOO_LONG : keep(s, rest);
 }
 
 void stream_end(struct stream *s, stream_fn emit, void *ctx)
@@ -105,5 +110,6 @@ void stream_end(struct stream *s, stream_fn emit, void *ctx)
 void stream_release(struct stream *s)
 {
     free(s->partial);
-    *s = (struct stream){0};
+    s->partial = NULL;
+    s->len = 0;
 }

@@ -12,16 +12,18 @@
 
 #include "base/slice.h"
 
-/* The longest line that is taken, its LF included: statsd_exporter's limit. */
+/* The longest line that is taken, its LF included, unless another one is named: statsd_exporter's
+ * limit. */
 #define STREAM_MAX_LINE 4096
 
 enum stream_outcome {
-    STREAM_E_TOO_LONG = 1, /* STREAM_MAX_LINE bytes without an LF: the connection must end */
+    STREAM_E_TOO_LONG = 1, /* as many bytes without an LF: the connection must end */
 };
 
 struct stream {
     char *partial; /* owned; the unfinished line, or NULL when there is none */
     size_t len;
+    size_t max; /* of a line with its LF; 0: STREAM_MAX_LINE */
 };
 
 /*
@@ -40,6 +42,6 @@ int stream_take(struct stream *s, struct slice in, stream_fn emit, void *ctx);
 /* The stream ended in good order: a last line without LF is one nevertheless, as @head. */
 void stream_end(struct stream *s, stream_fn emit, void *ctx);
 
-void stream_release(struct stream *s); /* accepts a zeroed one */
+void stream_release(struct stream *s); /* forgets the unfinished line; accepts a zeroed one */
 
 #endif

@@ -77,6 +77,7 @@ struct worker {
     uv_check_t check;
     uv_idle_t spin; /* active while a connection waits for its turn */
     uv_timer_t idle_timer;
+    size_t max_line;   /* of TCP, set before the start; 0: stream.h's */
     uint64_t pause_ns; /* how long the receive buffers hold; 0: never pause */
     bool received;     /* datagrams, in this turn of the loop */
     bool backlog;      /* a socket may hold more of them: it was left after a full call */

@@ -20,7 +20,8 @@
  *       A bracket decides for SignalFX and no other dialect is looked at. Brackets that are no pair
  *       (one alone, or the closing one first) are one error and leave the name as it was.
  *       Of two tags whose keys escape to the same label name, the last one's value stays, in the
- *       place of the first. Once there are STATSD_MAX_LABELS, every further tag is surplus.
+ *       place of the first. Once there are as many as may be, every further tag is surplus, and so
+ *       is one whose value is too long.
  */
 #include "statsd/tags.h"
 
@@ -50,6 +51,17 @@ static struct statsd_label *find_label(const struct tags_sink *sink, struct slic
     return NULL;
 }
 
+/* Is there room for one more label, with @value? */
+static bool has_room(const struct tags_sink *sink, struct slice value)
+{
+    uint64_t most = sink->options->max_labels;
+    uint64_t longest = sink->options->max_label_length;
+
+    if (sink->n_labels == STATSD_MAX_LABELS || (most > 0 && sink->n_labels >= most))
+        return false;
+    return longest == 0 || value.len <= longest;
+}
+
 void tags_add(struct tags_sink *sink, struct slice key, struct slice value)
 {
     bool plain;
@@ -59,7 +71,7 @@ void tags_add(struct tags_sink *sink, struct slice key, struct slice value)
         sink->n_labels++;
         return;
     }
-    if (sink->n_labels == STATSD_MAX_LABELS) {
+    if (!has_room(sink, value)) {
         sink->n_surplus++; /* also a key that is there: looking for it is what makes a flood dear */
         return;
     }

@@ -167,6 +167,37 @@ START_TEST(test_log_keeps_to_its_level)
 }
 END_TEST
 
+/* Of more lines than a second may have the rest is counted and not written. */
+START_TEST(test_log_keeps_to_its_rate)
+{
+    struct log_rate rate = {.max = 5};
+    struct log log = {.level = LOG_LEVEL_INFO, .rate = &rate};
+    char text[65536];
+    unsigned n_written = 0;
+    ssize_t len;
+    int fds[2];
+
+    ck_assert_int_eq(pipe(fds), 0);
+    log.fd = fds[1];
+    for (unsigned i = 0; i < 100; i++) {
+        log_event(&log, LOG_LEVEL_ERROR, "loud", log_int("n", i));
+        log_event(&log, LOG_LEVEL_DEBUG, "quiet", log_int("n", i)); /* not even counted */
+    }
+    close(fds[1]);
+    len = read(fds[0], text, sizeof text);
+    for (ssize_t i = 0; i < len; i++)
+        n_written += text[i] == '\n';
+    ck_assert_uint_ge(n_written, 5);
+    ck_assert_uint_le(n_written, 10); /* a second may end in between */
+    ck_assert_uint_eq(relaxed_load(&rate.dropped), 100 - n_written);
+    relaxed_store(&rate.second, 0); /* the next one */
+    log.fd = -1;
+    log_event(&log, LOG_LEVEL_ERROR, "later", log_int("n", 1));
+    ck_assert_uint_eq(relaxed_load(&rate.dropped), 100 - n_written);
+    close(fds[0]);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("log");
@@ -176,6 +207,7 @@ static Suite *suite(void)
     tcase_add_test(write_case, test_log_writes_numbers);
     tcase_add_test(write_case, test_log_cuts_long_lines);
     tcase_add_test(write_case, test_log_keeps_to_its_level);
+    tcase_add_test(write_case, test_log_keeps_to_its_rate);
     suite_add_tcase(s, write_case);
     return s;
 }

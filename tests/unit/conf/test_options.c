@@ -564,7 +564,7 @@ START_TEST(test_options_completion)
         {{"--completion-bash"}, "serve\ncheck\nexplain\nman\nhealthcheck\nhelp\n"},
         {{"--completion-bash", ""}, "serve\ncheck\nexplain\nman\nhealthcheck\nhelp\n"},
         {{"--completion-bash", "ch"}, "check\n"},
-        {{"--completion-bash", "--log"}, "--log.level\n--log.format\n"},
+        {{"--completion-bash", "--log"}, "--log.level\n--log.format\n--log.max-lines\n"},
         {{"--completion-bash", "--no-ch"}, "--no-check-config\n"},
         {{"--completion-bash", "--vers"}, "--version\n"},
         {{"--completion-bash", "--log.format", ""}, "logfmt\njson\n"},

@@ -178,6 +178,30 @@ START_TEST(test_stream_refuses_a_longer_line)
 }
 END_TEST
 
+/* Another limit holds as this one does, smaller or larger, and after a line has ended too. */
+START_TEST(test_stream_takes_another_limit)
+{
+    static const size_t limits[] = {64, STREAM_MAX_LINE - 1, 4 * STREAM_MAX_LINE};
+
+    for (size_t l = 0; l < sizeof limits / sizeof limits[0]; l++) {
+        struct slice fits = with_line_of(limits[l] - 1), longer = with_line_of(limits[l]);
+
+        for (size_t i = 0; i < N_PIECE_SIZES; i++) {
+            struct stream s = {.max = limits[l]};
+            struct seen seen = {0};
+
+            ck_assert_int_eq(take_in_pieces(&s, fits, piece_sizes[i], &seen), 0);
+            ck_assert_int_eq(take_in_pieces(&s, fits, piece_sizes[i], &seen), 0);
+            ck_assert_int_eq(take_in_pieces(&s, longer, piece_sizes[i], &seen), STREAM_E_TOO_LONG);
+            stream_release(&s);
+            buf_release(&seen.text);
+        }
+        free((void *)fits.p);
+        free((void *)longer.p);
+    }
+}
+END_TEST
+
 /* The limit is met by the byte that breaks it, not by the next piece. */
 START_TEST(test_stream_refuses_at_the_4096th_byte)
 {
@@ -226,6 +250,7 @@ static Suite *suite(void)
     suite_add_tcase(s, lines);
     tcase_add_test(limit, test_stream_takes_the_longest_line);
     tcase_add_test(limit, test_stream_refuses_a_longer_line);
+    tcase_add_test(limit, test_stream_takes_another_limit);
     tcase_add_test(limit, test_stream_refuses_at_the_4096th_byte);
     suite_add_tcase(s, limit);
     return s;
