@@ -259,6 +259,12 @@ static enum state_outcome outcome_of(int rc)
     }
 }
 
+/* A text of no bytes is one all the same. */
+static struct slice text_of(const struct buf *b)
+{
+    return b->len > 0 ? buf_slice(b) : SLICE_LIT("");
+}
+
 /* When it was last seen; before this clock began is when it began. */
 static uint32_t seen_tick(const struct state_load *l, uint32_t age)
 {
@@ -275,9 +281,9 @@ static int restore(struct state_load *l, const struct load_series *series, struc
     struct series *s;
     int rc = series_restore(r,
                             &(struct series_birth){
-                                .key = series_key(r, buf_slice(&l->name), series->labels),
-                                .label_names = buf_slice(&l->names),
-                                .help = buf_slice(&l->help),
+                                .key = series_key(r, text_of(&l->name), series->labels),
+                                .label_names = text_of(&l->names),
+                                .help = text_of(&l->help),
                                 .spec = series->spec,
                                 .ttl_ticks = series->ttl_ticks,
                                 .gen = l->config.gen - 1,

@@ -16,6 +16,7 @@
 
 #include "store/native.h"
 #include "store/set.h"
+#include "store/sketch.h"
 
 uint32_t load_tick(const struct load_clock *clock, uint32_t age)
 {
@@ -40,7 +41,8 @@ static bool numbers_are_good(const struct shape_spec *spec, uint64_t slot_ms)
 {
     bool has_window = spec->type == METRIC_SUMMARY || spec->type == METRIC_SET;
 
-    if (has_window != (slot_ms > 0) || has_window != (spec->n_slots > 0))
+    if (has_window != (slot_ms > 0) || has_window != (spec->n_slots > 0) ||
+        (spec->type == METRIC_SUMMARY && spec->n_slots > SKETCH_MAX_SLOTS))
         return false;
     if (spec->type == METRIC_SET ? spec->set_bits < SET_MIN_BITS || spec->set_bits > SET_MAX_BITS
                                  : spec->set_bits != 0)
