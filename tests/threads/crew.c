@@ -26,19 +26,11 @@ static void *feeder_main(void *arg)
     return NULL;
 }
 
-void crew_start(struct crew *c, const char *mapping, uint64_t max_series,
-                void (*feed)(struct feeder *f))
+static void start(struct crew *c, const char *mapping, const struct bacowr_config *config,
+                  void (*feed)(struct feeder *f))
 {
-    struct bacowr_config config = {
-        .n_workers = CREW_N_WORKERS,
-        .hash_seed = 0x5eed,
-        .statsd = statsd_default_options(),
-        .max_series = max_series,
-        .max_routes = CREW_MAX_ROUTES,
-    };
-
     memset(c, 0, sizeof *c);
-    ck_assert_int_eq(bacowr_new(&c->b, &config), 0);
+    ck_assert_int_eq(bacowr_new(&c->b, config), 0);
     if (mapping != NULL)
         crew_map(c, mapping);
     c->feed = feed;
@@ -51,6 +43,35 @@ void crew_start(struct crew *c, const char *mapping, uint64_t max_series,
         *f = (struct feeder){.crew = c, .i = i, .seed = i + 1};
         ck_assert_int_eq(pthread_create(&f->thread, NULL, feeder_main, f), 0);
     }
+}
+
+static struct bacowr_config config_of_crew(void)
+{
+    return (struct bacowr_config){
+        .n_workers = CREW_N_WORKERS,
+        .hash_seed = 0x5eed,
+        .statsd = statsd_default_options(),
+        .max_routes = CREW_MAX_ROUTES,
+    };
+}
+
+void crew_start(struct crew *c, const char *mapping, uint64_t max_series,
+                void (*feed)(struct feeder *f))
+{
+    struct bacowr_config config = config_of_crew();
+
+    config.max_series = max_series;
+    start(c, mapping, &config, feed);
+}
+
+void crew_start_limited(struct crew *c, const char *mapping, uint64_t max_family,
+                        uint64_t max_values, void (*feed)(struct feeder *f))
+{
+    struct bacowr_config config = config_of_crew();
+
+    config.max_family = max_family;
+    config.max_label_values = max_values;
+    start(c, mapping, &config, feed);
 }
 
 bool crew_busy(struct crew *c)

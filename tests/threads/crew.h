@@ -42,6 +42,10 @@ struct crew {
 void crew_start(struct crew *c, const char *mapping, uint64_t max_series,
                 void (*feed)(struct feeder *f));
 
+/* The same with limits of families and labels; 0: none. */
+void crew_start_limited(struct crew *c, const char *mapping, uint64_t max_family,
+                        uint64_t max_values, void (*feed)(struct feeder *f));
+
 /* Is any feeder still at work? Lets others run. */
 bool crew_busy(struct crew *c);
 
