@@ -331,6 +331,12 @@ bool route_wants(const struct route *r, double v);
 bool overflow_folds(struct bacowr_worker *w, const struct resolution *res, int limit,
                     struct route *r);
 
+/*
+ * Control's: what would become of the identity of @res now? The name of the limit that it is over,
+ * NULL when there is none; @folds: it would be folded, else refused, at that limit or at any.
+ */
+const char *overflow_ask(struct bacowr *b, const struct resolution *res, bool *folds);
+
 /* What all workers noted. 0 or -ENOMEM. */
 int overflow_read(const struct bacowr *b, struct folded_report *out);
 

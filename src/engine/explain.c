@@ -4,7 +4,8 @@
  *
  * A line goes through the very functions that feed it - split, identify, mapping, labels, route -
  * and what each step found is handed to a form, which tells it. Nothing is counted and no series is
- * made, so a clash with what other senders sent cannot be seen here.
+ * made, so a clash with what other senders sent cannot be seen here. Whether a limit is met is
+ * asked of the engine as it is.
  *
  * Laws: what is told is what feeding the line does. Samples that share a suffix, as packed ones do,
  *       are looked up once, and one sample at a time is held: a line of many costs no more memory
@@ -156,6 +157,8 @@ static int find_sample(struct explainer *x, struct slice name, struct explain_sa
     sample->candidates = &x->candidates;
     find_effect(x, sample, v);
     find_outcome(x, sample);
+    if (sample->outcome == EXPLAIN_SERIES)
+        sample->limit = overflow_ask(x->b, &x->res, &sample->folds);
     return find_candidates(x);
 }
 

@@ -62,6 +62,11 @@ struct explain_sample {
     const struct resolver *resolver; /* identity; pairs of labels, when there is a series */
     const struct resolution *res;
     const struct mapping_candidates *candidates;
+
+    /* Of a series: the limit that it would be over now ("series", "family", "label"), or NULL; and
+     * over one it is folded, else refused. */
+    const char *limit;
+    bool folds;
 };
 
 /* What a form is written with; begun by line(), done by end(). */

@@ -127,6 +127,8 @@ static void put_series(struct json *j, const struct explain_sample *sample)
     json_str(j, "type", metric_type_name(res->type));
     json_double(j, "ttl_seconds", (double)res->ttl_ns / 1e9);
     put_series_text(j, res, &text);
+    json_str(j, "over_limit", sample->folds ? "folded" : "refused");
+    json_str(j, "limit_met", sample->limit);
     json_end_object(j);
     buf_release(&text);
 }

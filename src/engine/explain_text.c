@@ -121,11 +121,33 @@ static void add_series(struct buf *out, const struct explain_sample *sample)
     buf_add_byte(out, '\n');
 }
 
+static void add_limit(struct buf *out, const struct explain_sample *sample)
+{
+    static const struct {
+        const char *limit, *words;
+    } limits[] = {{"series", "as many series as allowed are alive"},
+                  {"family", "as many series of this name as allowed are alive"},
+                  {"label", "a label of this name has as many values as allowed"}};
+
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
+        if (strcmp(limits[i].limit, sample->limit) == 0)
+            buf_addf(out, "  limit  %s: ", limits[i].words);
+    if (sample->folds) {
+        buf_add_str(out, "counts in ");
+        buf_add_slice(out, sample->res->name);
+        buf_add_str(out, "{" OVERFLOW_LABELS "}\n");
+    } else {
+        buf_add_str(out, "refused\n");
+    }
+}
+
 static void add_outcome(struct buf *out, const struct explain_sample *sample)
 {
     switch (sample->outcome) {
     case EXPLAIN_SERIES:
         add_series(out, sample);
+        if (sample->limit != NULL)
+            add_limit(out, sample);
         return;
     case EXPLAIN_REFUSED:
         add_refusal(out, &sample->refusal);

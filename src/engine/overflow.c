@@ -48,6 +48,17 @@ bool overflow_folds(struct bacowr_worker *w, const struct resolution *res, int l
     return r->op == OP_FOLD;
 }
 
+const char *overflow_ask(struct bacowr *b, const struct resolution *res, bool *folds)
+{
+    static const char *const names[N_LIMITS] = {"series", "family", "label"};
+    struct series_key key = series_key(&b->registry, res->name, res->labels);
+    struct series_key fold = series_key(&b->registry, res->name, SLICE_LIT(OVERFLOW_LABELS));
+    int limit = series_ask(&b->registry, &key, false);
+
+    *folds = res->type != METRIC_GAUGE && series_ask(&b->registry, &fold, true) == 0;
+    return limit != 0 ? names[limit - SERIES_E_LIMIT] : NULL;
+}
+
 int overflow_read(const struct bacowr *b, struct folded_report *out)
 {
     const struct folded *all[BACOWR_MAX_WORKERS];

@@ -293,6 +293,11 @@ void load_warn_reserved(const struct load *l, const struct yaml_node *node, cons
 
     if (type != NULL)
         reserved |= strcmp(name, *type == MAPPING_HISTOGRAM ? "le" : "quantile") == 0;
+    if (strcmp(name, "overflow") == 0)
+        load_warn(
+            l, node,
+            "the label name \"overflow\" is that of series for what is over a limit, and will "
+            "be exposed as exported_overflow; use another name");
     if (reserved)
         load_warn(l, node,
                   "the label name \"%.100s\" is reserved by Prometheus here and will be exposed "

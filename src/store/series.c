@@ -110,16 +110,18 @@ static int ref_take(const struct series *s, unsigned worker, struct series_ref *
     return 0;
 }
 
-/* What is not there: may it be born? SERIES_E_ABSENT if so, else the limit. */
-static int ask_for_birth(const struct registry *r, const struct series_query *q, bool full)
+/* What is not there: may it be born? 0 if so, else the limit. */
+static int ask_for_birth(const struct registry *r, const struct series_key *key, bool fold,
+                         bool full)
 {
-    int limit;
+    if (fold)
+        return guard_ask_fold(&r->guard, guard_may_know(&r->guard, key));
+    return full ? SERIES_E_LIMIT : guard_ask(&r->guard, key);
+}
 
-    if (q->fold)
-        limit = guard_ask_fold(&r->guard, guard_may_know(&r->guard, q->key));
-    else
-        limit = full ? SERIES_E_LIMIT : guard_ask(&r->guard, q->key);
-    return limit != 0 ? limit : SERIES_E_ABSENT;
+int series_ask(struct registry *r, const struct series_key *key, bool fold)
+{
+    return index_find(r, key) != NULL ? 0 : ask_for_birth(r, key, fold, registry_full(r));
 }
 
 int series_find(struct registry *r, const struct series_query *q, struct series_ref *out)
@@ -130,12 +132,12 @@ int series_find(struct registry *r, const struct series_query *q, struct series_
     int limit;
 
     if (s == NULL) {
-        limit = ask_for_birth(r, q, full);
+        limit = ask_for_birth(r, q->key, q->fold, full);
         /* The other limits are asked behind the look-up, so there is another one behind them. */
         if (limit == SERIES_E_FAMILY_LIMIT || limit == SERIES_E_LABEL_LIMIT)
             s = index_find(r, q->key);
         if (s == NULL)
-            return limit;
+            return limit != 0 ? limit : SERIES_E_ABSENT;
     }
     return is_settled(s, q) ? ref_take(s, q->worker, out) : SERIES_E_ABSENT;
 }

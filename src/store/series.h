@@ -317,6 +317,10 @@ int series_follow(struct registry *r, const struct series_birth *birth, struct s
 
 /* ---- the control thread's side ---- */
 
+/* Would a birth of @key be refused now? 0: no, or it lives; else the SERIES_E_..._LIMIT. @fold: it
+ * would be one. */
+int series_ask(struct registry *r, const struct series_key *key, bool fold);
+
 /*
  * Find or create a series of a former process, with a cell for @birth->worker if it is of a type
  * whose value goes there. One that is created sleeps: no route finds it before a worker has come to

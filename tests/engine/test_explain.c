@@ -365,7 +365,8 @@ static const struct {
                            "\"labels\":{\"app\":\"x\",\"u\":\"\\\"\"},\"renamed_labels\":0,"
                            "\"type\":\"counter\","
                            "\"ttl_seconds\":90,\"text\":\"app_hits_total{app=\\\"x\\\",u="
-                           "\\\"\\\\\\\"\\\"}\"},"
+                           "\\\"\\\\\\\"\\\"}\","
+                           "\"over_limit\":\"folded\",\"limit_met\":null},"
                            "\"candidates\":[{" RULE(
                                "1", "3", "app.*.hits",
                                "app_hits_total") ",\"verdict\":\"wins\","

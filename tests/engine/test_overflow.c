@@ -252,6 +252,44 @@ START_TEST(test_overflow_page)
 }
 END_TEST
 
+/* Explain tells what would become of a line now, which is what becomes of it. */
+START_TEST(test_overflow_explain)
+{
+    static const struct {
+        const char *line, *text, *json;
+    } cases[] = {
+        {"a:1|c", NULL, "\"over_limit\":\"folded\",\"limit_met\":null"},
+        {"a:1|c|#x:2", "allowed are alive: counts in a{overflow=\"true\"}\n",
+         "\"over_limit\":\"folded\",\"limit_met\":\"series\""},
+        {"g:1|g", "as many series as allowed are alive: refused\n",
+         "\"over_limit\":\"refused\",\"limit_met\":\"series\""},
+        {"b:1|h|#x:1", NULL, "\"over_limit\":\"folded\",\"limit_met\":null"},
+    };
+    struct buf told = {0};
+    struct engine e;
+
+    init(&e, 2, 0, 0, NULL);
+    engine_feed(&e, "a:1|c\nb:1|h|#x:1");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        buf_clear(&told);
+        ck_assert_int_eq(bacowr_explain(e.b, slice_str(cases[i].line), BACOWR_EXPLAIN_TEXT, &told),
+                         0);
+        buf_add_byte(&told, '\0');
+        if (cases[i].text != NULL)
+            ck_assert_ptr_nonnull(strstr(told.p, cases[i].text));
+        else
+            ck_assert_ptr_null(strstr(told.p, "  limit "));
+        buf_clear(&told);
+        ck_assert_int_eq(bacowr_explain(e.b, slice_str(cases[i].line), BACOWR_EXPLAIN_JSON, &told),
+                         0);
+        buf_add_byte(&told, '\0');
+        ck_assert_ptr_nonnull(strstr(told.p, cases[i].json));
+    }
+    buf_release(&told);
+    engine_release(&e);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("overflow");
@@ -266,6 +304,7 @@ static Suite *suite(void)
     tcase_add_test(t, test_overflow_reserve);
     tcase_add_test(t, test_overflow_conflict);
     tcase_add_test(t, test_overflow_page);
+    tcase_add_test(t, test_overflow_explain);
     suite_add_tcase(s, t);
     return s;
 }

@@ -30,7 +30,8 @@ SAMPLE_KEYS = {"value", "suffix", "type", "kind", "name", "tags", "tag_errors", 
                "more_candidates"}
 EFFECT_KEYS = {"op", "value", "times"}
 RULE_KEYS = {"number", "file", "line", "match", "match_type", "action", "name"}
-SERIES_KEYS = {"name", "labels", "renamed_labels", "type", "ttl_seconds", "text"}
+SERIES_KEYS = {"name", "labels", "renamed_labels", "type", "ttl_seconds", "text",
+               "over_limit", "limit_met"}
 CANDIDATE_KEYS = {"rule", "verdict", "why"}
 
 SAMPLE_ERRORS = "statsd_exporter_sample_errors_total"

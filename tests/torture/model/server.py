@@ -144,7 +144,7 @@ class Model:
     def rename(labels: dict[str, str], type_name: str) -> Labels:
         """Ours: names that the format has for itself."""
         own = {"histogram": "le", "summary": "quantile"}.get(type_name)
-        return tuple(sorted((f"exported_{key}" if key.startswith("__") or key == own else key, value)
+        return tuple(sorted((f"exported_{key}" if key.startswith("__") or key in (own, "overflow") else key, value)
                             for key, value in labels.items()))
 
     def series(self, name: str, type_name: str, labels: Labels,

@@ -80,6 +80,7 @@ START_TEST(test_load_labels_warns)
         {DEFAULTS "  labels: {aa: x$1}\n", 2, 16, "plain text, \"x$1\" will show as it is written"},
         {DEFAULTS "  labels: {aa: '${host}'}\n", 2, 16, "plain text"},
         {DEFAULTS "  labels: {__aa: x}\n", 2, 12, "exposed as exported___aa"},
+        {DEFAULTS "  labels: {overflow: x}\n", 2, 12, "exposed as exported_overflow"},
         {DEFAULTS "  labels: {le: x}\n  observer_type: histogram\n", 2, 12, "exported_le"},
         {DEFAULTS "  drop_labels: [aa]\n  rename_labels: {aa: bb}\n", 3, 19, "dropped before"},
     };
