@@ -118,12 +118,12 @@ START_TEST(test_folded_flood)
 
     pair_init(&p);
     for (unsigned i = 0; i < 30000; i++) {
-        (void)snprintf(name, sizeof name, "once%u", i);
-        note(&p, 0, name, "");
         if (i % 10 == 0) {
             (void)snprintf(labels, sizeof labels, "id=\"%u\"", i);
             note(&p, 0, "hot", labels);
         }
+        (void)snprintf(name, sizeof name, "once%u", i);
+        note(&p, 0, name, "");
     }
     read_all(&p);
     ck_assert_uint_eq(p.report.n, FOLDED_TOP);
