@@ -5,6 +5,7 @@
 #include "bacowr/cardinality.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -117,6 +118,43 @@ START_TEST(test_cardinality_bounded)
 }
 END_TEST
 
+/* A list that is compacted in the middle of the walk: what was not looked at still is. */
+START_TEST(test_cardinality_beside_a_compaction)
+{
+    struct bacowr_cardinality *c;
+    struct buf line = {0};
+    struct engine e;
+    struct json j;
+    const char *values;
+
+    engine_init(&e, NULL,
+                "mappings:\n- {match: \"short.*\", name: ff, ttl: 1s, labels: {id: $1}}\n"
+                "- {match: \"long.*\", name: ff, labels: {id: $1}}\n");
+    for (unsigned i = 0; i < 400; i++) {
+        buf_clear(&line);
+        buf_addf(&line, "%s.%u:1|c", i < 200 ? "short" : "long", i);
+        engine_feed_slice(&e, buf_slice(&line));
+    }
+    ck_assert_int_eq(bacowr_cardinality_new(&c, e.b), 0);
+    ck_assert(bacowr_cardinality_next(c, 210));
+    engine_pass(&e, 3000);
+    ck_assert_double_eq(engine_value(&e, "bacowr_statsd_series_expired_total"), 200);
+    while (bacowr_cardinality_next(c, 10))
+        continue;
+    j = json_writer(&line);
+    buf_clear(&line);
+    json_object(&j, NULL);
+    ck_assert_int_eq(bacowr_cardinality_tell(c, &j), 0);
+    buf_add_byte(&line, '\0');
+    values = strstr(line.p, "\"label\":\"id\",\"values\":");
+    ck_assert_ptr_nonnull(values);
+    ck_assert_int_ge(atoi(values + strlen("\"label\":\"id\",\"values\":")), 370);
+    bacowr_cardinality_free(c);
+    buf_release(&line);
+    engine_release(&e);
+}
+END_TEST
+
 static void live_on(struct engine *e)
 {
     char line[32];
@@ -153,6 +191,7 @@ static Suite *suite(void)
     tcase_add_test(t, test_cardinality_empty);
     tcase_add_loop_test(t, test_cardinality_top, 0, 3);
     tcase_add_test(t, test_cardinality_bounded);
+    tcase_add_test(t, test_cardinality_beside_a_compaction);
     tcase_add_test(t, test_cardinality_beside_births_and_deaths);
     suite_add_tcase(s, t);
     return s;
