@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "conf/options.h"
 #include "conf/options_man.h"
+#include "server/door.h"
 #include "server/fsmfile.h"
 #include "server/healthcheck.h"
 #include "server/mapfile.h"
@@ -136,6 +137,26 @@ static int run_check(const struct options *o)
     return status;
 }
 
+/* With its certificates, as serve would load them. */
+static int check_web_config(const struct options *o)
+{
+    struct err e = {.file = ""};
+    struct door *d;
+    int r;
+
+    if (o->web_config == NULL)
+        return 0;
+    r = door_load(&d, NULL, o->web_config, print_warning, NULL, &e);
+    if (r < 0) {
+        print_error(&e);
+        return r;
+    }
+    printf("%s: ok, %zu users, TLS %s\n", o->web_config, d->config->n_users, d->tls ? "on" : "off");
+    fflush(stdout);
+    door_free(d);
+    return 0;
+}
+
 static int run_check_config(const struct options *o)
 {
     struct bacowr *b = NULL;
@@ -149,6 +170,8 @@ static int run_check_config(const struct options *o)
         }
     }
     bacowr_free(b);
+    if (check_web_config(o) != 0)
+        r = -EINVAL;
     return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -258,17 +281,49 @@ static int run_man(const struct options *o)
     return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* The first Unix socket, where nobody is asked for a certificate; else the first address. */
+static const char *choose_address(const struct options_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (strncmp(list->items[i], OPTIONS_UNIX, strlen(OPTIONS_UNIX)) == 0)
+            return list->items[i];
+    }
+    return list->items[0];
+}
+
+/* Does the server speak TLS? Its certificates need not be readable for who only asks. */
+static int speaks_tls(const struct options *o, bool *tls, struct err *e)
+{
+    struct web_config *c;
+    int r;
+
+    *tls = false;
+    if (o->web_config == NULL)
+        return 0;
+    r = door_read(&c, o->web_config, NULL, NULL, e);
+    if (r < 0)
+        return r;
+    *tls = c->has_tls;
+    web_config_free(c);
+    return 0;
+}
+
 /* One line, whatever comes out: a container's engine keeps it as the result of the check. */
 static int run_healthcheck(const struct options *o)
 {
     struct address a;
     struct err e = {.file = ""};
-    int r = healthcheck_address(&a, o->web_listen.items[0], &e);
+    char text[sizeof e + 32];
+    bool tls;
+    int r = healthcheck_address(&a, choose_address(&o->web_listen), &e);
 
     if (r == 0)
-        r = healthcheck_ask(&a, HEALTHCHECK_LIMIT_MS, &e);
+        r = speaks_tls(o, &tls, &e);
+    if (r == 0)
+        r = healthcheck_ask(&a, tls, HEALTHCHECK_LIMIT_MS, &e);
+    err_format(&e, text, sizeof text);
     if (r < 0)
-        fprintf(stderr, "bacowr-statsd: %s\n", e.text);
+        fprintf(stderr, "bacowr-statsd: %s\n", text);
     else
         printf("%s: ready\n", a.text);
     return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -41,6 +41,8 @@ need_to_build() {
     need libpcre2-dev 'regex mappings'
     need libxxhash-dev 'hashes'
     need zlib1g-dev 'gzip for scrapes'
+    need libssl-dev 'TLS of the web interface'
+    need libcrypt-dev 'bcrypt: its passwords'
     # Newer releases have llhttp as a library; Debian 12 has its C sources in node-llhttp.
     if ! have_package libllhttp-dev; then
         need node-llhttp 'reads HTTP requests (C sources)'
@@ -56,6 +58,7 @@ need_to_show() {
 
 need_to_test() {
     need check 'C unit tests'
+    need openssl 'makes certificates for the tests of TLS' openssl
     need python3-prometheus-client 'reads OpenMetrics'
     need clang-14 'fuzzing' clang-14
     need libclang-rt-14-dev 'fuzzing: libFuzzer and the sanitizers'

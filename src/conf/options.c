@@ -470,6 +470,8 @@ void options_release(struct options *o)
     free(o->listen_unixgram);
     free(o->listen_unix);
     free(o->unixsocket_mode);
+    free(o->web_unixsocket_mode);
+    free(o->web_config);
     free(o->telemetry_path);
     free(o->dump_fsm);
     free(o->state_file);

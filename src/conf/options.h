@@ -36,6 +36,9 @@ enum options_command {
 /* The most that --statsd.sources takes. */
 #define OPTIONS_MAX_SOURCES        4096
 
+/* What stands before the path of a Unix socket among addresses. */
+#define OPTIONS_UNIX               "unix:"
+
 enum options_outcome {
     OPTIONS_E_DONE = 1, /* --help, --version and the like: printed, nothing left to do */
 };
@@ -58,8 +61,10 @@ struct options {
     struct options_list listen_tcp;
     char *listen_unixgram; /* path or @name; NULL: none */
     char *listen_unix;
-    char *unixsocket_mode; /* octal digits; perhaps none */
-    struct options_list web_listen;
+    char *unixsocket_mode;             /* octal digits; perhaps none */
+    struct options_list web_listen;    /* host:port, or unix: and a path or @name */
+    char *web_unixsocket_mode;         /* octal digits */
+    char *web_config;                  /* NULL: none */
     struct options_list relay_targets; /* host:port; empty: nothing is relayed */
     struct options_list web_hosts;     /* names by which browsers may know this server */
     char *telemetry_path;

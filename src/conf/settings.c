@@ -224,6 +224,23 @@ static int set_address(const struct setting *s, const char *value, void *field, 
     return options_list_add(field, value, strlen(value));
 }
 
+/* An address, or the path of a Unix socket. */
+static int set_web_address(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    if (strncmp(value, OPTIONS_UNIX, strlen(OPTIONS_UNIX)) != 0)
+        return set_address(s, value, field, e);
+    if (value[strlen(OPTIONS_UNIX)] == '\0')
+        return refuse(s, value, e, "names no socket, write it as in unix:/run/bacowr/web.sock");
+    return options_list_add(field, value, strlen(value));
+}
+
+static int set_mode(const struct setting *s, const char *value, void *field, struct err *e)
+{
+    if (*value == '\0' || strlen(value) > 4 || value[strspn(value, "01234567")] != '\0')
+        return refuse(s, value, e, "is no mode of a file, write octal digits as in 660");
+    return set_text(s, value, field, e);
+}
+
 /* A name without a port, as a Host header has it. */
 static int set_host(const struct setting *s, const char *value, void *field, struct err *e)
 {
@@ -279,9 +296,19 @@ static const char *const cache_types[] = {"lru", "random", NULL};
 
 /* clang-format off */
 const struct setting settings[] = {
-    {"web.listen-address", SETTING_LIST, set_address, FIELD(web_listen),
+    {"web.listen-address", SETTING_LIST, set_web_address, FIELD(web_listen),
      {"127.0.0.1:9102"}, "ADDRESS",
-     .help = "Address of the web interface and the metrics page.", .group = "The web interface"},
+     .help = "Address of the web interface and the metrics page; unix:PATH for a Unix socket, "
+             "unix:@NAME for an abstract one.",
+     .group = "The web interface"},
+    {"web.unixsocket-mode", SETTING_VALUE, set_mode, FIELD(web_unixsocket_mode),
+     {"600"}, "MODE",
+     .help = "Permissions of the web interface's Unix sockets, in octal: who may write to one may "
+             "come in."},
+    {"web.config.file", SETTING_VALUE, set_text, FIELD(web_config),
+     {""}, "FILE",
+     .help = "TLS, passwords, headers and rate of the web interface, in the format of Prometheus' "
+             "exporters. Read again when it or a certificate changes, and on SIGHUP."},
     {"web.telemetry-path", SETTING_VALUE, set_path, FIELD(telemetry_path),
      {"/metrics"}, "PATH",
      .help = "Path of the metrics page."},
@@ -503,8 +530,9 @@ const struct setting_word settings_commands[] = {
      "they become. Without a line, and where one is -, those of the standard input."},
     {"man", "[mapping]", "Print a manual page: this program's, or that of mapping files. To read "
      "it: bacowr-statsd man | man -l -"},
-    {"healthcheck", "", "Ask the server at the first --web.listen-address whether it receives; the "
-     "exit status is 0 if it says so within 3 s, else 1."},
+    {"healthcheck", "", "Ask the server at the first --web.listen-address, or the first that is a "
+     "Unix socket, whether it receives; by TLS if --web.config.file says so. The exit status is 0 "
+     "if it says so within 3 s, else 1."},
     {"help", "", "The same as --help."},
     {.name = NULL},
 };

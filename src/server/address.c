@@ -14,8 +14,10 @@
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -132,6 +134,12 @@ void address_format(const struct sockaddr *sa, char out[ADDRESS_TEXT_MAX])
     char host[INET_ADDRSTRLEN] = "?";
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)sa;
 
+    if (sa->sa_family == AF_UNIX) {
+        const char *path = ((const struct sockaddr_un *)sa)->sun_path;
+
+        snprintf(out, ADDRESS_TEXT_MAX, "unix:%s%s", *path ? "" : "@", *path ? path : path + 1);
+        return;
+    }
     if (sa->sa_family == AF_INET6) {
         format_v6((const struct sockaddr_in6 *)sa, out);
         return;
@@ -140,8 +148,19 @@ void address_format(const struct sockaddr *sa, char out[ADDRESS_TEXT_MAX])
     snprintf(out, ADDRESS_TEXT_MAX, "%s:%u", host, ntohs(v4->sin_port));
 }
 
+/* An abstract name begins with a NUL; ours have no other. */
+static socklen_t local_len(const struct sockaddr_un *sa)
+{
+    size_t abstract = sa->sun_path[0] == '\0' ? 1 : 0;
+    size_t len = abstract + strlen(sa->sun_path + abstract) + (abstract ? 0 : 1);
+
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+}
+
 socklen_t address_len(const struct sockaddr *sa)
 {
+    if (sa->sa_family == AF_UNIX)
+        return local_len((const struct sockaddr_un *)sa);
     return sa->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 }
 

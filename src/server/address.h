@@ -16,8 +16,8 @@
 
 #include "base/err.h"
 
-/* Room for "[v6%scope]:port" and its NUL. */
-#define ADDRESS_TEXT_MAX 80
+/* Room for "[v6%scope]:port" or "unix:" and a path, and its NUL. */
+#define ADDRESS_TEXT_MAX 128
 
 struct address {
     struct sockaddr_storage sa;
@@ -33,7 +33,7 @@ int address_resolve(struct address *out, const char *text, struct err *e);
 /* The address that address_resolve() takes of @list (of getaddrinfo(), not empty), with @port. */
 void address_from_list(struct address *out, const struct addrinfo *list, uint16_t port);
 
-/* "127.0.0.1:8125", "[::1]:8125"; always NUL-terminated. */
+/* "127.0.0.1:8125", "[::1]:8125", "unix:/path"; always NUL-terminated. */
 void address_format(const struct sockaddr *sa, char out[ADDRESS_TEXT_MAX]);
 
 socklen_t address_len(const struct sockaddr *sa);

@@ -46,7 +46,7 @@ void control_on_signal(uv_signal_t *handle, int signum)
     struct server *s = handle->data;
 
     if (signum == SIGHUP)
-        reload_ask(s->reload);
+        reload_ask(s->reload, RELOAD_ALL);
     else
         quit(s, signum == SIGTERM ? "SIGTERM" : "SIGINT");
 }
@@ -124,7 +124,15 @@ void control_on_mapping_changed(void *ctx)
 
     mapfile_label(&s->o->mapping_config, label, sizeof label);
     log_event(s->log, LOG_LEVEL_INFO, "mapping_changed", log_str("file", label));
-    reload_ask(s->reload);
+    reload_ask(s->reload, RELOAD_MAPPING);
+}
+
+void control_on_web_changed(void *ctx)
+{
+    struct server *s = ctx;
+
+    log_event(s->log, LOG_LEVEL_INFO, "web_config_changed", log_str("file", s->o->web_config));
+    reload_ask(s->reload, RELOAD_WEB);
 }
 
 /* ---- HTTP ---- */
@@ -133,7 +141,7 @@ uint64_t control_on_reload(void *ctx)
 {
     struct server *s = ctx;
 
-    return reload_ask(s->reload);
+    return reload_ask(s->reload, RELOAD_ALL);
 }
 
 void control_on_reload_began(void *ctx)
@@ -149,6 +157,19 @@ void control_on_reload_done(void *ctx, uint64_t run, int r, struct slice message
 
     control_tell_ready(s);
     http_reload_done(s->http, run, r, message);
+}
+
+/* Files that cannot be watched for want of memory are read again when somebody asks. */
+void control_on_door(void *ctx, struct door *d, const struct options_list *files)
+{
+    struct server *s = ctx;
+
+    if (s->web_watch != NULL)
+        watch_set(s->web_watch, files);
+    if (d != NULL && s->http != NULL)
+        http_set_door(s->http, d);
+    else if (d != NULL)
+        s->door = d;
 }
 
 void control_on_quit(void *ctx)

@@ -16,6 +16,7 @@
 #include "conf/options.h"
 #include "bacowr/aggregator.h"
 #include "server/address.h"
+#include "server/door.h"
 #include "server/http.h"
 #include "server/ingest.h"
 #include "server/inherit.h"
@@ -54,6 +55,8 @@ struct server {
     struct notify notify;   /* the service manager, if there is one */
     struct inherit inherit; /* sockets that were open before; empty once all listen */
     struct addresses udp, tcp_addresses, web;
+    struct local *web_names; /* owned: Unix sockets of the web interface */
+    size_t n_web_names;
     struct options_list hosts; /* names of this server */
     struct bacowr *engine;
     struct policy policy;
@@ -67,8 +70,10 @@ struct server {
     struct http *http;
     struct self *self;
     struct reload *reload;
-    struct watch *watch; /* NULL: nobody looks after the mapping files */
-    struct relay *relay; /* NULL: nothing is relayed */
+    struct watch *watch;     /* NULL: nobody looks after the mapping files */
+    struct watch *web_watch; /* of the web configuration; NULL: there is none */
+    struct door *door;       /* owned until HTTP takes it, at start */
+    struct relay *relay;     /* NULL: nothing is relayed */
     struct statefile *state;
     struct live_page *pages; /* scrapes under way; server/control.c */
 
@@ -90,6 +95,8 @@ int control_on_cardinality(void *ctx, struct bacowr_cardinality **out);
 uint64_t control_on_reload(void *ctx);
 void control_on_mapping_changed(void *ctx);
 void control_on_reload_began(void *ctx);
+void control_on_web_changed(void *ctx);
+void control_on_door(void *ctx, struct door *d, const struct options_list *files);
 void control_on_reload_done(void *ctx, uint64_t run, int r, struct slice message);
 void control_on_quit(void *ctx);
 bool control_on_ready(void *ctx);

@@ -16,14 +16,14 @@
 
 /*
  * Where to ask a server that listens on @listen: there, or on 127.0.0.1 if that is every address of
- * the machine. 0; -EINVAL with @e filled.
+ * the machine; "unix:" and a path or @name is a Unix socket. 0; -EINVAL with @e filled.
  */
 int healthcheck_address(struct address *out, const char *listen, struct err *e);
 
 /*
- * Ask for /-/ready within @limit_ms. 0 when the answer is 200; a negative errno with @e filled:
- * -EAGAIN for another status, -EPROTO for what is no HTTP.
+ * Ask for /-/ready within @limit_ms, by TLS or not; a Unix socket never by TLS. 0 when the answer
+ * is 200; a negative errno with @e filled: -EAGAIN for another status, -EPROTO for what is no HTTP.
  */
-int healthcheck_ask(const struct address *a, int limit_ms, struct err *e);
+int healthcheck_ask(const struct address *a, bool tls, int limit_ms, struct err *e);
 
 #endif

@@ -45,7 +45,8 @@
 
 struct http_listener {
     uv_poll_t poll;
-    int fd;            /* owned */
+    int fd; /* owned */
+    bool unix_socket;
     struct http *http; /* owner; outlives its listeners */
 };
 
@@ -57,6 +58,7 @@ void http_handle_closed(struct http *h)
     if (--h->n_handles > 0)
         return;
     assert(!h->conns);
+    door_free(h->door);
     free(h->listeners);
     free(h);
 }
@@ -89,6 +91,16 @@ void http_close(struct http *h)
     uv_close((uv_handle_t *)&h->sweep, on_own_closed);
     uv_close((uv_handle_t *)&h->retry, on_own_closed);
     uv_close((uv_handle_t *)&h->turn, on_own_closed);
+    login_close(h->login);
+}
+
+void http_set_door(struct http *h, struct door *d)
+{
+    door_free(h->door);
+    h->door = d;
+    h->generation++;
+    h->tokens = d != NULL ? d->config->rate_burst : 0;
+    h->tokens_ns = uv_hrtime();
 }
 
 /* ---- deadlines ---- */
@@ -213,19 +225,22 @@ static void turn_away(struct http *h, int fd)
                                "too many connections\n";
 
     h->stats.connections_refused++;
-    /* A courtesy: that it fails, or is lost to a reset, changes nothing. */
-    if (send(fd, text, sizeof text - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+    /* A courtesy: that it fails, or is lost to a reset, changes nothing. Not to be had by TLS. */
+    if ((!h->door || !h->door->tls) &&
+        send(fd, text, sizeof text - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
         shutdown(fd, SHUT_WR);
     close(fd);
 }
 
-static void admit(struct http *h, int fd)
+static void admit(struct http_listener *l, int fd)
 {
+    struct http *h = l->http;
+
     if (h->stats.connections_open >= h->config.max_connections && !make_room(h)) {
         turn_away(h, fd);
         return;
     }
-    if (http_conn_open(h, fd) < 0)
+    if (http_conn_open(h, fd, l->unix_socket) < 0)
         h->stats.connections_refused++;
     else
         h->stats.connections++;
@@ -248,7 +263,7 @@ static void on_connection(uv_poll_t *handle, int status, int events)
         int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
-            admit(h, fd);
+            admit(l, fd);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK || !is_waiting(l->fd)) {
             return;
         } else if (errno != EINTR && errno != ECONNABORTED && !make_room(h)) {
@@ -297,11 +312,12 @@ static int listener_new(struct http_listener **out, struct http *h, int fd)
     return 0;
 }
 
-int http_listen(struct http *h, const struct sockaddr *address)
+static bool is_unix_socket(int fd)
 {
-    int fd = open_socket(address);
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof address;
 
-    return fd < 0 ? fd : http_listen_on(h, fd);
+    return getsockname(fd, (struct sockaddr *)&address, &len) == 0 && address.ss_family == AF_UNIX;
 }
 
 int http_listen_on(struct http *h, int fd)
@@ -322,6 +338,7 @@ int http_listen_on(struct http *h, int fd)
         close(fd);
         return r;
     }
+    l->unix_socket = is_unix_socket(fd);
     h->n_handles++;
     r = uv_poll_start(&l->poll, UV_READABLE, on_connection);
     if (r < 0) {
@@ -330,6 +347,13 @@ int http_listen_on(struct http *h, int fd)
     }
     h->listeners[h->n_listeners++] = l;
     return 0;
+}
+
+int http_listen(struct http *h, const struct sockaddr *address)
+{
+    int fd = open_socket(address);
+
+    return fd < 0 ? fd : http_listen_on(h, fd);
 }
 
 int http_port(const struct http *h, unsigned i)
@@ -341,6 +365,8 @@ int http_port(const struct http *h, unsigned i)
         return -EINVAL;
     if (getsockname(h->listeners[i]->fd, (struct sockaddr *)&address, &len) < 0)
         return -errno;
+    if (address.ss_family == AF_UNIX)
+        return 0;
     if (address.ss_family == AF_INET6)
         return ntohs(((const struct sockaddr_in6 *)&address)->sin6_port);
     return ntohs(((const struct sockaddr_in *)&address)->sin_port);
@@ -348,12 +374,25 @@ int http_port(const struct http *h, unsigned i)
 
 /* ---- the whole ---- */
 
+static void on_login_gone(void *ctx)
+{
+    http_handle_closed(ctx);
+}
+
 int http_new(struct http **out, uv_loop_t *loop, const struct http_config *config)
 {
     struct http *h = calloc(1, sizeof *h);
+    struct login_config login = {.loop = loop,
+                                 .n_checks = h ? &h->stats.password_checks : NULL,
+                                 .ctx = h,
+                                 .done = http_on_password,
+                                 .idle = on_login_gone};
+    int r = h ? login_new(&h->login, &login) : -ENOMEM;
 
-    if (!h)
-        return -ENOMEM;
+    if (r < 0) {
+        free(h);
+        return r;
+    }
     assert(config->timeout_ms > 0);
     h->config = *config;
     h->loop = loop;
@@ -365,7 +404,8 @@ int http_new(struct http **out, uv_loop_t *loop, const struct http_config *confi
     h->sweep.data = h;
     h->retry.data = h;
     h->turn.data = h;
-    h->n_handles = 3;
+    TAILQ_INIT(&h->knocking);
+    h->n_handles = 4; /* these three, and login, which goes like one */
     *out = h;
     return 0;
 }

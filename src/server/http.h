@@ -23,6 +23,7 @@
 #include "conf/options.h"
 
 struct bacowr_cardinality;
+struct door;
 struct http;
 
 /* A page is out this long after its beginning, or its connection is reset. */
@@ -63,9 +64,14 @@ struct http_stats {
     uint64_t evicted;             /* ended to make room for others */
     uint64_t accept_pauses;       /* accept failed: out of descriptors or memory */
     uint64_t connections_open;
-    uint64_t timeouts;     /* requests not whole, answers stuck, pages too slow */
-    uint64_t bad_requests; /* malformed, too large, or cut by the client */
-    uint64_t forbidden;    /* would have changed something, and came from a foreign page */
+    uint64_t timeouts;       /* requests not whole, answers stuck, pages too slow */
+    uint64_t bad_requests;   /* malformed, too large, or cut by the client */
+    uint64_t tls_handshakes; /* that were completed */
+    uint64_t tls_failures;   /* handshakes that were not, and broken records */
+    uint64_t unauthorized;   /* no password, or a wrong one */
+    uint64_t rate_limited;
+    uint64_t password_checks; /* bcrypt was run */
+    uint64_t forbidden;       /* would have changed something, and came from a foreign page */
     uint64_t scrapes_in_flight;
     uint64_t scrapes_by_code[3]; /* 200, 500, 503 */
     uint64_t scrape_bytes;       /* sent, after compression */
@@ -83,10 +89,19 @@ int http_new(struct http **out, uv_loop_t *loop, const struct http_config *confi
 /* Listen on one more address. 0 or a negative errno (as libuv's codes are). */
 int http_listen(struct http *h, const struct sockaddr *address);
 
-/* The same on @fd, a socket that listens and does not block; it is taken, also on failure. */
+/*
+ * The same on @fd, a socket that listens and does not block; it is taken, also on failure. On a
+ * Unix socket there is no TLS.
+ */
 int http_listen_on(struct http *h, int fd);
 
-/* The port that listener @i was given (for port 0), or a negative errno. */
+/*
+ * From now on @d says who may come in and how; it is taken, and NULL is an open door. Connections
+ * that came in by the door before end with the answer they are at.
+ */
+void http_set_door(struct http *h, struct door *d);
+
+/* The port that listener @i was given (for port 0), 0 of a Unix socket, or a negative errno. */
 int http_port(const struct http *h, unsigned i);
 
 const struct http_stats *http_stats(const struct http *h);

@@ -24,12 +24,14 @@ static const char *reason_of(unsigned status)
     } reasons[] = {
         {200, "OK"},
         {400, "Bad Request"},
+        {401, "Unauthorized"},
         {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},
         {417, "Expectation Failed"},
+        {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
         {503, "Service Unavailable"},
@@ -61,6 +63,8 @@ void http_conn_head(struct http_conn *c, unsigned status, const char *type)
     add_date(&c->head);
     buf_addf(&c->head, "Content-Type: %s\r\n", type ? type : "text/plain; charset=utf-8");
     buf_add_str(&c->head, "X-Content-Type-Options: nosniff\r\n");
+    if (c->http->door && c->http->door->config->headers)
+        buf_add_str(&c->head, c->http->door->config->headers);
     if (!c->keep_alive)
         buf_add_str(&c->head, "Connection: close\r\n");
     else if (!c->request.http11)

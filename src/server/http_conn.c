@@ -20,6 +20,9 @@
  * time runs. Deadlines are computed from state when the sweep comes along, so nothing has to be
  * cancelled.
  *
+ * Under TLS (http_tls.c) what is read here is text that was decrypted, and what is written is
+ * encrypted on its way out; all else is the same.
+ *
  * Laws: c->state is ENDED from http_conn_end() to the close callback; whoever calls something that
  *       can end the connection does nothing with it afterwards but look at the state.
  *       The process ignores SIGPIPE: libuv writes with plain write(2).
@@ -35,9 +38,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "server/password.h"
+
 #define IDLE_MS    (120 * 1000)
 #define LOOK_MS    250 /* from one look at the progress of an answer to the next */
 #define LINGER_MS  1000
+#define SHAKE_MS   10000 /* for the handshake of TLS */
 #define LINGER_MAX (256 * 1024)
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
@@ -52,13 +58,21 @@ static void on_closed(uv_handle_t *handle)
 
     buf_release(&c->rest);
     buf_release(&c->head);
+    buf_release(&c->cipher);
+    tls_conn_free(c->tls);
+    password_forget(&c->request, sizeof c->request);
     free(c);
     http_handle_closed(h);
 }
 
-static void read_on(struct http_conn *c)
+void http_conn_read_off(struct http_conn *c)
 {
-    if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) < 0)
+    uv_read_stop((uv_stream_t *)&c->tcp);
+}
+
+void http_conn_read_on(struct http_conn *c)
+{
+    if (!c->saying && uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) < 0)
         http_conn_end(c, false);
 }
 
@@ -83,7 +97,7 @@ static void tune(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof unsent_max);
 }
 
-int http_conn_open(struct http *h, int fd)
+int http_conn_open(struct http *h, int fd, bool unix_socket)
 {
     struct http_conn *c = calloc(1, sizeof *c);
     int r = c ? uv_tcp_init(h->loop, &c->tcp) : -ENOMEM;
@@ -109,15 +123,20 @@ int http_conn_open(struct http *h, int fd)
     h->stats.connections_open++;
 
     tune(fd);
-    c->local = http_guard_is_local(fd);
+    c->local = unix_socket || http_guard_is_local(fd);
+    c->unix_socket = unix_socket;
+    c->generation = h->generation;
     r = uv_tcp_open(&c->tcp, fd);
-    if (r < 0) {
+    if (r < 0)
         close(fd);
+    else if (h->door && h->door->tls && !unix_socket)
+        r = http_tls_begin(c, h->door->tls);
+    if (r < 0) {
         http_conn_end(c, false);
         return r;
     }
     enter(c, HTTP_CONN_READING);
-    read_on(c);
+    http_conn_read_on(c);
     return 0;
 }
 
@@ -133,6 +152,7 @@ void http_conn_end(struct http_conn *c, bool reset)
         c->next->link = c->link;
     h->stats.connections_open--;
     http_turn_drop(c);
+    http_knock_drop(c);
     http_page_end(c);
     http_cardinality_end(c);
     if (!reset || uv_tcp_close_reset(&c->tcp, on_closed) < 0)
@@ -149,6 +169,8 @@ static int64_t due_ms(const struct http_conn *c)
 
     switch (c->state) {
     case HTTP_CONN_READING:
+        if (c->tls && !tls_conn_is_open(c->tls) && timeout_ms > SHAKE_MS)
+            return c->since_ms + SHAKE_MS;
         if (!c->fresh && !request_started(&c->request))
             return c->since_ms + IDLE_MS;
         return c->since_ms + timeout_ms;
@@ -178,8 +200,8 @@ static void note_progress(struct http_conn *c)
 {
     size_t n_unread = unread_by_client(c);
 
-    /* Who waits for a reload or for his turn is not slow: we are. */
-    if (n_unread < c->n_unread || c->reload != 0 || c->work != NULL)
+    /* Who waits for a reload, for his turn or for bcrypt is not slow: we are. */
+    if (n_unread < c->n_unread || c->reload != 0 || c->work != NULL || c->knocks)
         c->since_ms = http_now(c->http);
     c->n_unread = n_unread;
 }
@@ -230,9 +252,18 @@ void http_conn_write(struct http_conn *c, const uv_buf_t *bufs, unsigned n,
                      void (*written)(struct http_conn *c))
 {
     uv_stream_t *stream = (uv_stream_t *)&c->tcp;
+    uv_buf_t cipher;
 
     assert(c->state == HTTP_CONN_ANSWERING);
     c->written = written;
+    if (c->tls && !c->head.failed) {
+        if (http_tls_encrypt(c, bufs, n, &cipher) < 0) {
+            http_conn_end(c, false);
+            return;
+        }
+        bufs = &cipher;
+        n = 1;
+    }
     if (c->head.failed || uv_write(&c->write, stream, bufs, n, on_written) < 0)
         http_conn_end(c, false);
     else
@@ -249,14 +280,20 @@ static void on_shutdown(uv_shutdown_t *shutdown, int status)
         http_conn_end(c, false);
 }
 
-static void linger(struct http_conn *c)
+void http_conn_linger(struct http_conn *c)
 {
     buf_release(&c->rest);
     enter(c, HTTP_CONN_LINGERING);
+    if (c->tls) {
+        tls_conn_shutdown(c->tls);
+        http_tls_say(c, SLICE_LIT(""));
+    }
+    if (c->state == HTTP_CONN_ENDED)
+        return;
     if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) < 0)
         http_conn_end(c, false);
     else
-        read_on(c);
+        http_conn_read_on(c);
 }
 
 static size_t take(struct http_conn *c, struct slice in);
@@ -273,7 +310,7 @@ static void read_next(struct http_conn *c)
         c->rest_at = 0;
     }
     if (c->state == HTTP_CONN_READING)
-        read_on(c);
+        http_conn_read_on(c);
 }
 
 void http_conn_done(struct http_conn *c)
@@ -286,7 +323,7 @@ void http_conn_done(struct http_conn *c)
     if (c->keep_alive && !quits)
         read_next(c);
     else
-        linger(c);
+        http_conn_linger(c);
     if (quits)
         h->config.quit(h->config.ctx);
 }
@@ -307,6 +344,10 @@ static void send_continue(struct http_conn *c)
     uv_buf_t buf = uv_buf_init(text, sizeof text - 1);
 
     c->request.expect_continue = false;
+    if (c->tls) {
+        http_tls_say(c, slice_of(text, sizeof text - 1));
+        return;
+    }
     if (uv_try_write((uv_stream_t *)&c->tcp, &buf, 1) != (int)buf.len)
         http_conn_end(c, false);
 }
@@ -326,9 +367,11 @@ static size_t take(struct http_conn *c, struct slice in)
             send_continue(c);
         return used;
     }
-    uv_read_stop((uv_stream_t *)&c->tcp);
+    http_conn_read_off(c);
     enter(c, HTTP_CONN_ANSWERING);
-    c->keep_alive = outcome == REQUEST_DONE && c->request.keep_alive;
+    c->known = false;
+    c->keep_alive =
+        outcome == REQUEST_DONE && c->request.keep_alive && c->generation == c->http->generation;
     if (outcome == REQUEST_DONE) {
         http_route(c);
     } else {
@@ -338,28 +381,35 @@ static size_t take(struct http_conn *c, struct slice in)
     return used;
 }
 
-static void on_eof(struct http_conn *c)
+void http_conn_eof(struct http_conn *c)
 {
     if (c->state == HTTP_CONN_READING && request_started(&c->request))
         c->http->stats.bad_requests++;
     http_conn_end(c, false);
 }
 
+void http_conn_take(struct http_conn *c, struct slice text)
+{
+    size_t used = take(c, text);
+
+    buf_add_slice(&c->rest, slice_from(text, used));
+    if (c->rest.failed)
+        http_conn_end(c, false);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct http_conn *c = stream->data;
-    size_t used;
 
     if (n < 0) {
-        on_eof(c);
+        http_conn_eof(c);
     } else if (c->state == HTTP_CONN_LINGERING) {
         c->n_lingered += (size_t)n;
         if (c->n_lingered > LINGER_MAX)
             http_conn_end(c, false);
+    } else if (n > 0 && c->tls) {
+        http_tls_read(c, slice_of(buf->base, (size_t)n));
     } else if (n > 0) {
-        used = take(c, slice_of(buf->base, (size_t)n));
-        buf_add_slice(&c->rest, slice_of(buf->base + used, (size_t)n - used));
-        if (c->rest.failed)
-            http_conn_end(c, false);
+        http_conn_take(c, slice_of(buf->base, (size_t)n));
     }
 }

@@ -5,7 +5,8 @@
  *      http.c        listeners, limits, the one clock for all deadlines, the end
  *      http_conn.c   one connection: bytes to requests, answers to bytes, time
  *      http_answer.c heads, and bodies that fit in memory
- *      http_guard.c  who may do and see what
+ *      http_tls.c    the same bytes, encrypted
+ *      http_guard.c  who may come in, do and see what
  *      http_route.c  what is behind a path, and the small pages
  *      http_page.c   the metrics page, slice by slice
  *      http_cardinality.c  what there is the most of, in JSON
@@ -23,7 +24,9 @@
 
 #include "base/buf.h"
 #include "base/slice.h"
+#include "server/door.h"
 #include "server/http.h"
+#include "server/login.h"
 #include "server/request.h"
 
 #define HTTP_READ_SIZE (16 * 1024)
@@ -39,6 +42,13 @@ struct http {
     struct http_conn *conns;          /* owned; those not ended, newest first */
     struct http_listener **listeners; /* owned, each */
     unsigned n_listeners;
+    struct door *door;                /* owned; NULL: an open one */
+    unsigned generation;              /* of the door: how often it was changed */
+    struct login *login;              /* owned */
+    TAILQ_HEAD(, http_conn) knocking; /* their passwords are not looked at yet; also in conns */
+    unsigned n_knocking;
+    double tokens; /* of the rate limit */
+    uint64_t tokens_ns;
     uv_timer_t sweep;                /* rings when the earliest deadline may have come */
     int64_t sweep_at;                /* INT64_MAX: it is not set */
     TAILQ_HEAD(, http_conn) waiting; /* for their turn; each is in conns too */
@@ -67,12 +77,16 @@ struct http_conn {
     enum http_conn_state state;
     int64_t since_ms; /* reading: of silence, or the first byte; else: the last progress */
     bool local;       /* the client is on this machine */
-    int64_t cut_ms;   /* answering ends then, progress or not; INT64_MAX: not for that reason */
-    bool fresh;       /* no request was read yet */
-    bool keep_alive;  /* after this answer */
-    bool quits;       /* after this answer, or its failure, config.quit() is called */
-    uint64_t reload;  /* the answer waits for this reload; 0: for none */
-    size_t n_unread;  /* bytes the client had not acknowledged when last looked at */
+    bool unix_socket;
+    bool known;          /* this request came with a good password */
+    bool knocks;         /* it waits for its password to be looked at */
+    unsigned generation; /* of the door that it came in by */
+    int64_t cut_ms;      /* answering ends then, progress or not; INT64_MAX: not for that reason */
+    bool fresh;          /* no request was read yet */
+    bool keep_alive;     /* after this answer */
+    bool quits;          /* after this answer, or its failure, config.quit() is called */
+    uint64_t reload;     /* the answer waits for this reload; 0: for none */
+    size_t n_unread;     /* bytes the client had not acknowledged when last looked at */
     size_t n_lingered;
 
     struct request request;
@@ -85,6 +99,12 @@ struct http_conn {
     struct bacowr_cardinality *cardinality; /* likewise */
     void (*work)(struct http_conn *c);      /* to be done in its turn; NULL: it does not wait */
     TAILQ_ENTRY(http_conn) waiting;         /* of http.waiting */
+    TAILQ_ENTRY(http_conn) knocking;        /* of http.knocking */
+
+    struct tls_conn *tls; /* owned; NULL: plain */
+    bool greeted;         /* its first bytes may be those of TLS */
+    bool saying;          /* `write` sends what TLS itself has to say; nothing is read meanwhile */
+    struct buf cipher;    /* what `write` is sending, if encrypted */
 };
 
 /* ---- http.c ---- */
@@ -109,8 +129,8 @@ void http_handle_closed(struct http *h);
 
 /* ---- http_conn.c ---- */
 
-/* Serve @fd, which is taken. 0 or a negative errno. */
-int http_conn_open(struct http *h, int fd);
+/* Serve @fd, which is taken; of a Unix socket or not. 0 or a negative errno. */
+int http_conn_open(struct http *h, int fd, bool unix_socket);
 
 /* Release all at once; with @reset the client gets RST, so that it knows what it has is cut. */
 void http_conn_end(struct http_conn *c, bool reset);
@@ -127,6 +147,34 @@ void http_conn_write(struct http_conn *c, const uv_buf_t *bufs, unsigned n,
 
 /* The answer is written: the next request, or the end. */
 void http_conn_done(struct http_conn *c);
+
+/* ---- http_conn.c, for http_tls.c ---- */
+
+void http_conn_read_on(struct http_conn *c); /* as soon as TLS has said what it has to */
+void http_conn_read_off(struct http_conn *c);
+
+/* Text of the client: the connection goes on with it. */
+void http_conn_take(struct http_conn *c, struct slice text);
+
+/* The client has said that it is done. */
+void http_conn_eof(struct http_conn *c);
+
+/* Nothing more will be said: end once the client has taken what is on its way. */
+void http_conn_linger(struct http_conn *c);
+
+/* ---- http_tls.c ---- */
+
+/* A new connection under @t: 0 or -ENOMEM. */
+int http_tls_begin(struct http_conn *c, struct tls *t);
+
+/* Bytes came in: the handshake goes on in its turn, text goes to http_conn_take(). */
+void http_tls_read(struct http_conn *c, struct slice in);
+
+/* Encrypt @bufs into one, which lives in @c until the write is done. 0 or a negative errno. */
+int http_tls_encrypt(struct http_conn *c, const uv_buf_t *bufs, unsigned n, uv_buf_t *out);
+
+/* Send what TLS itself has to say, with @text before it (may be empty), and read on after that. */
+void http_tls_say(struct http_conn *c, struct slice text);
 
 /* ---- http_answer.c ---- */
 
@@ -147,6 +195,21 @@ void http_conn_head(struct http_conn *c, unsigned status, const char *type);
 
 /* ---- http_guard.c ---- */
 
+/*
+ * May c->request come in? If not it is answered here, or waits until its password was looked at,
+ * and http_admitted() comes then.
+ */
+bool http_may_enter(struct http_conn *c);
+
+/* Is there still a request left of the rate limit? If not it is answered here: 429. */
+bool http_within_rate(struct http_conn *c);
+
+/* For struct login: those who wait may ask again. */
+void http_on_password(void *ctx);
+
+/* It waits no more, whatever becomes of it. */
+void http_knock_drop(struct http_conn *c);
+
 /* Is the client of @fd on this machine: a loopback address or a Unix socket? */
 bool http_guard_is_local(int fd);
 
@@ -166,6 +229,9 @@ bool http_may_see_senders(const struct http_conn *c);
 
 /* Answer c->request, which is whole. */
 void http_route(struct http_conn *c);
+
+/* Likewise, after its password was found to be good. */
+void http_admitted(struct http_conn *c);
 
 /* ---- http_cardinality.c ---- */
 

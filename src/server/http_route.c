@@ -23,6 +23,7 @@
 struct route {
     const char *path; /* NULL: the telemetry path */
     bool lifecycle;   /* there only if the operator enabled it; all that changes anything is */
+    bool probe;       /* for everybody who reaches the port */
     void (*serve)(struct http_conn *c);
 };
 
@@ -153,7 +154,9 @@ static void serve_reload(struct http_conn *c)
     }
     c->reload = config->reload(config->ctx);
     if (c->reload == 0)
-        answer_text(c, 200, SLICE_LIT("nothing to reload: no --statsd.mapping-config\n"));
+        answer_text(c, 200,
+                    SLICE_LIT("nothing to reload: no --statsd.mapping-config and no "
+                              "--web.config.file\n"));
 }
 
 static void answer_reload(struct http_conn *c, int r, struct slice message)
@@ -222,8 +225,8 @@ static const struct route routes[] = {
     {.path = NULL, .serve = serve_metrics},
     {.path = "/", .serve = serve_landing},
     {.path = "/api/v1/cardinality", .serve = serve_cardinality},
-    {.path = "/-/healthy", .serve = serve_healthy},
-    {.path = "/-/ready", .serve = serve_ready},
+    {.path = "/-/healthy", .serve = serve_healthy, .probe = true},
+    {.path = "/-/ready", .serve = serve_ready, .probe = true},
     {.path = "/api/v1/sources", .serve = serve_sources},
     {.path = "/-/reload", .serve = serve_reload, .lifecycle = true},
     {.path = "/-/quit", .serve = serve_quit, .lifecycle = true},
@@ -241,7 +244,7 @@ bool http_path_is_free(const char *path, bool lifecycle)
     return true;
 }
 
-void http_route(struct http_conn *c)
+static const struct route *find_route(const struct http_conn *c)
 {
     const struct http_config *config = &c->http->config;
     struct slice path = request_path(&c->request);
@@ -253,9 +256,28 @@ void http_route(struct http_conn *c)
             continue;
         if (!slice_eq_str(path, r->path ? r->path : config->telemetry_path))
             continue;
-        if (!r->lifecycle || !is_command(c) || http_may_change(c))
-            r->serve(c);
-        return;
+        return r;
     }
-    http_conn_answer_status(c, 404, NULL);
+    return NULL;
+}
+
+static void serve(struct http_conn *c, const struct route *r)
+{
+    if (r == NULL)
+        http_conn_answer_status(c, 404, NULL);
+    else if (!r->lifecycle || !is_command(c) || http_may_change(c))
+        r->serve(c);
+}
+
+void http_admitted(struct http_conn *c)
+{
+    serve(c, find_route(c));
+}
+
+void http_route(struct http_conn *c)
+{
+    const struct route *r = find_route(c);
+
+    if ((r != NULL && r->probe) || (http_within_rate(c) && http_may_enter(c)))
+        serve(c, r);
 }

@@ -37,7 +37,8 @@
 static uint64_t own_fds(const struct server *s)
 {
     return N_SPARE_FDS + N_FDS_PER_LOOP * (s->n_workers + 1) + s->n_workers * s->udp.n +
-           s->tcp_addresses.n + s->web.n + N_UNIX_SOCKETS + s->n_workers * s->o->relay_targets.n;
+           s->tcp_addresses.n + s->web.n + s->n_web_names + N_UNIX_SOCKETS +
+           s->n_workers * s->o->relay_targets.n;
 }
 
 /* Descriptors for connections: what the limit of open files leaves, and at least two. */
@@ -135,6 +136,8 @@ int listen_instead(struct server *s)
 
     if (r == 0)
         r = replace(s, INHERIT_TCP, &s->tcp_addresses);
+    if (inherit_replaces(&s->inherit, INHERIT_HTTP))
+        s->n_web_names = 0;
     return r == 0 ? replace(s, INHERIT_HTTP, &s->web) : r;
 }
 
@@ -372,10 +375,34 @@ static int open_http(struct server *s, unsigned i)
 
     if (port < 0)
         return start_fail(s, address_refused(&e, "http", a, port), &e);
-    address_set_port((struct sockaddr *)&a->sa, (uint16_t)port);
+    if (port > 0)
+        address_set_port((struct sockaddr *)&a->sa, (uint16_t)port);
     address_format((struct sockaddr *)&a->sa, a->text);
     log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "http"),
               log_str("address", a->text), log_str("path", s->o->telemetry_path));
+    return 0;
+}
+
+/* Who may write to the file may come in; nobody is asked for a certificate there. */
+static int open_http_unix(struct server *s, struct local *name)
+{
+    struct err e;
+    int mode = LOCAL_MODE_UMASK, r = 0;
+    int fd =
+        inherit_take(&s->inherit, INHERIT_HTTP, (struct sockaddr *)&name->sa, name->sa_len, NULL);
+
+    local_parse_mode(s->o->web_unixsocket_mode, &mode);
+    if (fd >= 0)
+        local_adopt(name);
+    else
+        r = local_open(&fd, name, SOCK_STREAM, mode, &e);
+    if (r != 0)
+        return start_fail(s, r, &e);
+    r = http_listen_on(s->http, fd);
+    if (r != 0)
+        return start_fail_step(s, "http", r);
+    log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "http+unix"),
+              log_str("address", name->text), log_str("path", s->o->telemetry_path));
     return 0;
 }
 
@@ -385,5 +412,7 @@ int listen_http(struct server *s)
 
     for (unsigned i = 0; i < s->web.n && r == 0; i++)
         r = open_http(s, i);
+    for (size_t i = 0; i < s->n_web_names && r == 0; i++)
+        r = open_http_unix(s, &s->web_names[i]);
     return r;
 }

@@ -22,17 +22,14 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/slice.h"
-
-#define READ_SIZE 65536
+#include "server/file.h"
 
 /* ---- faults ---- */
 
@@ -153,53 +150,6 @@ int mapfile_list(struct options_list *files, const char *path, struct err *e)
     return r == 0 ? 0 : refuse(e, path, r);
 }
 
-/* ---- files ---- */
-
-/* @room: bytes that the files before it have left. 0, or a negative errno; -EFBIG past it. */
-static int read_fd(int fd, size_t room, struct buf *out)
-{
-    for (;;) {
-        ssize_t n;
-        int r = buf_reserve(out, READ_SIZE);
-
-        if (r != 0)
-            return r;
-        n = read(fd, out->p + out->len, READ_SIZE);
-        if (n == 0)
-            return 0;
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        out->len += (size_t)n;
-        if (out->len > room)
-            return -EFBIG;
-    }
-}
-
-static int check_kind(int fd, enum mapfile_kind kind)
-{
-    struct stat st;
-
-    if (fstat(fd, &st) != 0)
-        return -errno;
-    return kind == MAPFILE_ANY || S_ISREG(st.st_mode) ? 0 : -ENOTSUP;
-}
-
-static int read_file(const char *path, enum mapfile_kind kind, size_t room, struct buf *out)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (kind == MAPFILE_ANY ? 0 : O_NONBLOCK));
-    int r;
-
-    if (fd < 0)
-        return -errno;
-    r = check_kind(fd, kind);
-    if (r == 0)
-        r = read_fd(fd, room, out);
-    close(fd);
-    return r;
-}
-
 /* ---- the whole ---- */
 
 /* What was read. */
@@ -237,8 +187,8 @@ static int read_all(struct texts *t, enum mapfile_kind kind, struct err *e)
     if (t->v == NULL)
         return refuse(e, NULL, -ENOMEM);
     for (size_t i = 0; i < t->files.n; i++) {
-        int r = read_file(t->files.items[i], t->named[i] ? kind : MAPFILE_REGULAR,
-                          MAPFILE_MAX_BYTES - t->size, &t->v[i]);
+        bool regular = kind == MAPFILE_REGULAR || !t->named[i];
+        int r = file_read(t->files.items[i], regular, MAPFILE_MAX_BYTES - t->size, &t->v[i]);
 
         if (r != 0)
             return refuse(e, t->files.items[i], r);

@@ -69,10 +69,13 @@ struct reading {
     double http_accept_pauses;
     double http_timeouts;
     double http_bad_requests;
-    double http_forbidden;
     double state_saved_seconds;
     double state_bytes;
     double state_series;
+    double tls_handshakes;
+    double tls_failures;
+    double password_checks;
+    double web_reload_good;
     double scrapes_in_flight;
     double scrape_bytes;
     double scrape_seconds;
@@ -172,9 +175,17 @@ static const struct scalar scalars[] = {
      COUNTER(http_timeouts)},
     {"bacowr_statsd_http_bad_requests_total", "HTTP requests that could not be read.",
      COUNTER(http_bad_requests)},
-    {"bacowr_statsd_http_forbidden_requests_total",
-     "HTTP requests to reload or end the server that came from a foreign page or name.",
-     COUNTER(http_forbidden)},
+    {"bacowr_statsd_http_tls_handshakes_total", "TLS handshakes that were completed.",
+     COUNTER(tls_handshakes)},
+    {"bacowr_statsd_http_tls_failures_total",
+     "TLS connections that ended with a failure, in the handshake or later.",
+     COUNTER(tls_failures)},
+    {"bacowr_statsd_http_password_checks_total",
+     "Passwords that bcrypt was run for; those that are known already are not among them.",
+     COUNTER(password_checks)},
+    {"bacowr_statsd_web_config_last_reload_successful",
+     "1: the web configuration was good when it was last read; 0: the one from before goes on.",
+     GAUGE(web_reload_good)},
     {"bacowr_statsd_scrape_duration_seconds_total",
      "Time from a scrape's request to its last byte, summed.", COUNTER(scrape_seconds)},
     {"bacowr_statsd_scrape_sent_bytes_total", "Bytes sent for scrapes, after compression.",
@@ -268,7 +279,9 @@ static void read_http(const struct self_config *c, struct reading *r)
     r->http_accept_pauses = (double)http->accept_pauses;
     r->http_timeouts = (double)http->timeouts;
     r->http_bad_requests = (double)http->bad_requests;
-    r->http_forbidden = (double)http->forbidden;
+    r->tls_handshakes = (double)http->tls_handshakes;
+    r->tls_failures = (double)http->tls_failures;
+    r->password_checks = (double)http->password_checks;
     r->scrapes_in_flight = (double)http->scrapes_in_flight;
     r->scrape_bytes = (double)http->scrape_bytes;
     r->scrape_seconds = http->scrape_seconds;
@@ -282,6 +295,7 @@ static void read_all(const struct self *s, struct reading *r)
         .n_rules = (double)bacowr_n_rules(s->config.engine),
         .n_workers = s->config.n_workers,
         .last_reload_good = s->config.reloads->last_failed ? 0 : 1,
+        .web_reload_good = s->config.web_reloads->last_failed ? 0 : 1,
         .last_reload_seconds = s->config.reloads->last_good_seconds,
         .state_saved_seconds = s->config.state->last_saved_seconds,
         .state_bytes = (double)s->config.state->last_size,

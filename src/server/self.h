@@ -37,6 +37,7 @@ struct self_config {
     const struct inlet *unixgram; /* NULL: none */
     const struct tcp *tcp;
     const struct http *http;
+    const struct reload_stats *web_reloads; /* borrowed */
     const struct reload_stats *reloads;
     const struct relay *relay; /* NULL: none */
     const struct statefile_stats *state;

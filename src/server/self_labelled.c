@@ -138,6 +138,21 @@ static void add_bytes(struct self_page *p, const struct self_labels *s)
                   unixgram != NULL ? (double)relaxed_load(&unixgram->counters.bytes) : 0);
 }
 
+static void add_web_reloads(struct self_page *p, const struct self_labels *s)
+{
+    self_page_add(p, "outcome=\"failure\"", (double)s->config->web_reloads->failed);
+    self_page_add(p, "outcome=\"success\"", (double)s->config->web_reloads->good);
+}
+
+static void add_refused_requests(struct self_page *p, const struct self_labels *s)
+{
+    const struct http_stats *http = http_stats(s->config->http);
+
+    self_page_add(p, "reason=\"forbidden\"", (double)http->forbidden);
+    self_page_add(p, "reason=\"rate_limit\"", (double)http->rate_limited);
+    self_page_add(p, "reason=\"unauthorized\"", (double)http->unauthorized);
+}
+
 static void add_reloads(struct self_page *p, const struct self_labels *s)
 {
     self_page_add(p, "outcome=\"failure\"", (double)s->config->reloads->failed);
@@ -246,6 +261,10 @@ struct labelled {
 static const struct labelled labelled[] = {
     {"statsd_exporter_config_reloads_total", "Reloads of the mapping.", BACOWR_METRIC_COUNTER, 2, 0,
      0, 0, add_reloads},
+    {"bacowr_statsd_web_config_reloads_total", "Reloads of the web configuration.",
+     BACOWR_METRIC_COUNTER, 2, 0, 0, 0, add_web_reloads},
+    {"bacowr_statsd_http_refused_requests_total", "HTTP requests that were not served, by reason.",
+     BACOWR_METRIC_COUNTER, 3, 0, 0, 0, add_refused_requests},
     {"statsd_exporter_build_info", "The program; always 1.", BACOWR_METRIC_GAUGE, 1, 0, 0, 0,
      add_build},
     {"bacowr_statsd_received_bytes_total", "Bytes received.", BACOWR_METRIC_COUNTER, 4, 0, 0, 0,

@@ -53,6 +53,8 @@ static void stop_threads(struct server *s)
     s->ready = false;
     local_remove(&s->unixgram_name); /* while nobody can take the sockets for stale ones */
     local_remove(&s->unix_name);
+    for (size_t i = 0; i < s->n_web_names; i++)
+        local_remove(&s->web_names[i]);
     tcp_close(s->tcp);
     for (unsigned i = 0; i < s->n_workers; i++)
         worker_stop(s->workers[i]);
@@ -79,6 +81,7 @@ static void server_release(struct server *s)
 {
     stop_threads(s);
     watch_stop(s->watch); /* before what it would ask */
+    watch_stop(s->web_watch);
     reload_stop(s->reload);
     relay_stop(s->relay);
     statefile_close(s->state);
@@ -86,6 +89,8 @@ static void server_release(struct server *s)
         http_close(s->http);
     close_loop(s);
     watch_free(s->watch);
+    watch_free(s->web_watch);
+    door_free(s->door);
     reload_free(s->reload);
     assert(s->pages == NULL);
     self_free(s->self);
@@ -104,6 +109,7 @@ static void server_release(struct server *s)
     free(s->udp.items);
     free(s->tcp_addresses.items);
     free(s->web.items);
+    free(s->web_names);
     options_list_release(&s->hosts);
 }
 

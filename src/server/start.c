@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -70,6 +71,35 @@ static int resolve_list(struct server *s, const struct options_list *list, struc
     return 0;
 }
 
+/* Ports and Unix sockets, each kind in its order. */
+static int resolve_web(struct server *s)
+{
+    const struct options_list *list = &s->o->web_listen;
+    struct options_list ports = {0};
+    struct err e;
+    int r = 0;
+
+    s->web_names = calloc(list->n + 1, sizeof *s->web_names);
+    if (s->web_names == NULL)
+        return start_fail_step(s, "addresses", -ENOMEM);
+    for (size_t i = 0; i < list->n && r == 0; i++) {
+        const char *text = list->items[i];
+
+        if (strncmp(text, OPTIONS_UNIX, strlen(OPTIONS_UNIX)) != 0) {
+            r = options_list_add(&ports, text, strlen(text));
+            continue;
+        }
+        r = local_resolve(&s->web_names[s->n_web_names], text + strlen(OPTIONS_UNIX), &e);
+        s->n_web_names += r == 0 ? 1 : 0;
+    }
+    if (r != 0)
+        r = r == -ENOMEM ? start_fail_step(s, "addresses", r) : start_fail(s, r, &e);
+    else
+        r = resolve_list(s, &ports, &s->web);
+    options_list_release(&ports);
+    return r;
+}
+
 static int start_addresses(struct server *s)
 {
     struct err e;
@@ -96,7 +126,7 @@ static int start_addresses(struct server *s)
     if (r == 0)
         r = resolve_list(s, &s->o->listen_tcp, &s->tcp_addresses);
     if (r == 0)
-        r = resolve_list(s, &s->o->web_listen, &s->web);
+        r = resolve_web(s);
     return r;
 }
 
@@ -116,7 +146,8 @@ static int start_hosts(struct server *s)
     if (gethostname(own, sizeof own - 1) == 0)
         r = add_host(s, slice_str(own));
     for (size_t i = 0; i < s->o->web_listen.n && r == 0; i++) {
-        if (hostport_split(slice_str(s->o->web_listen.items[i]), &host, &port) == NULL)
+        if (strncmp(s->o->web_listen.items[i], OPTIONS_UNIX, strlen(OPTIONS_UNIX)) != 0 &&
+            hostport_split(slice_str(s->o->web_listen.items[i]), &host, &port) == NULL)
             r = add_host(s, host);
     }
     for (size_t i = 0; i < s->o->web_hosts.n && r == 0; i++)
@@ -252,6 +283,29 @@ static int start_state(struct server *s)
     return r == 0 ? 0 : start_fail(s, r, &e);
 }
 
+/*
+ * A certificate is made anew by somebody who knows nothing of this server, so it is always watched,
+ * as exporter-toolkit's servers read theirs for each connection.
+ */
+static int start_web_watch(struct server *s)
+{
+    struct options_list files = {0};
+    const struct watch_config config = {
+        .loop = &s->loop,
+        .paths = &files,
+        .ctx = s,
+        .changed = control_on_web_changed,
+    };
+    int r = 0;
+
+    if (s->o->web_config != NULL)
+        r = door_list(&files, s->o->web_config);
+    if (r == 0 && s->o->web_config != NULL)
+        r = watch_new(&s->web_watch, &config);
+    options_list_release(&files);
+    return r == 0 ? 0 : start_fail_step(s, "watch", r);
+}
+
 static int start_mapping(struct server *s)
 {
     const struct reload_config config = {
@@ -259,8 +313,10 @@ static int start_mapping(struct server *s)
         .engine = s->engine,
         .log = s->log,
         .paths = &s->o->mapping_config,
+        .web_config = s->o->web_config,
         .ctx = s,
         .began = control_on_reload_began,
+        .door = control_on_door,
         .done = control_on_reload_done,
     };
     struct err e;
@@ -268,8 +324,7 @@ static int start_mapping(struct server *s)
 
     if (r != 0)
         return start_fail_step(s, "mapping", r);
-    if (config.paths->n > 0)
-        r = reload_first(s->reload, &e);
+    r = reload_first(s->reload, &e);
     if (r != 0)
         return start_fail(s, r, &e);
     dump_fsm(s);
@@ -339,7 +394,11 @@ static int start_http(struct server *s)
     };
     int r = http_new(&s->http, &s->loop, &config);
 
-    return r == 0 ? 0 : start_fail_step(s, "http", r);
+    if (r != 0)
+        return start_fail_step(s, "http", r);
+    http_set_door(s->http, s->door);
+    s->door = NULL;
+    return 0;
 }
 
 static int start_self(struct server *s)
@@ -356,6 +415,7 @@ static int start_self(struct server *s)
         .tcp = s->tcp,
         .http = s->http,
         .reloads = reload_stats(s->reload),
+        .web_reloads = reload_web_stats(s->reload),
         .relay = s->relay,
         .state = statefile_stats(s->state),
     };
@@ -390,10 +450,10 @@ static int start_threads(struct server *s)
 int server_start(struct server *s)
 {
     static int (*const steps[])(struct server *) = {
-        start_addresses, start_hosts,   start_loop,    start_engine,  start_state,
-        start_watch,     start_mapping, start_workers, start_relay,   start_inherited,
-        listen_instead,  listen_udp,    listen_tcp,    listen_unix,   start_http,
-        start_self,      listen_http,   listen_rest,   start_threads,
+        start_addresses, start_hosts,     start_loop,    start_engine,  start_state,
+        start_watch,     start_web_watch, start_mapping, start_workers, start_relay,
+        start_inherited, listen_instead,  listen_udp,    listen_tcp,    listen_unix,
+        start_http,      start_self,      listen_http,   listen_rest,   start_threads,
     };
     int r = 0;
 

@@ -28,6 +28,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/hash.h"
@@ -37,6 +38,9 @@
 
 struct watch {
     struct watch_config config;
+    struct options_list paths; /* the pool's while it looks */
+    struct options_list next;  /* to be looked at from the next look on, if has_next */
+    bool has_next;
     uv_timer_t timer;
     uv_work_t work;
     bool looking; /* the work is the pool's */
@@ -103,7 +107,7 @@ static void on_work(uv_work_t *work)
 {
     struct watch *w = work->data;
 
-    w->seen = look(w->config.paths);
+    w->seen = look(&w->paths);
 }
 
 /* ---- what came of it, on the loop ---- */
@@ -129,17 +133,63 @@ static void on_timer(uv_timer_t *timer)
 
     if (w->looking)
         return;
+    if (w->has_next) {
+        options_list_release(&w->paths);
+        w->paths = w->next;
+        w->next = (struct options_list){0};
+        w->has_next = false;
+    }
     w->looking = true;
     uv_queue_work(w->config.loop, &w->work, on_work, on_done); /* cannot fail with a callback */
+}
+
+static int copy_list(struct options_list *out, const struct options_list *from)
+{
+    int r = 0;
+
+    *out = (struct options_list){0};
+    for (size_t i = 0; i < from->n && r == 0; i++)
+        r = options_list_add(out, from->items[i], strlen(from->items[i]));
+    if (r < 0)
+        options_list_release(out);
+    return r;
+}
+
+static bool same_list(const struct options_list *a, const struct options_list *b)
+{
+    for (size_t i = 0; i < a->n && i < b->n; i++) {
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    }
+    return a->n == b->n;
+}
+
+int watch_set(struct watch *w, const struct options_list *paths)
+{
+    struct options_list copy;
+    int r;
+
+    if (same_list(paths, w->has_next ? &w->next : &w->paths))
+        return 0;
+    r = copy_list(&copy, paths);
+    if (r < 0)
+        return r;
+    options_list_release(&w->next);
+    w->next = copy;
+    w->has_next = true;
+    return 0;
 }
 
 int watch_new(struct watch **out, const struct watch_config *config)
 {
     struct watch *w = calloc(1, sizeof *w);
 
-    if (w == NULL)
+    if (w == NULL || copy_list(&w->paths, config->paths) < 0) {
+        free(w);
         return -ENOMEM;
+    }
     w->config = *config;
+    w->config.paths = NULL;
     w->timer.data = w;
     w->work.data = w;
     w->before = w->told = look(config->paths);
@@ -161,5 +211,9 @@ void watch_stop(struct watch *w)
 
 void watch_free(struct watch *w)
 {
+    if (w != NULL) {
+        options_list_release(&w->paths);
+        options_list_release(&w->next);
+    }
     free(w);
 }

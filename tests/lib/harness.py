@@ -11,6 +11,7 @@ unset), BACOWR_TEST_LOGS the folder for logs (build/test-logs).
 
 from __future__ import annotations
 
+import base64
 import http.client
 import os
 import random
@@ -18,6 +19,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -191,11 +193,14 @@ class Server:
     """One running server. Flags of a test replace the harness's flags of the same name."""
 
     def __init__(self, flags: Sequence[str] = (), mapping: bytes | str | None = None,
-                 name: str = "server", ports: Ports | None = None) -> None:
+                 name: str = "server", ports: Ports | None = None,
+                 tls: ssl.SSLContext | None = None, login: str | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
         self.mapping_file = self.folder / "mapping.yml"
         self.log_file = log_folder() / f"{name}.log"
         self.ports = ports or Ports()
+        self.tls = tls  # how its web interface is asked; @login is USER:PASSWORD
+        self.login = login
         self.sent_datagrams = 0
         self._udp: socket.socket | None = None
         if mapping is not None:
@@ -307,9 +312,12 @@ class Server:
 
     def get(self, path: str, method: str = "GET", headers: dict[str, str] | None = None,
             timeout: float = WAIT_SECONDS) -> Response:
-        connection = http.client.HTTPConnection(HOST, self.ports.web, timeout=timeout)
+        connection = (http.client.HTTPSConnection(HOST, self.ports.web, timeout=timeout,
+                                                  context=self.tls) if self.tls
+                      else http.client.HTTPConnection(HOST, self.ports.web, timeout=timeout))
+        known = {"Authorization": basic(self.login)} if self.login else {}
         try:
-            connection.request(method, path, headers=headers or {})
+            connection.request(method, path, headers=known | (headers or {}))
             answer = connection.getresponse()
             fields = {name.lower(): value for name, value in answer.getheaders()}
             return Response(answer.status, fields, answer.read())
@@ -318,7 +326,8 @@ class Server:
 
     def web(self) -> socket.socket:
         """A bare connection to the HTTP port."""
-        return socket.create_connection((HOST, self.ports.web), timeout=WAIT_SECONDS)
+        connection = socket.create_connection((HOST, self.ports.web), timeout=WAIT_SECONDS)
+        return self.tls.wrap_socket(connection, server_hostname=HOST) if self.tls else connection
 
     def raw(self, request: bytes, close: bool = False) -> bytes:
         """Send bytes to the HTTP port; everything that comes back until the server closes."""
@@ -364,6 +373,11 @@ class Server:
         return wait_until(what, look, seconds)
 
 
+def basic(login: str) -> str:
+    """An Authorization header."""
+    return "Basic " + base64.b64encode(login.encode()).decode()
+
+
 def read_all(connection: socket.socket) -> bytes:
     """What comes until the other side ends, orderly or by a reset."""
     data = b""
@@ -393,9 +407,9 @@ class FolderTest(unittest.TestCase):
 class ServerTest(unittest.TestCase):
     """A test case with servers that are stopped, and checked, when the test ends."""
 
-    def start(self, *flags: str, mapping: bytes | str | None = None,
-              ports: Ports | None = None) -> Server:
-        server = Server(flags, mapping, self.id(), ports)
+    def start(self, *flags: str, mapping: bytes | str | None = None, ports: Ports | None = None,
+              tls: ssl.SSLContext | None = None, login: str | None = None) -> Server:
+        server = Server(flags, mapping, self.id(), ports, tls, login)
         self.addCleanup(server.kill)
         self.addCleanup(self._stop, server)
         return server

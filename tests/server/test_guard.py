@@ -7,7 +7,7 @@ import socket
 
 from lib.harness import HOST, Ports, Response, Server, ServerTest, free_port, run
 
-FORBIDDEN = "bacowr_statsd_http_forbidden_requests_total"
+REFUSED = "bacowr_statsd_http_refused_requests_total"
 
 
 class GuardTest(ServerTest):
@@ -39,7 +39,7 @@ class GuardTest(ServerTest):
             with self.subTest(host):
                 self.assertEqual(self.post(server, host), 403)
         page = server.scrape()
-        self.assertEqual(page.get(FORBIDDEN), len(bad) + 1)
+        self.assertEqual(page.get(REFUSED, reason="forbidden"), len(bad) + 1)
         self.assertEqual(page.total("statsd_exporter_config_reloads_total"), len(good))
 
     def test_name_of_the_listener(self) -> None:

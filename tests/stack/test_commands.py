@@ -32,6 +32,7 @@ SHELL_SECONDS = 60.0
 
 PICTURE = "a picture"
 DEMO = "tests/stack/test_demo.py runs the demo, and these commands beside it"
+TLS = "tests/interop/test_prometheus_tls.py serves and scrapes by it"
 CONTAINERS = "tests/containers: needs an engine, so `make test-stack`"
 
 NOT_RUN = {
@@ -44,6 +45,7 @@ NOT_RUN = {
     ("docs/deployment.md", "Backups"): [CONTAINERS],
     ("docs/restart.md", "Under systemd"): ["installs units as root, for a machine with systemd"],
     ("docs/scaling.md", "Beyond one machine"): [PICTURE],
+    ("docs/security.md", "The web interface"): [TLS, TLS],
     ("docs/scaling.md", "Docker Compose"): [CONTAINERS],
 }
 RUN: set[tuple[str, str]] = set()

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Passwords: see password.h
+ *
+ * bcrypt is libxcrypt's: crypt_rn(), which says NULL where crypt_r() may say "*0". Digests are
+ * HMAC-SHA-256 of OpenSSL. The three texts of a digest are put together with their lengths, so that
+ * no two different triples are the same bytes.
+ *
+ * Law: nothing here depends in time on how much of a secret is right.
+ */
+#include "server/password.h"
+
+#include <crypt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "base/buf.h"
+
+bool password_matches(const char *password, const char *hash)
+{
+    struct crypt_data *data = calloc(1, sizeof *data); /* 32 KiB */
+    const char *made = data ? crypt_rn(password, hash, data, sizeof *data) : NULL;
+    size_t len = strlen(hash);
+    bool same = made != NULL && strlen(made) == len && CRYPTO_memcmp(made, hash, len) == 0;
+
+    if (data != NULL)
+        OPENSSL_cleanse(data, sizeof *data);
+    free(data);
+    return same;
+}
+
+static void add_part(struct buf *out, struct slice part)
+{
+    uint64_t len = part.len;
+
+    buf_add(out, &len, sizeof len);
+    buf_add_slice(out, part);
+}
+
+bool password_digest(struct password_digest *out, const struct password_digest *key,
+                     struct slice user, struct slice hash, struct slice password)
+{
+    struct buf all = {0};
+    unsigned len = sizeof out->bytes;
+    bool done;
+
+    add_part(&all, user);
+    add_part(&all, hash);
+    add_part(&all, password);
+    done = !all.failed && HMAC(EVP_sha256(), key->bytes, sizeof key->bytes,
+                               (const unsigned char *)all.p, all.len, out->bytes, &len) != NULL;
+    OPENSSL_cleanse(all.p, all.len);
+    buf_release(&all);
+    return done;
+}
+
+bool password_same(const struct password_digest *a, const struct password_digest *b)
+{
+    return CRYPTO_memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+void password_forget(void *p, size_t len)
+{
+    OPENSSL_cleanse(p, len);
+}
