@@ -95,6 +95,29 @@ class GuardTest(ServerTest):
             request = b"GET / HTTP/1.1\r\nHost: x\r\n" + (name + b": x\r\n") * 2 + b"\r\n"
             self.assertTrue(server.raw(request).startswith(b"HTTP/1.1 400 "))
 
+    def test_hostile_text(self) -> None:
+        """What the wire sends is text on every page and in the log: no markup, no control byte that
+        the format of the page does not carry by its own rules."""
+        server = self.start("--statsd.sources=100")
+        hostile = b"x<script>alert(1)</script>\x1b]0;owned\x07\xc2\x9b31m\x00&\"'\xff"
+        valid = hostile[:-1].replace(b"\x00", b"")
+        for text in (hostile, valid):
+            server.send(text + b":1|c", b"m:1|c|#k:" + text, b"m:1|c|#" + text + b":v",
+                        b"m:" + text + b"|c", b"m:1|" + text, b"m:1|c|@" + text, text)
+            server.stream(text + b":1|c\n" + text)
+        server.settle()
+        server.raw(b"GET /" + hostile + b" HTTP/1.1\r\nHost: " + hostile + b"\r\n\r\n", close=True)
+        for path in ("/", "/none", "/api/v1/sources", "/api/v1/cardinality", "/<script>"):
+            answer = server.get(path)
+            kind = answer.headers["content-type"]
+            with self.subTest(path, kind=kind):
+                answer.body.decode()  # UTF-8
+                self.assertNotRegex(answer.body, rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
+                self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
+                if "html" in kind:
+                    self.assertNotIn(b"<script>alert", answer.body)
+        self.assertNotRegex(server.log(), r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
     def test_names_in_flags(self) -> None:
         for word in ("http://a", "a:80", "a b", "*"):
             done = run(f"--web.allowed-host={word}")

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
+import threading
 
 from lib.harness import HOST, Ports, ServerTest, binary, environment, free_port, run
 
@@ -67,6 +69,22 @@ class HealthcheckTest(ServerTest):
                 done = run("healthcheck", *flags)
                 self.assertEqual((done.returncode, done.stdout), (1, ""))
                 self.assertIn(word, done.stderr)
+
+    def test_hostile_answer(self) -> None:
+        """What it prints lands on terminals and in the log of an engine."""
+        with socket.create_server((HOST, 0)) as listener:
+            def answer() -> None:
+                connection = listener.accept()[0]
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(b"\x1b]0;owned\x07\xc2\x9b31m\xff <script>\r\nx\n")
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            done = self.check(f"{HOST}:{listener.getsockname()[1]}")
+            thread.join()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("does not speak HTTP: '?]0;owned???31m? <script>'", done.stderr)
 
     def test_full_output(self) -> None:
         """Ready, and nobody can be told: a failure, as of every command."""
