@@ -19,7 +19,8 @@ ROW = re.compile(r"^\| (?P<what>[^|]+) \| (?P<flag>[^|]+) \| (?P<default>[^|]+) 
 # A row of the table of settings: its name, and the first of its defaults.
 SETTING = re.compile(r'^    \{"([a-z.-]+)", SETTING_\w+, \w+, (FIELD|IGNORED).*?\{"([^"]*)"',
                      re.MULTILINE | re.DOTALL)
-BOUND = re.compile(r"max-|timeout|sources$|source-burst|-allow$|buffer|packet-length|ingest-threads")
+# Of flags, those that bound what peers can do.
+BOUND = re.compile(r"max-|^web.timeout$|sources$|source-burst|-allow$|buffer|packet-length|ingest-threads")
 
 
 def rows() -> list[dict[str, str]]:
