@@ -143,6 +143,20 @@ struct bacowr_own_family {
 /* Refuse senders' metrics of this name from now on. Before the first feed. 0 or -ENOMEM. */
 int bacowr_reserve(struct bacowr *b, const char *name);
 
+/*
+ * Each counter of the engine's own families and of @own, with what it shows now; the texts are
+ * borrowed during the call. 0 or -ENOMEM.
+ */
+int bacowr_each_counter(struct bacowr *b, const struct bacowr_own_family *own, unsigned n_own,
+                        void (*fn)(void *ctx, const char *name, const char *labels, double value),
+                        void *ctx);
+
+/*
+ * Let the engine's counter @name with @labels go on from @value, whatever it counted so far. False:
+ * the engine has none of that name, or no memory.
+ */
+bool bacowr_count_on(struct bacowr *b, const char *name, const char *labels, double value);
+
 /* A format of the page, of those that @b offers, chosen by an Accept header. Never freed. */
 struct bacowr_format;
 const struct bacowr_format *bacowr_format_for(const struct bacowr *b, struct slice accept);

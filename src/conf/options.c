@@ -400,6 +400,8 @@ static int finish(struct options *o, struct err *e)
                   "check for those of --statsd.mapping-config";
     else if (o->command == OPTIONS_CHECK && o->arguments.n == 0)
         missing = "check needs a file: check FILE...";
+    else if (o->replace && !o->control_socket)
+        missing = "--replace needs the running server's --control.socket, write the same flags";
     else if (o->command == OPTIONS_SERVE && !has_listener(o))
         missing = "nothing to listen on, give --statsd.listen-udp or --statsd.listen-tcp an "
                   "address, or --statsd.listen-unixgram a path";
@@ -472,6 +474,7 @@ void options_release(struct options *o)
     free(o->unixsocket_mode);
     free(o->web_unixsocket_mode);
     free(o->web_config);
+    free(o->control_socket);
     free(o->telemetry_path);
     free(o->dump_fsm);
     free(o->state_file);

@@ -77,6 +77,9 @@ struct options {
     struct options_list exemplar_tags;
     enum statsd_checks service_checks;
     enum statsd_gauge_mode gauge_mode;
+    char *control_socket; /* path or @name; NULL: none */
+    int64_t control_timeout_ms;
+    bool replace;
     uint64_t read_buffer;    /* bytes of SO_RCVBUF; 0: as much as the system allows */
     uint64_t ingest_threads; /* 1.. */
     uint64_t relay_packet_length;

@@ -489,6 +489,19 @@ const struct setting settings[] = {
              "start.",
      .group = "Checks and the log"},
 
+    {"control.socket", SETTING_VALUE, set_text, FIELD(control_socket),
+     {""}, "PATH",
+     .help = "Unix socket on which a successor of the same user may take over; @NAME for an "
+             "abstract one.",
+     .group = "Taking over"},
+    {"control.timeout", SETTING_VALUE, set_duration, FIELD(control_timeout_ms),
+     {"10s"}, "DURATION",
+     .help = "Time for each step of a hand-over; a longer one fails, and the old server goes on."},
+    {"replace", SETTING_SWITCH, set_switch, FIELD(replace),
+     {"false"},
+     .help = "Take over from the server at --control.socket: its sockets, connections and all that "
+             "it counted. Is none there, start as usual."},
+
     {"config.watch", SETTING_SWITCH, set_switch, FIELD(config_watch),
      {"false"},
      .help = "Load the mapping again whenever one of its files has changed."},

@@ -162,6 +162,7 @@ void bacowr_free(struct bacowr *b)
     resolver_release(&b->resolver);
     cell_reader_release(&b->reader);
     exemplar_reader_release(&b->exemplar_reader);
+    free(b->own_base);
     free(b);
 }
 

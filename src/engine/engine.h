@@ -198,6 +198,7 @@ struct bacowr {
     struct cell_reader reader;              /* control's */
     struct exemplar_reader exemplar_reader; /* control's */
     struct resolver resolver;               /* control's: explain */
+    double *own_base; /* owned; what each row of own.c had before this process; NULL: nothing */
     struct bacowr_worker *workers[BACOWR_MAX_WORKERS];
 };
 

@@ -227,7 +227,7 @@ static double n_sweeping(const struct bacowr *b)
     return n;
 }
 
-static double row_value(const struct bacowr *b, const struct own_row *row)
+static double counted(const struct bacowr *b, const struct own_row *row)
 {
     const struct registry *reg = &b->registry;
 
@@ -262,6 +262,11 @@ static double row_value(const struct bacowr *b, const struct own_row *row)
         return stats_sum(b, STAT_ROUTE_HITS, 1, 1) + stats_sum(b, STAT_ROUTE_MISSES, 1, 1);
     }
     return 0;
+}
+
+static double row_value(const struct bacowr *b, const struct own_row *row)
+{
+    return counted(b, row) + (b->own_base != NULL ? b->own_base[row - rows] : 0);
 }
 
 static int family_cmp(const void *a, const void *b)
@@ -316,4 +321,57 @@ unsigned own_n(const struct own_families *o)
 const struct bacowr_own_family *own_at(const struct own_families *o, unsigned i)
 {
     return &o->families[i];
+}
+
+/* ---- over the end of a process ---- */
+
+int bacowr_each_counter(struct bacowr *b, const struct bacowr_own_family *own, unsigned n_own,
+                        void (*fn)(void *ctx, const char *name, const char *labels, double value),
+                        void *ctx)
+{
+    struct own_families *o;
+    int r = own_new(&o, b, own, n_own);
+
+    if (r != 0)
+        return r;
+    for (unsigned i = 0; i < o->n; i++) {
+        const struct bacowr_own_family *family = &o->families[i];
+
+        for (unsigned k = 0; k < family->n_samples && family->type == BACOWR_METRIC_COUNTER; k++) {
+            const char *labels = family->samples[k].labels;
+
+            fn(ctx, family->name, labels != NULL ? labels : "", family->samples[k].value);
+        }
+    }
+    own_free(o);
+    return 0;
+}
+
+/* The counter's row; NULL: there is none. */
+static const struct own_row *find_counter(const char *name, const char *labels)
+{
+    const char *family = "";
+
+    for (size_t i = 0; i < N_ROWS; i++) {
+        if (rows[i].name != NULL)
+            family = rows[i].name;
+        if (rows[i].type == BACOWR_METRIC_COUNTER && strcmp(family, name) == 0 &&
+            strcmp(rows[i].labels, labels) == 0)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+bool bacowr_count_on(struct bacowr *b, const char *name, const char *labels, double value)
+{
+    const struct own_row *row = find_counter(name, labels);
+
+    if (row == NULL)
+        return false;
+    if (b->own_base == NULL)
+        b->own_base = calloc(N_ROWS, sizeof *b->own_base);
+    if (b->own_base == NULL)
+        return false;
+    b->own_base[row - rows] = value - counted(b, row);
+    return true;
 }

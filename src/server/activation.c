@@ -58,7 +58,7 @@ static int add(struct inherit *set, int fd, struct slice name, struct err *e)
 
     if (r != 0)
         return r;
-    r = inherit_add(set, fd, kind, true, 0);
+    r = inherit_add(set, fd, kind, true);
     if (r != 0)
         err_set(e, NULL, 0, 0, "descriptor %d, which was passed to the server: %s", fd,
                 strerror(-r));

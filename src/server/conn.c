@@ -34,6 +34,7 @@
  */
 #include "server/conn.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <uv.h>
@@ -337,6 +338,58 @@ void conn_open(struct worker *w, struct worker_arrival arrival)
     r = conn_start(c, arrival.fd);
     if (r != 0)
         conn_fail(c, r);
+}
+
+void conn_each(struct worker *w, conn_fn fn, void *ctx)
+{
+    struct conn *c;
+
+    TAILQ_FOREACH(c, &w->conns, by_silence)
+    {
+        struct slice first = c->framed ? slice_of((char *)c->frames.header, c->frames.n_header)
+                                       : slice_of(c->lines.partial, c->lines.len);
+        struct slice second =
+            c->framed ? slice_of(c->frames.payload, c->frames.len) : (struct slice){0};
+        uv_os_fd_t fd;
+
+        if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0)
+            fn(ctx, fd, c->framed, first, second);
+    }
+}
+
+/* What is unfinished ends nothing, so nothing is emitted: its bytes are taken once more. */
+static int take_again(struct conn *c, struct slice bytes)
+{
+    return c->framed ? frame_take(&c->frames, bytes, on_frames, c)
+                     : stream_take(&c->lines, bytes, on_lines, c);
+}
+
+int conn_adopt(struct worker *w, struct worker_arrival arrival, struct slice bytes)
+{
+    struct conn *c = calloc(1, sizeof *c);
+    int r = c == NULL ? -ENOMEM : uv_tcp_init(&w->loop, &c->tcp);
+
+    if (r != 0) {
+        free(c);
+        close(arrival.fd);
+        return r;
+    }
+    c->tcp.data = c;
+    c->worker = w;
+    c->framed = arrival.framed;
+    c->source = arrival.source;
+    conn_link(c);
+    r = take_again(c, bytes);
+    if (r == 0)
+        return conn_start(c, arrival.fd); /* one that fails is closed with the others */
+    close(arrival.fd);
+    return r < 0 ? r : -EINVAL;
+}
+
+void conn_forget_all(struct worker *w)
+{
+    while (!TAILQ_EMPTY(&w->conns))
+        conn_close(TAILQ_FIRST(&w->conns));
 }
 
 void conn_end_all(struct worker *w)

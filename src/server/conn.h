@@ -7,6 +7,10 @@
 #ifndef SERVER_CONN_H
 #define SERVER_CONN_H
 
+#include <stdbool.h>
+
+#include "base/slice.h"
+
 struct worker;
 struct worker_arrival;
 
@@ -18,6 +22,22 @@ void conn_init_all(struct worker *w);
  * is counted; so is an arrival for which there is no room.
  */
 void conn_open(struct worker *w, struct worker_arrival arrival);
+
+/*
+ * What is unfinished of each connection, while the thread does not run: @fd stays the connection's,
+ * the bytes (a line without its end, or a frame's in two pieces) are borrowed during the call.
+ */
+typedef void (*conn_fn)(void *ctx, int fd, bool framed, struct slice first, struct slice second);
+void conn_each(struct worker *w, conn_fn fn, void *ctx);
+
+/*
+ * Go on with a connection of somebody before us, which is taken; @bytes (borrowed) were read of it.
+ * The thread does not run. 0 or a negative errno.
+ */
+int conn_adopt(struct worker *w, struct worker_arrival arrival, struct slice bytes);
+
+/* Close every connection here, while it lives on elsewhere: what is unfinished is not fed. */
+void conn_forget_all(struct worker *w);
 
 /* At the end of each turn: those that had their share of it are read again in the next. */
 void conn_next_turn(struct worker *w);

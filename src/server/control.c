@@ -33,9 +33,12 @@ struct live_page {
 
 /* ---- timer and signals ---- */
 
-static void quit(struct server *s, const char *reason)
+void control_quit(struct server *s, const char *reason)
 {
-    notify_stopping(&s->notify, "Stopping.");
+    if (!handover_allows_quit(s))
+        return;
+    if (!handover_is_done(s))
+        notify_stopping(&s->notify, "Stopping.");
     log_event(s->log, LOG_LEVEL_INFO, "stopping", log_str("reason", reason));
     s->ready = false;
     uv_stop(&s->loop);
@@ -48,7 +51,7 @@ void control_on_signal(uv_signal_t *handle, int signum)
     if (signum == SIGHUP)
         reload_ask(s->reload, RELOAD_ALL);
     else
-        quit(s, signum == SIGTERM ? "SIGTERM" : "SIGINT");
+        control_quit(s, signum == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
 void control_sample(struct server *s)
@@ -109,12 +112,14 @@ void control_on_tick(uv_timer_t *tick)
     struct server *s = tick->data;
     int64_t now_ms = worker_now_ms();
 
-    bacowr_tick(s->engine, now_ms);
+    if (!s->held)
+        bacowr_tick(s->engine, now_ms); /* what was given away stays as it is */
     control_sample(s);
     tell_refused(s, now_ms);
     tcp_resume(s->tcp);
     relay_tick(s->relay, now_ms);
     tell_alive(s, now_ms);
+    handover_tick(s, now_ms);
 }
 
 void control_on_mapping_changed(void *ctx)
@@ -174,7 +179,7 @@ void control_on_door(void *ctx, struct door *d, const struct options_list *files
 
 void control_on_quit(void *ctx)
 {
-    quit(ctx, "/-/quit");
+    control_quit(ctx, "/-/quit");
 }
 
 bool control_on_ready(void *ctx)

@@ -17,6 +17,7 @@
 #include "bacowr/aggregator.h"
 #include "server/address.h"
 #include "server/door.h"
+#include "server/handover.h"
 #include "server/http.h"
 #include "server/ingest.h"
 #include "server/inherit.h"
@@ -81,6 +82,14 @@ struct server {
     uint64_t told_refused;              /* TCP connections, in the log so far */
     int64_t tell_refused_ms;            /* not before */
     bool ready;
+
+    struct local control_name;
+    struct handover *handover; /* NULL: no control socket; server/handover.c */
+    struct handover_stats handovers;
+    bool held;                     /* nothing is read, accepted or answered: a successor may */
+    bool instead[INHERIT_N_KINDS]; /* sockets of the kind were the service manager's */
+    int replaced_fd;               /* to the server that is being replaced; -1: none */
+    int replaced_pid;
 };
 
 /* ---- what the loop calls: the timer, signals, HTTP ---- */
@@ -106,6 +115,9 @@ int control_on_sources(void *ctx, struct buf *out);
 
 /* The service manager hears that all is well. */
 void control_tell_ready(const struct server *s);
+
+/* End the loop, and with it the server. */
+void control_quit(struct server *s, const char *reason);
 
 /* Add up what the kernel dropped, and note what the last minute lost. */
 void control_sample(struct server *s);

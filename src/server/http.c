@@ -135,12 +135,27 @@ void http_watch(struct http *h, int64_t at_ms)
 
 /* ---- turns ---- */
 
+/* While no answer may begin, only those that have begun get their turn. */
+static struct http_conn *next_in_turn(const struct http *h)
+{
+    struct http_conn *c = TAILQ_FIRST(&h->waiting);
+
+    while (c && h->held && !c->page)
+        c = TAILQ_NEXT(c, waiting);
+    return c;
+}
+
 static void on_turn(uv_idle_t *idle)
 {
     struct http *h = idle->data;
-    struct http_conn *c = TAILQ_FIRST(&h->waiting);
-    void (*work)(struct http_conn *) = c->work;
+    struct http_conn *c = next_in_turn(h);
+    void (*work)(struct http_conn *);
 
+    if (!c) {
+        uv_idle_stop(idle); /* http_resume() and http_retire() begin it anew */
+        return;
+    }
+    work = c->work;
     http_turn_drop(c);
     work(c);
 }
@@ -370,6 +385,65 @@ int http_port(const struct http *h, unsigned i)
     if (address.ss_family == AF_INET6)
         return ntohs(((const struct sockaddr_in6 *)&address)->sin6_port);
     return ntohs(((const struct sockaddr_in *)&address)->sin_port);
+}
+
+/* ---- to another process ---- */
+
+int http_listener_fd(const struct http *h, unsigned i)
+{
+    return i < h->n_listeners ? h->listeners[i]->fd : -1;
+}
+
+void http_hold(struct http *h)
+{
+    h->held = true;
+    uv_timer_stop(&h->retry);
+    for (unsigned i = 0; i < h->n_listeners; i++)
+        uv_poll_stop(&h->listeners[i]->poll);
+    for (struct http_conn *c = h->conns; c; c = c->next)
+        http_conn_hold(c);
+}
+
+static void take_turns(struct http *h)
+{
+    if (!TAILQ_EMPTY(&h->waiting))
+        uv_idle_start(&h->turn, on_turn);
+}
+
+void http_resume(struct http *h)
+{
+    struct http_conn *next;
+
+    h->held = false;
+    listeners_resume(&h->retry);
+    for (struct http_conn *c = h->conns; c; c = next) {
+        next = c->next;
+        http_conn_resume(c);
+    }
+    take_turns(h);
+}
+
+void http_retire(struct http *h)
+{
+    struct http_conn *next;
+
+    assert(h->held);
+    for (unsigned i = 0; i < h->n_listeners; i++)
+        uv_close((uv_handle_t *)&h->listeners[i]->poll, on_listener_closed);
+    h->n_listeners = 0;
+    for (struct http_conn *c = h->conns; c; c = next) {
+        next = c->next;
+        c->keep_alive = false;
+        if (c->state == HTTP_CONN_READING)
+            http_conn_end(c, false);
+    }
+    h->held = false;
+    take_turns(h);
+}
+
+bool http_is_idle(const struct http *h)
+{
+    return h->conns == NULL;
 }
 
 /* ---- the whole ---- */

@@ -101,6 +101,24 @@ int http_listen_on(struct http *h, int fd);
  */
 void http_set_door(struct http *h, struct door *d);
 
+/* Listener @i's socket, borrowed; -1: there are no more. */
+int http_listener_fd(const struct http *h, unsigned i);
+
+/*
+ * Begin no answer until http_resume(): who connects or asks meanwhile waits. Pages that are under
+ * way go on.
+ */
+void http_hold(struct http *h);
+void http_resume(struct http *h);
+
+/*
+ * After http_hold(): another process listens on the same sockets from now on. Those who wait for
+ * no answer are let go, so that they come to it; answers that were asked for are finished. Is
+ * anything left of them?
+ */
+void http_retire(struct http *h);
+bool http_is_idle(const struct http *h);
+
 /* The port that listener @i was given (for port 0), 0 of a Unix socket, or a negative errno. */
 int http_port(const struct http *h, unsigned i);
 

@@ -72,6 +72,8 @@ void http_conn_read_off(struct http_conn *c)
 
 void http_conn_read_on(struct http_conn *c)
 {
+    if (c->http->held && c->state == HTTP_CONN_READING)
+        return; /* http_conn_resume() will */
     if (!c->saying && uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) < 0)
         http_conn_end(c, false);
 }
@@ -299,11 +301,9 @@ void http_conn_linger(struct http_conn *c)
 static size_t take(struct http_conn *c, struct slice in);
 
 /* Go on with what was read behind the last request, then with the socket. */
-static void read_next(struct http_conn *c)
+static void read_rest(struct http_conn *c)
 {
-    request_init(&c->request);
-    enter(c, HTTP_CONN_READING);
-    if (c->rest_at < c->rest.len)
+    if (c->rest_at < c->rest.len && !c->http->held)
         c->rest_at += take(c, slice_from(buf_slice(&c->rest), c->rest_at));
     if (c->rest_at == c->rest.len) {
         buf_clear(&c->rest);
@@ -311,6 +311,25 @@ static void read_next(struct http_conn *c)
     }
     if (c->state == HTTP_CONN_READING)
         http_conn_read_on(c);
+}
+
+static void read_next(struct http_conn *c)
+{
+    request_init(&c->request);
+    enter(c, HTTP_CONN_READING);
+    read_rest(c);
+}
+
+void http_conn_hold(struct http_conn *c)
+{
+    if (c->state == HTTP_CONN_READING)
+        uv_read_stop((uv_stream_t *)&c->tcp);
+}
+
+void http_conn_resume(struct http_conn *c)
+{
+    if (c->state == HTTP_CONN_READING)
+        read_rest(c);
 }
 
 void http_conn_done(struct http_conn *c)

@@ -56,6 +56,7 @@ struct http {
     uv_timer_t retry;                /* rings when accepting may go on */
     unsigned n_handles; /* of all kinds, not closed yet; the last one's callback frees this */
     bool closing;
+    bool held;                        /* no answer begins */
     char read_buffer[HTTP_READ_SIZE]; /* every connection's, during its read callback */
 };
 
@@ -144,6 +145,10 @@ int64_t http_conn_check(struct http_conn *c);
  */
 void http_conn_write(struct http_conn *c, const uv_buf_t *bufs, unsigned n,
                      void (*written)(struct http_conn *c));
+
+/* Read no further request until http_conn_resume(), which takes what has come meanwhile. */
+void http_conn_hold(struct http_conn *c);
+void http_conn_resume(struct http_conn *c);
 
 /* The answer is written: the next request, or the end. */
 void http_conn_done(struct http_conn *c);

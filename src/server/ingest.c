@@ -137,8 +137,8 @@ int ingest_open(struct ingest **out, struct worker *w, const struct address *a,
     return begin(out, in, w, fd, set_up(in, fd, config, e), e);
 }
 
-int ingest_adopt(struct ingest **out, struct worker *w, int fd, uint32_t drops,
-                 const struct ingest_config *config, struct err *e)
+int ingest_adopt(struct ingest **out, struct worker *w, int fd, const struct ingest_config *config,
+                 struct err *e)
 {
     struct ingest *in = new_zeroed();
     int r;
@@ -147,13 +147,20 @@ int ingest_adopt(struct ingest **out, struct worker *w, int fd, uint32_t drops,
         close(fd);
         return address_refused(e, "udp", &(struct address){.text = ""}, -ENOMEM);
     }
-    in->last_drops = drops;
     r = address_refresh(&in->address, fd);
     if (r == 0 && config->shared)
         r = share(fd); /* so that others may join it */
     r = r != 0 ? address_refused(e, "udp", &in->address, r)
                : set_buffer(in, fd, config->read_buffer, e);
     return begin(out, in, w, fd, r, e);
+}
+
+void ingest_go_on(struct ingest *in, uint32_t drops)
+{
+    in->last_drops = drops;
+    in->kernel_dropped = 0;
+    in->loss = (struct loss){0};
+    ingest_sample(in, worker_now_ms());
 }
 
 void ingest_close(struct ingest *in)
@@ -230,9 +237,13 @@ static void sample_drops(struct ingest *in)
 
 void ingest_sample(struct ingest *in, int64_t now_ms)
 {
-    struct loss_count total = {.received = relaxed_load(&in->inlet.counters.datagrams)};
+    const struct inlet_counters *c = &in->inlet.counters;
+    struct loss_count total = {0};
 
     sample_drops(in);
+    /* Who refuses has received: it is no loss. */
+    total.received =
+        relaxed_load(&c->datagrams) + relaxed_load(&c->limited) + relaxed_load(&c->not_allowed);
     total.lost = in->kernel_dropped;
     loss_note(&in->loss, total, now_ms);
 }

@@ -45,11 +45,14 @@ int ingest_open(struct ingest **out, struct worker *w, const struct address *a,
                 const struct ingest_config *config, struct err *e);
 
 /*
- * The same with @fd, a bound socket of somebody before us, which is taken, also on failure. @drops
- * of the kernel's count are accounted for already.
+ * The same with @fd, a bound socket of somebody before us, which is taken, also on failure. All
+ * that the kernel ever dropped of it is counted, unless ingest_go_on() says that somebody did.
  */
-int ingest_adopt(struct ingest **out, struct worker *w, int fd, uint32_t drops,
-                 const struct ingest_config *config, struct err *e);
+int ingest_adopt(struct ingest **out, struct worker *w, int fd, const struct ingest_config *config,
+                 struct err *e);
+
+/* Before the start: who had the socket before has accounted for @drops of the kernel's count. */
+void ingest_go_on(struct ingest *in, uint32_t drops);
 
 /* Close; freed from the worker's loop. The worker does not run. Accepts NULL. */
 void ingest_close(struct ingest *in);

@@ -81,9 +81,9 @@ static int prepare(struct inherit_socket *s)
     return 0;
 }
 
-int inherit_add(struct inherit *set, int fd, enum inherit_kind kind, bool instead, uint32_t drops)
+int inherit_add(struct inherit *set, int fd, enum inherit_kind kind, bool instead)
 {
-    struct inherit_socket s = {.kind = kind, .fd = fd, .instead = instead, .drops = drops};
+    struct inherit_socket s = {.kind = kind, .fd = fd, .instead = instead};
     struct inherit_socket *items = realloc(set->items, (set->n + 1) * sizeof *items);
     int r = -ENOMEM;
 
@@ -168,7 +168,7 @@ size_t inherit_count(const struct inherit *set, enum inherit_kind kind, const st
 }
 
 int inherit_take(struct inherit *set, enum inherit_kind kind, const struct sockaddr *sa,
-                 socklen_t len, uint32_t *drops)
+                 socklen_t len)
 {
     for (size_t i = 0; i < set->n; i++) {
         struct inherit_socket *s = &set->items[i];
@@ -176,8 +176,6 @@ int inherit_take(struct inherit *set, enum inherit_kind kind, const struct socka
 
         if (!fits(s, kind, sa, len))
             continue;
-        if (drops != NULL)
-            *drops = s->drops;
         s->fd = -1;
         return fd;
     }

@@ -27,9 +27,8 @@ enum inherit_kind {
 
 struct inherit_socket {
     enum inherit_kind kind;
-    int fd;         /* owned; -1 once it was taken */
-    bool instead;   /* it stands in the place of what the flags name for its kind */
-    uint32_t drops; /* what is accounted for already of the kernel's count */
+    int fd;       /* owned; -1 once it was taken */
+    bool instead; /* it stands in the place of what the flags name for its kind */
     struct sockaddr_storage sa;
     socklen_t sa_len;
 };
@@ -51,7 +50,7 @@ int inherit_classify(int fd, bool http, enum inherit_kind *kind, struct err *e);
  * Add @fd, which is taken, also on failure; it becomes non-blocking and closed on exec. 0 or a
  * negative errno.
  */
-int inherit_add(struct inherit *set, int fd, enum inherit_kind kind, bool instead, uint32_t drops);
+int inherit_add(struct inherit *set, int fd, enum inherit_kind kind, bool instead);
 
 /* Does a socket stand in the place of the flags for this kind? */
 bool inherit_replaces(const struct inherit *set, enum inherit_kind kind);
@@ -62,7 +61,7 @@ size_t inherit_count(const struct inherit *set, enum inherit_kind kind, const st
 
 /* The first of these, which is the caller's from now on; -1: there is none. */
 int inherit_take(struct inherit *set, enum inherit_kind kind, const struct sockaddr *sa,
-                 socklen_t len, uint32_t *drops);
+                 socklen_t len);
 
 /* Close what nobody took; how many these were. Accepts a zeroed one. */
 size_t inherit_release(struct inherit *set);

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "server/handover.h"
 #include "server/start.h"
 
 /* Descriptors beside connections and listeners: files, and those of each loop. */
@@ -92,11 +93,11 @@ int listen_n_fds(const struct server *s)
 
 /* ---- what was open before ---- */
 
-static int take(struct server *s, enum inherit_kind kind, const struct address *a, uint32_t *drops)
+static int take(struct server *s, enum inherit_kind kind, const struct address *a)
 {
     const struct sockaddr *sa = (const struct sockaddr *)&a->sa;
 
-    return inherit_take(&s->inherit, kind, sa, address_len(sa), drops);
+    return inherit_take(&s->inherit, kind, sa, address_len(sa));
 }
 
 static bool has_address(const struct addresses *list, const struct address *a)
@@ -124,7 +125,7 @@ static int replace(struct server *s, enum inherit_kind kind, struct addresses *l
         struct address a = {.sa = from->sa};
 
         address_format((struct sockaddr *)&a.sa, a.text);
-        if (from->kind == kind && !has_address(list, &a))
+        if (from->kind == kind && from->sa.ss_family != AF_UNIX && !has_address(list, &a))
             list->items[list->n++] = a;
     }
     return 0;
@@ -132,8 +133,11 @@ static int replace(struct server *s, enum inherit_kind kind, struct addresses *l
 
 int listen_instead(struct server *s)
 {
-    int r = replace(s, INHERIT_UDP, &s->udp);
+    int r;
 
+    for (unsigned kind = 0; kind < INHERIT_N_KINDS; kind++)
+        s->instead[kind] = inherit_replaces(&s->inherit, kind);
+    r = replace(s, INHERIT_UDP, &s->udp);
     if (r == 0)
         r = replace(s, INHERIT_TCP, &s->tcp_addresses);
     if (inherit_replaces(&s->inherit, INHERIT_HTTP))
@@ -189,9 +193,8 @@ static int open_next(struct server *s, struct address *a, unsigned index,
                      const struct ingest_config *config, struct err *e)
 {
     struct worker *w = s->workers[index % s->n_workers];
-    uint32_t drops = 0;
-    int fd = take(s, INHERIT_UDP, a, &drops);
-    int r = fd >= 0 ? ingest_adopt(&s->sockets[s->n_sockets], w, fd, drops, config, e)
+    int fd = take(s, INHERIT_UDP, a);
+    int r = fd >= 0 ? ingest_adopt(&s->sockets[s->n_sockets], w, fd, config, e)
                     : ingest_open(&s->sockets[s->n_sockets], w, a, config, e);
 
     if (r != 0)
@@ -241,7 +244,7 @@ int listen_udp(struct server *s)
 
 static int open_tcp(struct server *s, struct address *a)
 {
-    int fd = take(s, INHERIT_TCP, a, NULL);
+    int fd = take(s, INHERIT_TCP, a);
     struct err e;
     int r;
 
@@ -304,24 +307,25 @@ static int take_local(struct server *s, struct local *name, const char *path,
 
         if (from->kind == kind &&
             local_from_socket(name, (struct sockaddr *)&from->sa, from->sa_len))
-            fd = inherit_take(&s->inherit, kind, (struct sockaddr *)&from->sa, from->sa_len, NULL);
+            fd = inherit_take(&s->inherit, kind, (struct sockaddr *)&from->sa, from->sa_len);
     }
     if (instead || path == NULL || local_resolve(name, path, &e) != 0)
         return fd;
-    fd = inherit_take(&s->inherit, kind, (struct sockaddr *)&name->sa, name->sa_len, NULL);
+    fd = inherit_take(&s->inherit, kind, (struct sockaddr *)&name->sa, name->sa_len);
     if (fd >= 0)
         local_adopt(name);
     return fd;
 }
 
 /* A socket of @type at @path, named by @name from here on. */
-static int bind_local(struct server *s, struct local *name, const char *path, int type, int *fd)
+static int bind_local(struct server *s, struct local *name, const char *path, int type, int mode,
+                      int *fd)
 {
     struct err e;
     int r = local_resolve(name, path, &e);
 
     if (r == 0)
-        r = local_open(fd, name, type, unixsocket_mode(s), &e);
+        r = local_open(fd, name, type, mode, &e);
     if (r != 0)
         return start_fail(s, r, &e);
     if (name->mode_error != 0)
@@ -334,12 +338,15 @@ static int bind_local(struct server *s, struct local *name, const char *path, in
 static int open_local(struct server *s, struct local *name, const char *path,
                       enum inherit_kind kind, int *fd)
 {
-    int type = kind == INHERIT_UNIXGRAM ? SOCK_DGRAM : SOCK_STREAM;
+    static const int types[INHERIT_N_KINDS] = {[INHERIT_UNIXGRAM] = SOCK_DGRAM,
+                                               [INHERIT_UNIX] = SOCK_STREAM,
+                                               [INHERIT_CONTROL] = SOCK_SEQPACKET};
     int r = 0;
 
     *fd = take_local(s, name, path, kind);
     if (*fd < 0 && path != NULL)
-        r = bind_local(s, name, path, type, fd);
+        r = bind_local(s, name, path, types[kind],
+                       kind == INHERIT_CONTROL ? 0600 : unixsocket_mode(s), fd);
     if (r == 0 && *fd >= 0)
         log_event(s->log, LOG_LEVEL_INFO, "listening",
                   log_str("transport", inherit_kind_name(kind)), log_str("address", name->text));
@@ -368,7 +375,7 @@ static int open_http(struct server *s, unsigned i)
 {
     struct address *a = &s->web.items[i];
     struct err e;
-    int fd = take(s, INHERIT_HTTP, a, NULL);
+    int fd = take(s, INHERIT_HTTP, a);
     int r = fd >= 0 ? http_listen_on(s->http, fd)
                     : http_listen(s->http, (const struct sockaddr *)&a->sa);
     int port = r == 0 ? http_port(s->http, i) : r;
@@ -388,8 +395,7 @@ static int open_http_unix(struct server *s, struct local *name)
 {
     struct err e;
     int mode = LOCAL_MODE_UMASK, r = 0;
-    int fd =
-        inherit_take(&s->inherit, INHERIT_HTTP, (struct sockaddr *)&name->sa, name->sa_len, NULL);
+    int fd = inherit_take(&s->inherit, INHERIT_HTTP, (struct sockaddr *)&name->sa, name->sa_len);
 
     local_parse_mode(s->o->web_unixsocket_mode, &mode);
     if (fd >= 0)
@@ -415,4 +421,15 @@ int listen_http(struct server *s)
     for (size_t i = 0; i < s->n_web_names && r == 0; i++)
         r = open_http_unix(s, &s->web_names[i]);
     return r;
+}
+
+int listen_control(struct server *s)
+{
+    int fd;
+    int r = open_local(s, &s->control_name, s->o->control_socket, INHERIT_CONTROL, &fd);
+
+    if (r != 0 || fd < 0)
+        return r;
+    r = handover_listen(s, fd);
+    return r == 0 ? 0 : start_fail_step(s, "control socket", r);
 }

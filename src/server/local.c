@@ -162,7 +162,7 @@ int local_open(int *out, struct local *l, int type, int mode, struct err *e)
     r = bind_socket(fd, l, mode);
     if (r == 0 && !is_abstract(l))
         own_file(l, mode);
-    if (r == 0 && type == SOCK_STREAM && listen(fd, BACKLOG) != 0)
+    if (r == 0 && type != SOCK_DGRAM && listen(fd, BACKLOG) != 0)
         r = -errno;
     if (r != 0) {
         local_remove(l);

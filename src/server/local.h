@@ -35,9 +35,9 @@ bool local_parse_mode(const char *text, int *mode);
 int local_resolve(struct local *out, const char *text, struct err *e);
 
 /*
- * A socket of @type (SOCK_DGRAM; SOCK_STREAM, which listens), bound to @l, with @mode on its file.
- * A socket file that nobody answers on is replaced. 0, and the caller owns *@fd; or a negative
- * errno with @e filled: somebody answers, it is no socket, or the system refuses.
+ * A socket of @type (SOCK_DGRAM; SOCK_STREAM and SOCK_SEQPACKET, which listen), bound to @l, with
+ * @mode on its file. A socket file that nobody answers on is replaced. 0, and the caller owns *@fd;
+ * or a negative errno with @e filled: somebody answers, it is no socket, or the system refuses.
  */
 int local_open(int *fd, struct local *l, int type, int mode, struct err *e);
 

@@ -57,6 +57,17 @@ void notify_init(struct notify *n)
     notify_init_for(n, path != NULL ? path : "", us >= 2000 ? (int64_t)(us / 2000) : us > 0);
 }
 
+void notify_path(const struct notify *n, char out[sizeof(((struct sockaddr_un *)0)->sun_path) + 1])
+{
+    size_t head = offsetof(struct sockaddr_un, sun_path);
+    size_t len = n->sa_len > head ? n->sa_len - head : 0;
+
+    memcpy(out, n->sa.sun_path, len);
+    out[len] = '\0';
+    if (len > 0 && out[0] == '\0')
+        out[0] = '@';
+}
+
 static void tell(const struct notify *n, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

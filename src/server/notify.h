@@ -25,6 +25,9 @@ void notify_init(struct notify *n);
 /* The same, where another process says whom; @path as in NOTIFY_SOCKET, @watchdog_ms as above. */
 void notify_init_for(struct notify *n, const char *path, int64_t watchdog_ms);
 
+/* What NOTIFY_SOCKET said, as a string; empty: nobody is there. */
+void notify_path(const struct notify *n, char out[sizeof(((struct sockaddr_un *)0)->sun_path) + 1]);
+
 void notify_ready(const struct notify *n, const char *status);
 void notify_reloading(const struct notify *n);
 void notify_stopping(const struct notify *n, const char *status);

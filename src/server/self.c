@@ -20,6 +20,7 @@
 
 #include "server/gate.h"
 #include "server/process.h"
+#include "server/self_carry.h"
 #include "server/self_labelled.h"
 #include "server/self_page.h"
 
@@ -29,6 +30,7 @@ struct self {
     double serving_since;
     unsigned n_samples;         /* of each page */
     struct self_labels *labels; /* owned */
+    struct self_carry carry;    /* what servers before this one counted */
 };
 
 /* ---- families of one sample ---- */
@@ -342,10 +344,16 @@ int self_new(struct self **out, const struct self_config *config)
     return 0;
 }
 
+int self_count_on(struct self *s, const char *name, const char *labels, double value)
+{
+    return self_carry_add(&s->carry, name, labels, value);
+}
+
 void self_free(struct self *s)
 {
     if (s == NULL)
         return;
+    self_carry_release(&s->carry);
     self_labels_free(s->labels);
     free(s);
 }
@@ -375,6 +383,7 @@ int self_page_new(struct self_page **out, struct self *s)
         return r;
     fill_scalars(p, s);
     self_labelled_fill(p, s->labels);
+    self_page_carry(p, &s->carry);
     assert(self_page_n_samples(p) == s->n_samples);
     *out = p;
     return 0;

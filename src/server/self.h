@@ -42,6 +42,13 @@ struct self_config {
     const struct relay *relay; /* NULL: none */
     const struct statefile_stats *state;
     const struct log *log;
+    const struct handover_stats *handovers;
+};
+
+/* Take-overs by this server and those before it; attempts to take over from it. */
+struct handover_stats {
+    uint64_t good;
+    uint64_t failed;
 };
 
 /* Refuse senders' metrics of our names. 0 or -ENOMEM. */
@@ -49,6 +56,12 @@ int self_reserve(struct bacowr *b);
 
 /* 0 or -ENOMEM. */
 int self_new(struct self **out, const struct self_config *config);
+
+/*
+ * A server before this one has counted so far: @value is added to the counter of this name and
+ * labels (copied) from now on. 0 or -ENOMEM.
+ */
+int self_count_on(struct self *s, const char *name, const char *labels, double value);
 void self_free(struct self *s); /* accepts NULL; the pages are gone before */
 
 /* The families as they are now; the page stays as it is until it is freed. 0 or -ENOMEM. */

@@ -194,6 +194,12 @@ static void add_state_refused(struct self_page *p, const struct self_labels *s)
         self_page_add(p, labels[i], (double)s->config->state->refused[i]);
 }
 
+static void add_handovers(struct self_page *p, const struct self_labels *s)
+{
+    self_page_add(p, "outcome=\"failure\"", (double)s->config->handovers->failed);
+    self_page_add(p, "outcome=\"success\"", (double)s->config->handovers->good);
+}
+
 static void add_build(struct self_page *p, const struct self_labels *s)
 {
     self_page_add(p, s->build_labels, 1);
@@ -265,6 +271,9 @@ static const struct labelled labelled[] = {
      BACOWR_METRIC_COUNTER, 2, 0, 0, 0, add_web_reloads},
     {"bacowr_statsd_http_refused_requests_total", "HTTP requests that were not served, by reason.",
      BACOWR_METRIC_COUNTER, 3, 0, 0, 0, add_refused_requests},
+    {"bacowr_statsd_handovers_total",
+     "Times that this server took over from a running one, and that a successor failed to.",
+     BACOWR_METRIC_COUNTER, 2, 0, 0, 0, add_handovers},
     {"statsd_exporter_build_info", "The program; always 1.", BACOWR_METRIC_GAUGE, 1, 0, 0, 0,
      add_build},
     {"bacowr_statsd_received_bytes_total", "Bytes received.", BACOWR_METRIC_COUNTER, 4, 0, 0, 0,

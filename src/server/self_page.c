@@ -56,6 +56,23 @@ void self_page_add(struct self_page *p, const char *labels, double value)
     p->families[p->n_families - 1].n_samples++;
 }
 
+void self_page_carry(struct self_page *p, const struct self_carry *carry)
+{
+    unsigned at = 0;
+
+    for (unsigned i = 0; i < p->n_families && carry->n > 0; i++) {
+        const struct bacowr_own_family *family = &p->families[i];
+
+        for (unsigned k = 0; k < family->n_samples; k++, at++) {
+            const char *labels = p->samples[at].labels;
+
+            if (family->type == BACOWR_METRIC_COUNTER)
+                p->samples[at].value +=
+                    self_carry_of(carry, family->name, labels != NULL ? labels : "");
+        }
+    }
+}
+
 unsigned self_page_n_samples(const struct self_page *p)
 {
     return p->n_samples;

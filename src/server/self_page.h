@@ -10,6 +10,7 @@
 #define SERVER_SELF_PAGE_H
 
 #include "bacowr/aggregator.h"
+#include "server/self_carry.h"
 
 struct self_page;
 
@@ -22,6 +23,9 @@ void self_page_begin(struct self_page *p, const char *name, const char *help,
 
 /* @labels without braces; NULL: none. */
 void self_page_add(struct self_page *p, const char *labels, double value);
+
+/* Add to each counter what servers before this one counted. */
+void self_page_carry(struct self_page *p, const struct self_carry *carry);
 
 /* All that were added so far. */
 unsigned self_page_n_samples(const struct self_page *p);

@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "server/conn.h"
 #include "server/control.h"
 #include "server/start.h"
 
@@ -47,14 +48,38 @@ static void log_totals(const struct server *s)
         log_int("unix_bytes", (int64_t)unix_bytes));
 }
 
+/*
+ * The sockets are another process's as well: of the successor, or, after a start that failed, of
+ * the server that was to be replaced. Here they are just closed.
+ */
+static bool are_shared(const struct server *s)
+{
+    return handover_is_done(s) || s->replaced_fd >= 0;
+}
+
+static void leave_sockets(struct server *s)
+{
+    s->unixgram_name.has_file = s->unix_name.has_file = s->control_name.has_file = false;
+    for (size_t i = 0; i < s->n_web_names; i++)
+        s->web_names[i].has_file = false;
+    if (s->tcp != NULL)
+        tcp_forget(s->tcp);
+    for (unsigned i = 0; i < s->n_workers; i++)
+        if (s->workers[i] != NULL && !s->workers[i]->running)
+            conn_forget_all(s->workers[i]);
+}
+
 /* Nothing new comes in, what came in is taken in. */
 static void stop_threads(struct server *s)
 {
     s->ready = false;
+    if (are_shared(s))
+        leave_sockets(s);
     local_remove(&s->unixgram_name); /* while nobody can take the sockets for stale ones */
     local_remove(&s->unix_name);
     for (size_t i = 0; i < s->n_web_names; i++)
         local_remove(&s->web_names[i]);
+    local_remove(&s->control_name);
     tcp_close(s->tcp);
     for (unsigned i = 0; i < s->n_workers; i++)
         worker_stop(s->workers[i]);
@@ -85,6 +110,7 @@ static void server_release(struct server *s)
     reload_stop(s->reload);
     relay_stop(s->relay);
     statefile_close(s->state);
+    handover_close(s);
     if (s->http != NULL)
         http_close(s->http);
     close_loop(s);
@@ -105,6 +131,8 @@ static void server_release(struct server *s)
     statefile_free(s->state);
     bacowr_free(s->engine);
     inherit_release(&s->inherit);
+    if (s->replaced_fd >= 0)
+        close(s->replaced_fd);
     free(s->sockets);
     free(s->udp.items);
     free(s->tcp_addresses.items);
@@ -143,6 +171,7 @@ int server_run(const struct options *o, const struct log *log)
         return EXIT_FAILURE;
     s->o = o;
     s->log = log;
+    s->replaced_fd = -1;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its writer's */
     raise_fd_limit();
@@ -151,7 +180,10 @@ int server_run(const struct options *o, const struct log *log)
         uv_run(&s->loop, UV_RUN_DEFAULT);
         stop_threads(s);
         control_sample(s);
-        statefile_end(s->state);
+        if (handover_is_done(s))
+            statefile_give_up(s->state);
+        else
+            statefile_end(s->state);
         log_totals(s);
         status = EXIT_SUCCESS;
     }

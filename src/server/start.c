@@ -3,7 +3,7 @@
  * Start: see start.h; everything in its order
  *
  *      addresses -> loop, signals -> engine -> mapping -> workers -> relay -> inherited sockets
- *      -> UDP -> TCP -> Unix -> HTTP -> threads
+ *      -> UDP -> TCP -> Unix -> HTTP -> control socket -> the state of who is replaced -> threads
  *
  * Addresses are resolved and the mapping is loaded before a socket opens, so an operator's mistake
  * never costs a datagram; HTTP comes last, so a page that can be scraped is a server that receives.
@@ -25,6 +25,7 @@
 #include "server/fsmfile.h"
 #include "server/gate.h"
 #include "server/listen.h"
+#include "server/replace.h"
 #include "server/reserve.h"
 
 #define TICK_MS 100
@@ -174,7 +175,9 @@ static int start_inherited(struct server *s)
     int r = activation_read(&s->inherit, &e);
 
     notify_init(&s->notify);
-    return r == 0 ? 0 : start_fail(s, r, &e);
+    if (r != 0)
+        return start_fail(s, r, &e);
+    return replace_ask(s);
 }
 
 static int start_loop(struct server *s)
@@ -418,6 +421,7 @@ static int start_self(struct server *s)
         .web_reloads = reload_web_stats(s->reload),
         .relay = s->relay,
         .state = statefile_stats(s->state),
+        .handovers = &s->handovers,
     };
     int r = self_new(&s->self, &config);
 
@@ -430,7 +434,8 @@ static int start_threads(struct server *s)
 {
     int r = 0;
 
-    statefile_load(s->state);
+    if (s->replaced_fd < 0)
+        statefile_load(s->state); /* else all of it came from who is replaced */
     for (unsigned i = 0; i < s->n_workers && r == 0; i++)
         r = worker_start(s->workers[i]);
     if (r == 0)
@@ -450,10 +455,11 @@ static int start_threads(struct server *s)
 int server_start(struct server *s)
 {
     static int (*const steps[])(struct server *) = {
-        start_addresses, start_hosts,     start_loop,    start_engine,  start_state,
-        start_watch,     start_web_watch, start_mapping, start_workers, start_relay,
-        start_inherited, listen_instead,  listen_udp,    listen_tcp,    listen_unix,
-        start_http,      start_self,      listen_http,   listen_rest,   start_threads,
+        start_addresses, start_hosts,     start_loop,    start_engine,   start_state,
+        start_watch,     start_web_watch, start_mapping, start_workers,  start_relay,
+        start_inherited, listen_instead,  listen_udp,    listen_tcp,     listen_unix,
+        start_http,      start_self,      listen_http,   listen_control, listen_rest,
+        replace_take,    start_threads,   replace_tell,
     };
     int r = 0;
 

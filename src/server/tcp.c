@@ -28,6 +28,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/conn.h"
 #include "server/policy.h"
 
 #define BACKLOG     511
@@ -48,6 +49,7 @@ struct tcp {
     uv_loop_t *loop; /* borrowed */
     struct tcp_config config;
     struct listener *listeners;
+    bool held;
     struct tcp_stats stats; /* what is counted here, not by the workers */
     uint64_t dealt[BACOWR_MAX_WORKERS];
 };
@@ -216,13 +218,23 @@ int tcp_start(struct tcp *t)
 {
     int r = 0;
 
+    t->held = false;
     for (struct listener *l = t->listeners; l != NULL && r == 0; l = l->next)
         r = wake_up(l);
     return r;
 }
 
+void tcp_hold(struct tcp *t)
+{
+    t->held = true;
+    for (struct listener *l = t->listeners; l != NULL; l = l->next)
+        uv_poll_stop(&l->poll);
+}
+
 void tcp_resume(struct tcp *t)
 {
+    if (t->held)
+        return;
     for (struct listener *l = t->listeners; l != NULL; l = l->next) {
         if (l->asleep && wake_up(l) != 0)
             put_to_sleep(l);
@@ -303,6 +315,26 @@ int tcp_listen_frames(struct tcp *t, int fd)
     return add_listener(t, fd, true);
 }
 
+void tcp_each(const struct tcp *t, void (*fn)(void *ctx, int fd, bool framed), void *ctx)
+{
+    for (const struct listener *l = t->listeners; l != NULL; l = l->next)
+        fn(ctx, l->fd, l->framed);
+}
+
+int tcp_adopt(struct tcp *t, int fd, bool framed, struct slice bytes)
+{
+    struct worker_arrival arrival = {.fd = fd, .framed = framed};
+    struct sockaddr_storage sa = {0};
+    socklen_t len = sizeof sa;
+    uint64_t total;
+    unsigned to = least_loaded(t, &total);
+
+    if (!framed && getpeername(fd, (struct sockaddr *)&sa, &len) == 0)
+        ip_of(&arrival.source, (const struct sockaddr *)&sa);
+    t->dealt[to]++; /* who had it before has counted it as served */
+    return conn_adopt(t->config.workers[to], arrival, bytes);
+}
+
 void tcp_read_stats(const struct tcp *t, struct tcp_stats *out)
 {
     *out = t->stats;
@@ -340,6 +372,12 @@ void tcp_close(struct tcp *t)
         uv_close((uv_handle_t *)&l->poll, on_closed);
     }
     t->listeners = NULL;
+}
+
+void tcp_forget(struct tcp *t)
+{
+    tcp_hold(t); /* so that tcp_close() accepts nothing */
+    tcp_close(t);
 }
 
 void tcp_free(struct tcp *t)

@@ -9,10 +9,12 @@
 #ifndef SERVER_TCP_H
 #define SERVER_TCP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
 #include "base/err.h"
+#include "base/slice.h"
 #include "server/address.h"
 #include "server/worker.h"
 
@@ -60,6 +62,21 @@ int tcp_start(struct tcp *t);
 
 /* Now and then: listeners that stopped because descriptors or memory ran out try again. */
 void tcp_resume(struct tcp *t);
+
+/* Accept nothing until tcp_start(); who connects meanwhile waits. */
+void tcp_hold(struct tcp *t);
+
+/* The listener's sockets, borrowed. */
+void tcp_each(const struct tcp *t, void (*fn)(void *ctx, int fd, bool framed), void *ctx);
+
+/*
+ * Before the workers run: deal out a connection of somebody before us, of which @bytes (borrowed)
+ * were read. @fd is taken, also on failure. 0 or a negative errno.
+ */
+int tcp_adopt(struct tcp *t, int fd, bool framed, struct slice bytes);
+
+/* Close the listeners, which live on elsewhere, without a look at who waits. */
+void tcp_forget(struct tcp *t);
 
 void tcp_read_stats(const struct tcp *t, struct tcp_stats *out);
 

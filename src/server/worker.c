@@ -5,6 +5,7 @@
  * The thread is one libuv loop that ends when it is told to:
  *
  *      run ----wake, stop----> drain ----nothing came in a turn, or 1 s----> end of connections
+ *       `------wake, hold----> all stays as it is, for this process or the next one
  *
  * The pause. At ordinary rates the wake-up for each datagram is the largest cost by far. So a turn
  * that emptied every socket it read sleeps up to a millisecond before it polls again, and the
@@ -139,12 +140,25 @@ static void drain(struct worker *w)
         relay_sender_flush(w->relay);
 }
 
+static bool is_held(struct worker *w)
+{
+    bool hold;
+
+    uv_mutex_lock(&w->lock);
+    hold = w->hold;
+    uv_mutex_unlock(&w->lock);
+    return hold;
+}
+
 static void run(void *arg)
 {
     struct worker *w = arg;
 
     uv_run(&w->loop, UV_RUN_DEFAULT);
-    drain(w);
+    if (!is_held(w))
+        drain(w);
+    else if (w->relay != NULL)
+        relay_sender_flush(w->relay);
 }
 
 /* ---- control's side ---- */
@@ -257,6 +271,7 @@ int worker_start(struct worker *w)
     sigset_t all, before;
     int r;
 
+    w->stop = w->hold = false; /* nobody else is there */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     r = uv_thread_create(&w->thread, run, w);
@@ -292,14 +307,25 @@ int worker_hand_over(struct worker *w, struct worker_arrival arrival)
     return r;
 }
 
-void worker_stop(struct worker *w)
+static void end(struct worker *w, bool hold)
 {
     if (w == NULL || !w->running)
         return;
     uv_mutex_lock(&w->lock);
     w->stop = true;
+    w->hold = hold;
     uv_mutex_unlock(&w->lock);
     uv_async_send(&w->wake);
+}
+
+void worker_stop(struct worker *w)
+{
+    end(w, false);
+}
+
+void worker_hold(struct worker *w)
+{
+    end(w, true);
 }
 
 void worker_join(struct worker *w)

@@ -95,6 +95,7 @@ struct worker {
     size_t n_inbox;
     size_t inbox_cap;
     bool stop;
+    bool hold; /* what the sockets hold stays there: the thread runs again, here or elsewhere */
     uv_async_t wake;
 };
 
@@ -104,11 +105,17 @@ int worker_new(struct worker **out, unsigned id, struct bacowr_worker *engine);
 /* The worker does not run and its sockets are closed or closing; accepts NULL. */
 void worker_free(struct worker *w);
 
-/* Begin the thread, all signals blocked in it. 0 or a negative errno. */
+/* Begin the thread, perhaps once more; all signals blocked in it. 0 or a negative errno. */
 int worker_start(struct worker *w);
 
 /* Give a connection to the thread: taken on 0. -ENOMEM: the caller keeps it. */
 int worker_hand_over(struct worker *w, struct worker_arrival arrival);
+
+/*
+ * Ask the thread to end as it stands: nothing more is taken in, no connection ends.
+ * worker_join() waits for that; then worker_start() begins anew.
+ */
+void worker_hold(struct worker *w);
 
 /*
  * Ask the thread to take in what its sockets hold already, for at most a second, and to end.

@@ -183,6 +183,19 @@ class CommandsTest(ServerTest):
             with self.subTest(query):
                 self.assertTrue(prometheus.query(query))
 
+    @runs("docs/restart.md", "Hand-over to a new process")
+    def test_hand_over(self, commands: str, unit: str) -> None:
+        flags = " ".join(serve_flags(Ports(), []))
+        ready = "until grep -q event=ready {}; do sleep 0.1; done"
+        said = self.shell(change(commands, {
+            "bacowr.control &": f"bacowr.control {flags} 2>one & {ready.format('one')}",
+            "--replace &": f"--replace {flags} 2>two & wait %1; {ready.format('two')}; "
+                           "kill %2; wait %2; cat one two",
+        }))
+        for event in ("handed_over", "taken_over", "stopped"):
+            self.assertIn(f"event={event}", said)
+        self.assertIn("--control.socket=/run/bacowr-statsd/control --replace", unit)
+
     @runs("README.md", "A tour")
     def test_tour(self, tree: str) -> None:
         """Each path is there, and no folder is left out."""
