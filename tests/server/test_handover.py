@@ -256,6 +256,18 @@ class TakeOverTest(HandoverTest):
         self.assertTrue(text.endswith(b"0\r\n\r\n"))
         self.assertEqual(text.count(b"\nmany_"), 6000)
 
+    def test_what_the_kernel_dropped_is_counted_once(self) -> None:
+        """Before the hand-over, while nobody reads, and after it."""
+        server = self.serve("--statsd.read-buffer=65536")
+        for _ in range(3):
+            server.signal(signal.SIGSTOP)
+            server.send(*["lost:" + "1" * 1000 + "|c"] * 500)
+            server.signal(signal.SIGCONT)
+            self.replace(server)
+        page = server.settle()
+        self.assertGreater(page.total(DROPPED), 0)
+        self.assertEqual(page.value(RECEIVED) + page.total(DROPPED), 1500)
+
     def test_a_state_file(self) -> None:
         """It is the successor's: neither read at the hand-over nor written by who leaves."""
         file = self.folder / "state"
@@ -394,14 +406,16 @@ class FailureTest(HandoverTest):
 
     def test_its_address_is_taken(self) -> None:
         """All after the offer that can fail for an operator's mistake; no file is removed."""
-        server = self.begin()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        gram = self.folder / "gram"
+        server = self.begin(f"--statsd.listen-unixgram={gram}")
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
             taken.bind((HOST, 0))
+            taken.listen()
             said = self.failing(server,
-                                f"--statsd.listen-udp={HOST}:{taken.getsockname()[1]}")
+                                f"--web.listen-address={HOST}:{taken.getsockname()[1]}")
         self.assertIn("address already in use", said)
         self.goes_on(server, "offered", "the successor is gone")
-        self.assertTrue(self.path.exists())
+        self.assertTrue(gram.exists() and self.path.exists())
         self.replace(server)
 
     def test_it_is_killed_at_some_moment(self) -> None:
