@@ -18,16 +18,7 @@
 
 bool load_name_is_good(struct slice name)
 {
-    if (name.len == 0 || name.len > STATE_MAX_TEXT || (name.p[0] >= '0' && name.p[0] <= '9'))
-        return false;
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.p[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '_' || c == ':'))
-            return false;
-    }
-    return true;
+    return name.len > 0 && name.len <= STATE_MAX_TEXT && name_is_plain(name);
 }
 
 /* The bytes of an escaped value up to its closing quote, or SIZE_MAX. */

@@ -12,7 +12,8 @@
  * The same goes for the type of a family of observers, summary or histogram: it changes at once,
  * the vectors' shapes with it, and rebuild.c moves the series. Between the two a series takes
  * samples as it is kept, whatever the family is. Where two rules disagree about a name, the type
- * was decided before and stays.
+ * was decided before and stays. What came out of a state of other rules has decided nothing: it
+ * goes as soon as a sample needs its name for something else, unless one of its own came first.
  *
  * Laws: all under the registry's lock. A family or vector without series goes at once: a name is
  * free for another type as soon as its last series has expired.
@@ -57,38 +58,38 @@ static bool type_owns_suffix(enum metric_type type, unsigned i)
     return type == METRIC_HISTOGRAM || (type == METRIC_SUMMARY && i > 0);
 }
 
-/* Is @name a sample name of a histogram or summary that exists? */
-static bool suffix_is_taken(const struct registry *r, struct slice name)
+/* The histogram or summary that @name is a sample name of, or NULL. */
+static struct family *suffix_owner(const struct registry *r, struct slice name)
 {
     for (unsigned i = 0; i < n_suffixes(r); i++) {
         size_t len = strlen(suffixes[i]);
-        const struct family *f;
+        struct family *f;
 
         if (name.len <= len || memcmp(name.p + name.len - len, suffixes[i], len) != 0)
             continue;
         f = family_find(r, slice_of(name.p, name.len - len));
         if (f != NULL && !f->reserved && type_owns_suffix(family_type(f), i))
-            return true;
+            return f;
     }
-    return false;
+    return NULL;
 }
 
-/* Does a family exist whose name a new histogram or summary @name needs for its samples? */
+/* A family whose name a new histogram or summary @name needs for its samples, or NULL. */
 static int suffix_takes(const struct registry *r, struct slice name, enum metric_type type,
-                        bool *taken)
+                        struct family **taken)
 {
     char *text = malloc(name.len + sizeof "_created");
 
     if (text == NULL)
         return -ENOMEM;
-    *taken = false;
+    *taken = NULL;
     memcpy(text, name.p, name.len);
-    for (unsigned i = 0; i < n_suffixes(r); i++) {
+    for (unsigned i = 0; i < n_suffixes(r) && *taken == NULL; i++) {
         size_t len = strlen(suffixes[i]);
 
         memcpy(text + name.len, suffixes[i], len);
-        if (type_owns_suffix(type, i) && family_find(r, slice_of(text, name.len + len)) != NULL)
-            *taken = true;
+        if (type_owns_suffix(type, i))
+            *taken = family_find(r, slice_of(text, name.len + len));
     }
     free(text);
     return 0;
@@ -182,34 +183,6 @@ void family_announce(struct registry *r, struct family *f)
         continue;
 }
 
-int family_acquire(struct registry *r, const struct series_birth *birth, struct family **out)
-{
-    struct slice name = birth->key.name;
-    struct family *f = family_find(r, name);
-    bool taken;
-
-    if (f != NULL) {
-        if (f->reserved && !(birth->internal && f->internal))
-            return SERIES_E_RESERVED;
-        *out = f;
-        return family_decide(r, f, birth);
-    }
-    if (suffix_is_taken(r, name))
-        return SERIES_E_SUFFIX;
-    if (type_owns_suffix(birth->spec->type, 1)) {
-        if (suffix_takes(r, name, birth->spec->type, &taken) != 0)
-            return -ENOMEM;
-        if (taken)
-            return SERIES_E_SUFFIX;
-    }
-    f = family_new(r, name, birth->help, birth->spec->type);
-    if (f == NULL)
-        return -ENOMEM;
-    f->gen = birth->gen;
-    *out = f;
-    return 0;
-}
-
 void family_free(struct retired *item)
 {
     struct family *f = table_entry(item, struct family, retired);
@@ -258,6 +231,47 @@ void family_settled(struct registry *r, struct family *f)
     relaxed_store(&r->n_changed, relaxed_load(&r->n_changed) - 1);
 }
 
+/*
+ * @f stands in the way of @birth. One that came out of a state of other rules, and that nobody has
+ * sent since, is only in the way: it is left to registry_rebuild(), and refused until it is gone.
+ */
+static int refuse(struct registry *r, struct family *f, const struct series_birth *birth,
+                  enum series_outcome outcome)
+{
+    if (f->restored && !birth->asleep) {
+        f->restored = false;
+        f->yields = true;
+        family_changed(r, f);
+    }
+    return outcome;
+}
+
+int family_acquire(struct registry *r, const struct series_birth *birth, struct family **out)
+{
+    struct slice name = birth->key.name;
+    struct family *f = family_find(r, name);
+    struct family *other;
+
+    if (f != NULL) {
+        if (f->reserved && !(birth->internal && f->internal))
+            return SERIES_E_RESERVED;
+        *out = f;
+        return family_decide(r, f, birth);
+    }
+    other = suffix_owner(r, name);
+    if (other == NULL && type_owns_suffix(birth->spec->type, 1) &&
+        suffix_takes(r, name, birth->spec->type, &other) != 0)
+        return -ENOMEM;
+    if (other != NULL)
+        return refuse(r, other, birth, SERIES_E_SUFFIX);
+    f = family_new(r, name, birth->help, birth->spec->type);
+    if (f == NULL)
+        return -ENOMEM;
+    f->gen = birth->gen;
+    *out = f;
+    return 0;
+}
+
 /* ---- the type of observers ---- */
 
 static bool is_observer(enum metric_type type)
@@ -291,13 +305,13 @@ static void recount(relaxed_u64 *by_type, enum metric_type from, enum metric_typ
 static int change_type(struct registry *r, struct family *f, const struct series_birth *birth)
 {
     enum metric_type was = family_type(f), type = birth->spec->type;
+    struct family *taken;
     struct shape *shape;
-    bool taken;
 
     if (suffix_takes(r, family_name(f), type, &taken) != 0)
         return -ENOMEM;
-    if (taken)
-        return SERIES_E_SUFFIX;
+    if (taken != NULL)
+        return refuse(r, taken, birth, SERIES_E_SUFFIX);
     shape = shape_acquire(r, birth->spec);
     if (shape == NULL)
         return -ENOMEM;
@@ -319,12 +333,15 @@ int family_decide(struct registry *r, struct family *f, const struct series_birt
     /* Signed: generations wrap. */
     int32_t newer = (int32_t)(birth->gen - f->gen);
 
+    if (f->yields)
+        return SERIES_E_TYPE;
     if (says == type) {
         f->gen = newer > 0 ? birth->gen : f->gen;
+        f->restored &= birth->asleep;
         return 0;
     }
     if (!is_observer(type) || !is_observer(says))
-        return SERIES_E_TYPE;
+        return refuse(r, f, birth, SERIES_E_TYPE);
     if (newer == 0)
         f->contested = true;
     /* What an older one says comes too late: its samples are kept as they are now. */

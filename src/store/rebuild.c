@@ -25,6 +25,9 @@
  * away, then sets the shape, then the new birth number, each with release. So a new number implies
  * the new shape, and a new shape that the old cell is gone; and an old cell has an old number.
  *
+ * A family that was restored from a state of other rules and whose name is another's by now
+ * (family_decide()) has no place any more: its series get the shortest time to live.
+ *
  * Laws: the control thread only. One step looks at no more than LOOKS_MAX series and moves no more
  *       than MOVES_MAX, and holds the lock for those. While moved ones wait for the workers, none
  *       are added. A series that is marked is moved later; one with cells that are leaving is not
@@ -177,7 +180,7 @@ static bool move_family(struct registry *r, struct family *f, uint32_t now, unsi
 
         if (s == NULL)
             continue;
-        if (vector_clashes(s->vector, family_type(f))) {
+        if (f->yields || vector_clashes(s->vector, family_type(f))) {
             series_set_ttl(r, s, 1);
             continue;
         }

@@ -408,6 +408,8 @@ int series_restore(struct registry *r, const struct series_birth *birth, uint32_
         /* Signed: generations wrap. */
         if (rc == 0 && (int32_t)(type_gen - series_family(s)->gen) > 0)
             series_family(s)->gen = type_gen;
+        else if (rc == 0 && relaxed_load(&series_family(s)->n_alive) == 1)
+            series_family(s)->restored = true;
     }
     pthread_mutex_unlock(&r->lock);
     if (rc == 0)

@@ -85,6 +85,8 @@ struct family {
     bool look_again;              /* something had to be put off */
 
     bool contested; /* the other type of observer was refused; under the lock */
+    bool restored;  /* under other rules, and no sample has come since; under the lock */
+    bool yields;    /* likewise, and one of another type came: its series go; under the lock */
     bool reserved;  /* of the server's own; senders may not use the name */
     bool internal;  /* holds own series: outside limits and counts of series */
     bool announced; /* was pushed to new_families; under the lock */

@@ -497,6 +497,41 @@ START_TEST(test_state_refusals)
 }
 END_TEST
 
+static const struct {
+    const char *rules; /* after the restart */
+    const char *first; /* fed after it, NULL: nothing */
+    const char *line;  /* then this, and once more when time has passed */
+    const char *series;
+} yielding[] = {
+    /* Under other rules a name that nobody sends as it was is free for what comes. */
+    {"mappings: []\n", NULL, "c:5|g", "c 5\nx_count 1\n"},
+    {"mappings: []\n", NULL, "x:2|h", "c 1\nx_sum 2\nx_count 1\n"},
+    /* One that is sent is not; nor any under the same rules. */
+    {"mappings: []\n", "c:1|c", "c:5|g", "c 2\nx_count 1\n"},
+    {RULES, NULL, "c:5|g", "c 1\nx_count 1\n"},
+    {RULES, NULL, "x:2|h", "c 1\nx_count 1\n"},
+};
+#define N_YIELDING ((int)(sizeof yielding / sizeof yielding[0]))
+
+/* What was restored does not hold a name against newer rules. */
+START_TEST(test_state_yields)
+{
+    struct world w;
+
+    world_init(&w, RULES);
+    feed(&w, 1, "c:1|c\nx_count:1|c");
+    restart(&w, yielding[_i].rules, 0);
+    engine_pass(&w.e, 100);
+    if (yielding[_i].first != NULL)
+        feed(&w, 0, yielding[_i].first);
+    feed(&w, 0, yielding[_i].line);
+    engine_pass(&w.e, 1000);
+    feed(&w, 0, yielding[_i].line);
+    ck_assert_str_eq(engine_series(&w.e), yielding[_i].series);
+    world_release(&w);
+}
+END_TEST
+
 /* Two states are added up. */
 START_TEST(test_state_adds)
 {
@@ -546,6 +581,7 @@ static Suite *suite(void)
     tcase_add_test(time, test_state_window);
     suite_add_tcase(s, time);
     tcase_add_loop_test(rules, test_state_follows_rules, 0, N_CHANGES);
+    tcase_add_loop_test(rules, test_state_yields, 0, N_YIELDING);
     tcase_add_test(rules, test_state_refusals);
     tcase_add_test(rules, test_state_adds);
     suite_add_tcase(s, rules);
