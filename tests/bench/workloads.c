@@ -162,7 +162,8 @@ void traffic_init_births(struct traffic *traffic, const struct workload *w)
 
 void workload_mapping(struct buf *out)
 {
-    buf_add_str(out, "defaults:\n  observer_type: histogram\nmappings:\n");
+    buf_add_str(out, "defaults:\n  observer_type: histogram\n"
+                     "  histogram_options: {native_histogram_bucket_factor: 1}\nmappings:\n");
     for (unsigned i = 0; i < N_GLOBS; i++)
         buf_addf(out,
                  "- match: svc%03u.requests.*.*\n"
