@@ -12,7 +12,8 @@
  * another. Chunks double with their number in the class from 1 to 32 KiB, so that many classes with
  * a few objects each, as short-lived labels of many lengths make them, cost little.
  *
- * So there are 8 GiB at most, as good as no memory behind.
+ * Objects of whole lines of the cache lie in whole lines: see route.c. There are 8 GiB at most, as
+ * good as no memory behind.
  *
  * Laws: a chunk's number is given again only after the chunk was freed, which is after its last
  *       object was given back, when nobody looks at any of them. Unit 0 is the head's, so no number
@@ -29,6 +30,9 @@
 #define CHUNK_MAX_UNITS (1u << SLAB_PLACE_BITS)
 #define FINE_UNITS      16u
 
+#define LINE_SIZE       64u
+#define LINE_UNITS      (LINE_SIZE / SLAB_UNIT)
+
 struct slab_chunk {
     struct slab_chunk *next, *prev; /* in its class's list, if it has room */
     uint32_t number;
@@ -44,7 +48,7 @@ struct slab_chunk {
 
 _Static_assert(HEAD_UNITS == SLAB_REF_MIN && sizeof(struct slab_chunk) % SLAB_UNIT == 0,
                "the first object of a chunk has the lowest number");
-_Static_assert(SLAB_MAX_SIZE / SLAB_UNIT + HEAD_UNITS <= CHUNK_MAX_UNITS, "it fits a chunk");
+_Static_assert(SLAB_MAX_SIZE / SLAB_UNIT + LINE_UNITS <= CHUNK_MAX_UNITS, "it fits a chunk");
 
 /* ---- sizes ---- */
 
@@ -59,13 +63,20 @@ static unsigned class_of(unsigned *units)
     return shift * FINE_UNITS + (*units >> shift);
 }
 
-/* Where a chunk's last object ends. */
+/* Where a chunk's first object begins. What takes whole lines of the cache begins with one. */
+static unsigned begin_for(unsigned units)
+{
+    return units % LINE_UNITS == 0 ? LINE_UNITS : HEAD_UNITS;
+}
+
+/* Where its last object ends. */
 static unsigned end_for(unsigned units, uint32_t n_chunks)
 {
     unsigned total = n_chunks < 5 ? CHUNK_MIN_UNITS << n_chunks : CHUNK_MAX_UNITS;
-    unsigned n = total > HEAD_UNITS ? (total - HEAD_UNITS) / units : 0;
+    unsigned begin = begin_for(units);
+    unsigned n = total > begin ? (total - begin) / units : 0;
 
-    return HEAD_UNITS + (n > 0 ? n : 1) * units;
+    return begin + (n > 0 ? n : 1) * units;
 }
 
 /* ---- chunks ---- */
@@ -131,12 +142,13 @@ static bool number_take(struct slab *s, uint32_t *number)
 static struct slab_chunk *chunk_new(struct slab *s, unsigned class, unsigned units)
 {
     unsigned end = end_for(units, s->classes[class].n_chunks);
-    struct slab_chunk *c = malloc((size_t)end * SLAB_UNIT);
+    size_t n_lines = (end + LINE_UNITS - 1) / LINE_UNITS;
+    struct slab_chunk *c = aligned_alloc(LINE_SIZE, n_lines * LINE_SIZE);
 
     if (c == NULL)
         return NULL;
     *c = (struct slab_chunk){.size = (uint16_t)units,
-                             .carved = HEAD_UNITS,
+                             .carved = (uint16_t)begin_for(units),
                              .end = (uint16_t)end,
                              .class = (uint16_t) class};
     if (!number_take(s, &c->number)) {

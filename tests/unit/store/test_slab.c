@@ -98,6 +98,20 @@ START_TEST(test_slab_take_of_every_size)
 }
 END_TEST
 
+/* Whole lines of the cache lie in whole lines. */
+START_TEST(test_slab_take_keeps_lines_whole)
+{
+    static struct slab s;
+
+    for (unsigned i = 0; i < 3000; i++) {
+        uint32_t ref = slab_take(&s, 64 * (1 + i % 4));
+
+        ck_assert_uint_eq((uintptr_t)slab_at(&s, ref) % 64, 0);
+    }
+    slab_release(&s);
+}
+END_TEST
+
 /* Many of one size cost little more than they are: a hundredth, and the last chunk. */
 START_TEST(test_slab_take_wastes_little)
 {
@@ -161,6 +175,7 @@ static Suite *suite(void)
     tcase_set_timeout(take_case, 60);
     tcase_add_test(take_case, test_slab_take_gives_objects_of_their_own);
     tcase_add_test(take_case, test_slab_take_of_every_size);
+    tcase_add_test(take_case, test_slab_take_keeps_lines_whole);
     tcase_add_loop_test(take_case, test_slab_take_wastes_little, 0, 5);
     suite_add_tcase(s, take_case);
     tcase_add_test(give_case, test_slab_churn_does_not_grow);
