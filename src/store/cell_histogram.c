@@ -26,6 +26,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "store/native.h"
 
 struct histogram_cell {
@@ -159,10 +163,10 @@ int cell_histogram_read(struct cell *const *cells, unsigned n, const struct shap
 /* ---- writing ---- */
 
 /*
- * The first point with v <= point, or n: NaN belongs to +Inf only. How often the loop turns depends
- * on @n only, and the comparison moves a number instead of the program: nothing to guess wrongly.
+ * The first point with v <= point, or n: NaN belongs to +Inf only. How often the loops turn depends
+ * on @n only, and the comparisons move a number instead of the program: nothing to guess wrongly.
  */
-static unsigned bucket_of(const double *points, unsigned n, double v)
+static unsigned search_bucket(const double *points, unsigned n, double v)
 {
     unsigned low = 0;
 
@@ -174,6 +178,39 @@ static unsigned bucket_of(const double *points, unsigned n, double v)
     }
     return low;
 }
+
+#if defined(__SSE2__)
+
+/* Up to so many points it is quicker to look at all of them, two at a time. */
+#define POINTS_FEW 24u
+
+/* How many points are below @v. */
+static unsigned count_below(const double *points, unsigned n, double v)
+{
+    const __m128d all_v = _mm_set1_pd(v);
+    __m128i below = _mm_setzero_si128();
+    unsigned i = 0;
+
+    for (; i + 2 <= n; i += 2)
+        below =
+            _mm_sub_epi64(below, _mm_castpd_si128(_mm_cmpnle_pd(all_v, _mm_loadu_pd(points + i))));
+    below = _mm_add_epi64(below, _mm_unpackhi_epi64(below, below));
+    return (unsigned)_mm_cvtsi128_si32(below) + (i < n ? !(v <= points[i]) : 0u);
+}
+
+static unsigned bucket_of(const double *points, unsigned n, double v)
+{
+    return n <= POINTS_FEW ? count_below(points, n, v) : search_bucket(points, n, v);
+}
+
+#else
+
+static unsigned bucket_of(const double *points, unsigned n, double v)
+{
+    return search_bucket(points, n, v);
+}
+
+#endif
 
 unsigned cell_bucket_of(const struct shape *shape, double v)
 {

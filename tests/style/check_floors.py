@@ -55,7 +55,7 @@ LIBRARIES = {
     "yaml.h": ["src/conf/yaml.c"],
     "pcre2.h": ["src/mapping/regex.c"],
     "xxhash.h": ["src/base/hash.h"],
-    "emmintrin.h": ["src/statsd/plain.c"],
+    "emmintrin.h": ["src/statsd/plain.c", "src/store/cell_histogram.c", "src/store/route_find.h"],
     "stdatomic.h": ["src/base/relaxed.h", "src/engine/", "src/server/", "src/store/cell.",
                     "src/store/cell_", "src/store/series.", "src/store/rebuild.", "src/store/registry.",
                     "src/store/census.", "src/store/family.", "src/store/index.", "src/store/list.", "src/store/reclaim.",
