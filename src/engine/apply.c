@@ -14,6 +14,8 @@
 #include <float.h>
 #include <math.h>
 
+#include "store/cell_write.h"
+
 static bool is_signed(struct slice value)
 {
     return value.len > 0 && (value.p[0] == '+' || value.p[0] == '-');
@@ -22,22 +24,23 @@ static bool is_signed(struct slice value)
 /* Count events that reached their series. */
 static void count_applied(struct bacowr_worker *w, const struct route *r, uint64_t weight)
 {
-    stat_add(w, STAT_EVENT(r->kind, r->flags & ROUTE_MAPPED), weight);
+    stat_add(w, STAT_EVENT(r->plan->kind, r->plan->flags & ROUTE_MAPPED), weight);
 }
 
 /* Count events that did not, under their reason. */
 static void count_unapplied(struct bacowr_worker *w, const struct route *r, unsigned stat)
 {
-    uint64_t weight = r->weight > 0 ? (uint64_t)r->weight : 0;
+    uint64_t weight = r->plan->weight > 0 ? (uint64_t)r->plan->weight : 0;
 
-    stat_add(w, r->flags & ROUTE_MAPPED ? STAT_UNAPPLIED_MAPPED : STAT_UNAPPLIED_UNMAPPED, weight);
+    stat_add(w, r->plan->flags & ROUTE_MAPPED ? STAT_UNAPPLIED_MAPPED : STAT_UNAPPLIED_UNMAPPED,
+             weight);
     stat_add(w, stat, weight);
 }
 
 /* @v as the cell is to have it. Nearly always the two factors are 1, and a division is dear. */
 static double scaled(const struct route *r, double v)
 {
-    return r->flags & ROUTE_SCALED ? v / r->divisor * r->scale : v;
+    return r->plan->flags & ROUTE_SCALED ? v / r->plan->divisor * r->plan->scale : v;
 }
 
 /* No counter takes @v, which is scaled: count why. */
@@ -55,7 +58,7 @@ static bool is_count(double v)
  * resolve_route() makes none. */
 static bool refuses_count(struct bacowr_worker *w, const struct route *r, double v)
 {
-    if (r->kind != MAPPING_COUNTER || is_count(scaled(r, v)))
+    if (r->plan->kind != MAPPING_COUNTER || is_count(scaled(r, v)))
         return false;
     refuse_count(w, r, scaled(r, v));
     return true;
@@ -75,16 +78,16 @@ static void apply_count(struct bacowr_worker *w, const struct route *r, struct s
 static void apply_gauge(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
 {
     if (is_signed(text))
-        cell_gauge_add(r->cell, v * r->scale, w->time);
+        cell_gauge_add(r->cell, v * r->plan->scale, w->time);
     else
-        cell_gauge_set(r->cell, v * r->scale, w->time);
+        cell_gauge_set(r->cell, v * r->plan->scale, w->time);
     count_applied(w, r, 1);
 }
 
 static void apply_gauge_set(struct bacowr_worker *w, const struct route *r, struct slice text,
                             double v)
 {
-    cell_gauge_set(r->cell, v * r->scale, w->time);
+    cell_gauge_set(r->cell, v * r->plan->scale, w->time);
     count_applied(w, r, 1);
 }
 
@@ -92,9 +95,9 @@ static void apply_gauge_etsy(struct bacowr_worker *w, const struct route *r, str
                              double v)
 {
     if (is_signed(text))
-        cell_gauge_add_or_set(r->cell, v * r->scale, w->time);
+        cell_gauge_add_or_set(r->cell, v * r->plan->scale, w->time);
     else
-        cell_gauge_set(r->cell, v * r->scale, w->time);
+        cell_gauge_set(r->cell, v * r->plan->scale, w->time);
     count_applied(w, r, 1);
 }
 
@@ -112,31 +115,32 @@ static void apply_buckets(struct bacowr_worker *w, const struct route *r, struct
 {
     struct cell_outgrown *outgrown;
 
-    if (r->weight <= 0)
+    if (r->plan->weight <= 0)
         return;
     v = scaled(r, v);
-    if (cell_observe_buckets(r->cell, r->shape, v, (uint64_t)r->weight, w->time, &outgrown) != 0)
+    if (cell_observe_buckets(r->cell, r->plan->shape, v, (uint64_t)r->plan->weight, w->time,
+                             &outgrown) != 0)
         stat_add(w, STAT_NATIVE_LOST, 1);
     if (outgrown != NULL)
         leave_outgrown(w, outgrown);
-    count_applied(w, r, (uint64_t)r->weight);
+    count_applied(w, r, (uint64_t)r->plan->weight);
 }
 
 static void apply_sketch(struct bacowr_worker *w, const struct route *r, struct slice text,
                          double v)
 {
-    if (r->weight <= 0)
+    if (r->plan->weight <= 0)
         return;
     v = scaled(r, v);
-    cell_observe_sketch(r->cell, r->shape, v, (uint64_t)r->weight, w->time);
-    count_applied(w, r, (uint64_t)r->weight);
+    cell_observe_sketch(r->cell, r->plan->shape, v, (uint64_t)r->plan->weight, w->time);
+    count_applied(w, r, (uint64_t)r->plan->weight);
 }
 
 static void apply_set(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
 {
     struct cell_outgrown *outgrown;
 
-    if (cell_set_add(r->cell, r->shape, text, w->time, &outgrown) != 0) {
+    if (cell_set_add(r->cell, r->plan->shape, text, w->time, &outgrown) != 0) {
         count_unapplied(w, r, STAT_NO_MEMORY);
         return;
     }
@@ -147,9 +151,9 @@ static void apply_set(struct bacowr_worker *w, const struct route *r, struct sli
 
 static void apply_drop(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
 {
-    uint64_t weight = r->weight > 0 ? (uint64_t)r->weight : 0;
+    uint64_t weight = r->plan->weight > 0 ? (uint64_t)r->plan->weight : 0;
 
-    if (!(r->flags & ROUTE_MAPPED))
+    if (!(r->plan->flags & ROUTE_MAPPED))
         stat_add(w, STAT_UNAPPLIED_UNMAPPED, weight);
     stat_add(w, STAT_DROPPED, weight);
 }
@@ -157,30 +161,31 @@ static void apply_drop(struct bacowr_worker *w, const struct route *r, struct sl
 static void apply_refuse(struct bacowr_worker *w, const struct route *r, struct slice text,
                          double v)
 {
-    stat_add(w, STAT_REASONS + r->reason, 1);
+    stat_add(w, STAT_REASONS + r->plan->reason, 1);
 }
 
 static void apply_empty_name(struct bacowr_worker *w, const struct route *r, struct slice text,
                              double v)
 {
-    stat_add(w, STAT_EMPTY_NAME, r->weight > 0 ? (uint64_t)r->weight : 0);
+    stat_add(w, STAT_EMPTY_NAME, r->plan->weight > 0 ? (uint64_t)r->plan->weight : 0);
 }
 
 static void apply_conflict(struct bacowr_worker *w, const struct route *r, struct slice text,
                            double v)
 {
-    uint64_t weight = r->weight > 0 ? (uint64_t)r->weight : 0;
+    uint64_t weight = r->plan->weight > 0 ? (uint64_t)r->plan->weight : 0;
 
     if (refuses_count(w, r, v))
         return;
-    stat_add(w, r->flags & ROUTE_MAPPED ? STAT_UNAPPLIED_MAPPED : STAT_UNAPPLIED_UNMAPPED, weight);
+    stat_add(w, r->plan->flags & ROUTE_MAPPED ? STAT_UNAPPLIED_MAPPED : STAT_UNAPPLIED_UNMAPPED,
+             weight);
     cell_add(r->cell, (double)weight, w->time);
 }
 
 static void apply_limit(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
 {
     if (!refuses_count(w, r, v))
-        count_unapplied(w, r, STAT_LIMIT + r->reason);
+        count_unapplied(w, r, STAT_LIMIT + r->plan->reason);
 }
 
 /* As the fold is kept, whatever the family's type is by now. */
@@ -196,8 +201,8 @@ static void apply_fold(struct bacowr_worker *w, const struct route *r, struct sl
 
     if (refuses_count(w, r, v))
         return;
-    stat_add(w, STAT_FOLDED + r->reason, r->weight > 0 ? (uint64_t)r->weight : 0);
-    by_type[r->shape->type](w, r, text, v);
+    stat_add(w, STAT_FOLDED + r->plan->reason, r->plan->weight > 0 ? (uint64_t)r->plan->weight : 0);
+    by_type[r->plan->shape->type](w, r, text, v);
 }
 
 static void apply_too_long(struct bacowr_worker *w, const struct route *r, struct slice text,
@@ -227,46 +232,75 @@ static void (*const apply_ops[N_OPS])(struct bacowr_worker *w, const struct rout
 
 void feed_apply(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
 {
-    if (r->flags & ROUTE_RARE) {
-        stat_add(w, STAT_TAG_ERRORS, r->n_tag_errors);
-        stat_add(w, STAT_REASONS + STATSD_E_RATE, r->n_rate_errors);
+    const struct route_plan *p = r->plan;
+
+    if (p->flags & ROUTE_RARE) {
+        stat_add(w, STAT_TAG_ERRORS, p->n_tag_errors);
+        stat_add(w, STAT_REASONS + STATSD_E_RATE, p->n_rate_errors);
     }
-    apply_ops[r->op](w, r, text, v);
+    apply_ops[p->op](w, r, text, v);
 }
 
 /* ---- by turns ---- */
 
 /* Most samples are these: what is applied is counted once. */
-static void apply_counts(struct bacowr_worker *w, const struct item *items, const struct turn *turn)
+static void apply_counts(struct bacowr_worker *w, const struct item *items, const uint8_t *turn,
+                         unsigned n, bool mapped)
+{
+    unsigned n_refused = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        const struct item *item = &items[turn[i]];
+
+        if (cell_add_whole(item->route->cell, item->value, w->time))
+            continue;
+        if (is_count(item->value)) {
+            cell_add(item->route->cell, item->value, w->time);
+        } else {
+            refuse_count(w, item->route, item->value);
+            n_refused++;
+        }
+    }
+    stat_add(w, STAT_EVENT(MAPPING_COUNTER, mapped), n - n_refused);
+}
+
+static void apply_gauges(struct bacowr_worker *w, const struct item *items, const uint8_t *turn,
+                         unsigned n)
 {
     uint64_t n_applied[2] = {0}; /* without a rule, by one */
 
-    for (unsigned i = 0; i < turn->n; i++) {
-        const struct item *item = &items[turn->items[i]];
+    for (unsigned i = 0; i < n; i++) {
+        const struct item *item = &items[turn[i]];
         const struct route *r = item->route;
-        double v = scaled(r, item->value);
+        const struct route_plan *p = r->plan;
 
-        if (!is_count(v)) {
-            refuse_count(w, r, v);
-            continue;
+        if (p->op == OP_GAUGE_SET || !is_signed(item_values(item))) {
+            cell_gauge_set(r->cell, item->value * p->scale, w->time);
+            n_applied[(p->flags & ROUTE_MAPPED) != 0]++;
+        } else {
+            apply_ops[p->op](w, r, item_values(item), item->value);
         }
-        cell_add(r->cell, v, w->time);
-        n_applied[(r->flags & ROUTE_MAPPED) != 0]++;
     }
-    stat_add(w, STAT_EVENT(MAPPING_COUNTER, false), n_applied[0]);
-    stat_add(w, STAT_EVENT(MAPPING_COUNTER, true), n_applied[1]);
+    stat_add(w, STAT_EVENT(MAPPING_GAUGE, false), n_applied[0]);
+    stat_add(w, STAT_EVENT(MAPPING_GAUGE, true), n_applied[1]);
 }
 
-void apply_turn(struct bacowr_worker *w, enum op op, const struct item *items,
-                const struct turn *turn)
+/* One of each of those that are rarer. */
+static void apply_others(struct bacowr_worker *w, const struct item *items, const uint8_t *turn,
+                         unsigned n)
 {
-    if (op == OP_COUNT) {
-        apply_counts(w, items, turn);
-        return;
-    }
-    for (unsigned i = 0; i < turn->n; i++) {
-        const struct item *item = &items[turn->items[i]];
+    for (unsigned i = 0; i < n; i++) {
+        const struct item *item = &items[turn[i]];
 
-        apply_ops[item->route->op](w, item->route, item->values, item->value);
+        apply_ops[item->route->plan->op](w, item->route, item_values(item), item->value);
     }
+}
+
+void apply_turns(struct bacowr_worker *w, const struct item *items, const struct turns *turns)
+{
+    apply_counts(w, items, turns->items[TURN_COUNT], turns->n[TURN_COUNT], false);
+    apply_counts(w, items, turns->items[TURN_COUNT_MAPPED], turns->n[TURN_COUNT_MAPPED], true);
+    apply_gauges(w, items, turns->items[TURN_GAUGE], turns->n[TURN_GAUGE]);
+    apply_others(w, items, turns->items[TURN_BUCKETS], turns->n[TURN_BUCKETS]);
+    apply_others(w, items, turns->items[TURN_OTHER], turns->n[TURN_OTHER]);
 }

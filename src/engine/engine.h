@@ -106,6 +106,16 @@ enum route_flag {
     ROUTE_PLAIN = 16, /* statsd_is_plain() */
 };
 
+/* The lines of a group whose routes have the same turn are applied together: see apply.c. */
+enum turn {
+    TURN_COUNT,        /* counters that no rule takes */
+    TURN_COUNT_MAPPED, /* by a rule; neither is divided or scaled */
+    TURN_GAUGE,
+    TURN_BUCKETS,
+    TURN_OTHER,
+};
+#define N_TURNS 5
+
 /* One generation of rules. */
 struct rules {
     struct retired retired;
@@ -289,8 +299,8 @@ struct route_request {
 
 /*
  * The whole way to a route, counted and remembered. A value that its counter will refuse makes no
- * series and no memory. @room is used when the table cannot take the route. The route, or NULL
- * without memory (counted).
+ * series and no memory. @room, which has a plan, is used when the table cannot take the route. The
+ * route, or NULL without memory (counted).
  */
 struct route *resolve_route(struct bacowr_worker *w, const struct route_request *q,
                             struct route *room);
@@ -305,8 +315,8 @@ void resolve_again(struct bacowr_worker *w, struct route *r);
  * What a route does with the values of an identity, as far as @id and @res decide it: neither
  * series nor generation.
  */
-void route_from_identity(struct route *r, const struct statsd_identity *id,
-                         const struct resolution *res, unsigned n_name_tag_errors);
+void plan_from_identity(struct route_plan *p, const struct statsd_identity *id,
+                        const struct resolution *res, unsigned n_name_tag_errors);
 
 /*
  * The series of @res, or with @fold that of its family for what is over a limit: what series_find()
@@ -317,8 +327,8 @@ int resolve_series(struct bacowr_worker *w, const struct resolution *res, bool f
                               struct series_ref *out),
                    struct series_ref *ref);
 
-/* Is @v the value of a sample that the series of @r would take? */
-bool route_wants(const struct route *r, double v);
+/* Is @v the value of a sample that a series of this plan would take? */
+bool plan_wants(const struct route_plan *p, double v);
 
 /* ---- overflow.c ---- */
 
@@ -327,10 +337,10 @@ bool route_wants(const struct route *r, double v);
 #define OVERFLOW_LABELS OVERFLOW_LABEL "=\"true\""
 #define OVERFLOW_NAMES  OVERFLOW_LABEL ","
 
-/* The identity of @res is over @limit, a SERIES_E_..._LIMIT: it is noted, and @r gets an operation
+/* The identity of @res is over @limit, a SERIES_E_..._LIMIT: it is noted, and @p gets an operation
  * and the reason. Is it to be folded? */
 bool overflow_folds(struct bacowr_worker *w, const struct resolution *res, int limit,
-                    struct route *r);
+                    struct route_plan *p);
 
 /*
  * Control's: what would become of the identity of @res now? The name of the limit that it is over,

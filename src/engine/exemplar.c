@@ -61,8 +61,9 @@ static struct slice render_tags(struct buf *out, const struct statsd_exemplar *e
 void exemplar_keep(struct bacowr_worker *w, const struct route *r, const struct statsd_exemplar *e,
                    double v)
 {
-    struct exemplar_key key = {r->cell, r->shape, r->birth, 0};
-    struct exemplar kept = {v / r->divisor * r->scale, w->time.now_ms, {NULL, 0}};
+    const struct route_plan *p = r->plan;
+    struct exemplar_key key = {r->cell, p->shape, r->birth, 0};
+    struct exemplar kept = {v / p->divisor * p->scale, w->time.now_ms, {NULL, 0}};
 
     if (e->n == 0)
         return;
@@ -71,10 +72,10 @@ void exemplar_keep(struct bacowr_worker *w, const struct route *r, const struct 
         stat_add(w, STAT_EXEMPLARS_DROPPED, 1);
         return;
     }
-    if ((r->op != OP_COUNT && r->op != OP_BUCKETS) || !route_wants(r, v) || isnan(kept.value))
+    if ((p->op != OP_COUNT && p->op != OP_BUCKETS) || !plan_wants(p, v) || isnan(kept.value))
         return;
-    if (r->op == OP_BUCKETS)
-        key.slot = cell_bucket_of(r->shape, kept.value);
+    if (p->op == OP_BUCKETS)
+        key.slot = cell_bucket_of(p->shape, kept.value);
     kept.labels = render_tags(&w->exemplar, e);
     exemplar_put(w->exemplars, &key, &kept);
 }

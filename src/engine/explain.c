@@ -109,15 +109,15 @@ static int find_candidates(struct explainer *x)
     return rc;
 }
 
-/* The numbers of the route that feeding would make. */
-static void find_route(struct explainer *x)
+/* The numbers of the plan that feeding would make. */
+static void find_plan(struct explainer *x)
 {
-    struct route route;
+    struct route_plan plan;
 
-    route_from_identity(&route, &x->b->resolver.identity, &x->res, 0);
-    x->divisor = route.divisor;
-    x->scale = route.scale;
-    x->times = route.weight > 0 ? route.weight : 0;
+    plan_from_identity(&plan, &x->b->resolver.identity, &x->res, 0);
+    x->divisor = plan.divisor;
+    x->scale = plan.scale;
+    x->times = plan.weight > 0 ? plan.weight : 0;
 }
 
 /* Look up (@name, @suffix), if it is not the one that was looked up last. */
@@ -129,7 +129,7 @@ static int find_identity(struct explainer *x, struct slice name, struct slice su
     x->has_candidates = false;
     if (resolve(&x->b->resolver, x->mapping, &x->b->config, name, suffix, &x->res) != 0)
         return -ENOMEM;
-    find_route(x);
+    find_plan(x);
     x->suffix = suffix;
     x->has_identity = true;
     return 0;

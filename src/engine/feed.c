@@ -34,30 +34,31 @@ _Static_assert(BACOWR_PADDING >= PLAIN_PADDING, "a padded datagram is a padded t
 
 struct group {
     unsigned n;
-    bool near;  /* the table fits the cache: routes are found at once */
-    bool plain; /* all its items are */
+    bool plain; /* all its items are, and those that were looked at go by their routes */
+    uint64_t n_group_tagged; /* of those that are sorted */
     uint64_t n_lines;
     uint64_t n_samples;
     uint64_t n_tagged;
     uint64_t n_hits;
+    struct turns turns;
     struct item items[GROUP];
 };
 
 /* ---- routes ---- */
 
-static inline bool route_holds(const struct bacowr_worker *w, const struct route *r)
+static inline bool series_lives(const struct route *r)
 {
-    if (r->gen != w->rules->gen)
-        return false;
-    if (r->cell != NULL && relaxed_load(&r->cell->birth) != r->birth)
-        return false;
-    /* Acquire is not needed: the registry is asked under its lock. */
-    return r->op < OP_CONFLICT || r->n_removals == relaxed_load(&w->b->registry.n_removals);
+    return relaxed_load(&r->cell->birth) == r->birth;
 }
 
 bool feed_route_holds(const struct bacowr_worker *w, const struct route *r)
 {
-    return route_holds(w, r);
+    const struct route_plan *p = r->plan;
+
+    if (p->gen != w->rules->gen || !series_lives(r))
+        return false;
+    /* Acquire is not needed: the registry is asked under its lock. */
+    return p->op < OP_CONFLICT || p->n_removals == relaxed_load(&w->b->registry.n_removals);
 }
 
 /* May @item go by its route? */
@@ -65,7 +66,7 @@ static bool item_goes(const struct bacowr_worker *w, const struct item *item)
 {
     const struct route *r = item->route;
 
-    return r != NULL && (!item->plain || (r->flags & ROUTE_PLAIN)) && route_holds(w, r);
+    return r != NULL && (!item->plain || (r->plan->flags & ROUTE_PLAIN)) && feed_route_holds(w, r);
 }
 
 /* ---- applying ---- */
@@ -73,7 +74,7 @@ static bool item_goes(const struct bacowr_worker *w, const struct item *item)
 /* Apply each of several packed values; false, and nothing done, when one is not a number. */
 static bool apply_packed(struct bacowr_worker *w, struct group *g, const struct item *item)
 {
-    struct slice rest = item->values;
+    struct slice rest = item_values(item);
     struct slice values[GROUP];
     double numbers[GROUP];
     unsigned n = 0;
@@ -92,26 +93,27 @@ static bool apply_packed(struct bacowr_worker *w, struct group *g, const struct 
     for (unsigned i = 0; i < n; i++)
         feed_apply(w, item->route, values[i], numbers[i]);
     g->n_samples += n;
-    g->n_tagged += item->route->flags & ROUTE_TAGGED ? n : 0;
+    g->n_tagged += item->route->plan->flags & ROUTE_TAGGED ? n : 0;
     return true;
 }
 
 static void apply_item(struct bacowr_worker *w, struct group *g, const struct item *item)
 {
     const struct route *r = item->route;
+    const struct route_plan *p = r->plan;
 
     if (item->packed && !apply_packed(w, g, item)) {
-        feed_line(w, item->line);
+        feed_line(w, item_line(item));
         return;
     }
     g->n_hits++;
-    if (r->flags & ROUTE_RARE)
-        stat_add(w, STAT_TAG_ERRORS, r->n_name_tag_errors);
+    if (p->flags & ROUTE_RARE)
+        stat_add(w, STAT_TAG_ERRORS, p->n_name_tag_errors);
     if (item->packed)
         return;
     g->n_samples++;
-    g->n_tagged += r->flags & ROUTE_TAGGED ? 1 : 0;
-    feed_apply(w, r, item->values, item->value);
+    g->n_tagged += p->flags & ROUTE_TAGGED ? 1 : 0;
+    feed_apply(w, r, item_values(item), item->value);
 }
 
 static void apply_in_order(struct bacowr_worker *w, struct group *g)
@@ -123,73 +125,68 @@ static void apply_in_order(struct bacowr_worker *w, struct group *g)
         if (item_goes(w, item))
             apply_item(w, g, item);
         else
-            feed_line(w, item->line);
+            feed_line(w, item_line(item));
     }
 }
 
-/* The operations that may lead to one series are one turn, named by the first of them. */
-static enum op turn_of(enum op op)
+/* Sort item @i by what its route does. One that does not go by its route without a further look
+ * makes the group take its lines one by one. */
+static inline void sort_item(const struct bacowr_worker *w, struct group *g, unsigned i)
 {
-    return op == OP_GAUGE_SET || op == OP_GAUGE_ETSY ? OP_GAUGE : op;
-}
+    const struct route *r = g->items[i].route;
+    const struct route_plan *p = r != NULL ? r->plan : NULL;
+    struct turns *turns = &g->turns;
 
-/* Sort the items by what their routes do. False: they have to be taken one by one. */
-static bool take_turns(const struct bacowr_worker *w, struct group *g, struct turn *turns)
-{
-    uint64_t n_tagged = 0;
-
-    if (!g->plain)
-        return false;
-    for (unsigned op = 0; op < N_OPS; op++)
-        turns[op].n = 0;
-    for (unsigned i = 0; i < g->n; i++) {
-        const struct route *r = g->items[i].route;
-        struct turn *turn;
-
-        if (r == NULL || (r->flags & (ROUTE_PLAIN | ROUTE_RARE)) != ROUTE_PLAIN ||
-            !route_holds(w, r))
-            return false;
-        n_tagged += r->flags & ROUTE_TAGGED;
-        turn = &turns[turn_of((enum op)r->op)];
-        turn->items[turn->n++] = (uint8_t)i;
+    if (p == NULL || p->short_gen != w->rules->gen || !series_lives(r)) {
+        g->plain = false;
+        return;
     }
-    g->n_hits += g->n;
-    g->n_samples += g->n;
-    g->n_tagged += n_tagged;
-    return true;
+    g->n_group_tagged += p->flags & ROUTE_TAGGED;
+    turns->items[p->turn][turns->n[p->turn]++] = (uint8_t)i;
 }
 
 /* Find the routes, with a step between two looks at what may not be in the cache. */
 static void find_routes(struct bacowr_worker *w, struct group *g)
 {
     for (unsigned i = 0; i < g->n; i++)
-        g->items[i].slot = route_probe(w->routes, g->items[i].key.hash);
+        g->items[i].guess = route_probe(w->routes, g->items[i].tag);
     for (unsigned i = 0; i < g->n; i++) {
         struct item *item = &g->items[i];
+        size_t suffix_at = (size_t)item->name_len + 1 + item->values_len;
+        struct route_key key = {
+            .tag = item->tag,
+            .word = item->word,
+            .name = slice_of(item->line, item->name_len),
+            .suffix = slice_of(item->line + suffix_at, item->len - suffix_at),
+        };
 
-        item->route = route_find_probed(w->routes, item->slot, &item->key);
-        if (item->route != NULL && item->route->cell != NULL)
+        item->route = route_find_probed(w->routes, item->guess, &key);
+        if (item->route != NULL) {
             __builtin_prefetch(item->route->cell, 1);
+            /* Buckets have two lines. To ask who has would be guessed wrongly too often. */
+            __builtin_prefetch((const char *)item->route->cell + 64, 1);
+        }
     }
+    for (unsigned i = 0; i < g->n && g->plain; i++)
+        sort_item(w, g, i);
 }
 
 static void begin_group(const struct bacowr_worker *w, struct group *g)
 {
     g->n = 0;
     g->plain = true;
-    g->near = routes_are_near(w->routes);
+    g->n_group_tagged = 0;
+    memset(g->turns.n, 0, sizeof g->turns.n);
 }
 
 static void run_group(struct bacowr_worker *w, struct group *g)
 {
-    struct turn turns[N_OPS];
-
-    if (!g->near)
-        find_routes(w, g);
-    if (take_turns(w, g, turns)) {
-        for (enum op op = 0; op < N_OPS; op++)
-            if (turns[op].n > 0)
-                apply_turn(w, op, g->items, &turns[op]);
+    find_routes(w, g);
+    if (g->plain) {
+        apply_turns(w, g->items, &g->turns);
+        g->n_hits += g->n;
+        g->n_samples += g->n;
+        g->n_tagged += g->n_group_tagged;
     } else {
         apply_in_order(w, g);
     }
@@ -204,12 +201,9 @@ static inline void add_item(struct bacowr_worker *w, struct group *g, const stru
 {
     struct item *item = &g->items[g->n++];
 
-    if (g->near) {
-        item->route = route_find(w->routes, key);
-    } else {
-        item->key = *key;
-        route_prefetch(w->routes, key->hash);
-    }
+    item->tag = key->tag;
+    item->word = key->word;
+    route_prefetch(w->routes, key->tag);
 }
 
 /* Take the first line of @text into the group; false, and nothing taken, when it is not plain. */
@@ -226,9 +220,11 @@ static inline bool gather_plain(struct bacowr_worker *w, struct group *g, struct
     key = route_key_of(w->routes, slice_of(text.p, cut->name_len),
                        slice_of(text.p + bar, cut->len - bar), cut->suffix);
     add_item(w, g, &key);
-    item->line = slice_of(text.p, cut->len);
-    item->values = slice_of(text.p + cut->name_len + 1, cut->value_len);
     item->value = cut->value;
+    item->line = text.p;
+    item->len = (uint32_t)cut->len;
+    item->name_len = (uint32_t)cut->name_len;
+    item->values_len = (uint32_t)cut->value_len;
     item->plain = true;
     item->packed = false;
     return true;
@@ -248,8 +244,10 @@ static bool gather_scanned(struct bacowr_worker *w, struct group *g, struct slic
         return false;
     key = route_key(w->routes, scan.name, scan.suffix);
     add_item(w, g, &key);
-    item->line = line;
-    item->values = scan.values;
+    item->line = line.p;
+    item->len = (uint32_t)line.len;
+    item->name_len = (uint32_t)scan.name.len;
+    item->values_len = (uint32_t)scan.values.len;
     item->plain = g->plain = false;
     item->packed = scan.packed;
     return true;
@@ -267,21 +265,26 @@ static void feed_other(struct bacowr_worker *w, struct group *g, struct slice li
 static inline void feed_text(struct bacowr_worker *w, struct group *g,
                              const struct bacowr_datagram *d, struct slice text)
 {
-    struct statsd_cursor cursor = statsd_cursor(text, d->stream || d->truncated);
-    struct plain_line cut;
-    struct slice line;
+    struct slice rest = text, line;
+    bool done = false;
 
     w->work_left += text.len;
-    while (!cursor.done) {
+    while (!done) {
+        struct plain_line cut;
+
         if (g->n == GROUP)
             run_group(w, g);
-        if (gather_plain(w, g, cursor.rest, d->padded, &cut)) {
-            cursor.rest = slice_of(cursor.rest.p + cut.taken, cursor.rest.len - cut.taken);
-            cursor.done = cut.taken == cut.len;
-        } else if (statsd_next_line(&cursor, &line)) {
-            feed_other(w, g, line);
+        if (gather_plain(w, g, rest, d->padded, &cut)) {
+            rest = slice_of(rest.p + cut.taken, rest.len - cut.taken);
+            done = cut.taken == cut.len;
         } else {
-            return;
+            struct statsd_cursor cursor = {rest, d->stream || d->truncated, false};
+
+            if (!statsd_next_line(&cursor, &line))
+                return;
+            rest = cursor.rest;
+            done = cursor.done;
+            feed_other(w, g, line);
         }
         g->n_lines++;
     }

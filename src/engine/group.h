@@ -14,25 +14,38 @@
 
 /* name:values|suffix */
 struct item {
-    struct slice line;
-    struct slice values;
-    double value;
     struct route *route;
-    struct route_key key; /* this and the next: where the route is not found at once */
-    struct route_slot *slot;
+    double value;
+    const char *line;
+    uint32_t len; /* of the line; this and the next two in bytes */
+    uint32_t name_len;
+    uint32_t values_len;
     bool plain;  /* if its route is; else statsd_scan() has looked at it */
     bool packed; /* several values */
+
+    /* Where the route is not found at once. */
+    uint32_t tag;
+    uint64_t word;
+    struct route_guess guess;
 };
 
-/* Those of a group that have the same operation, or any of gauges, in their order. */
-struct turn {
-    unsigned n;
-    uint8_t items[GROUP];
+static inline struct slice item_line(const struct item *item)
+{
+    return slice_of(item->line, item->len);
+}
+
+static inline struct slice item_values(const struct item *item)
+{
+    return slice_of(item->line + item->name_len + 1, item->values_len);
+}
+
+/* Those of a group that are applied together, in their order. */
+struct turns {
+    unsigned n[N_TURNS];
+    uint8_t items[N_TURNS][GROUP];
 };
 
-/* feed_apply() for each; their routes have the operation @op (OP_GAUGE: any of gauges), and none is
- * ROUTE_RARE. */
-void apply_turn(struct bacowr_worker *w, enum op op, const struct item *items,
-                const struct turn *turn);
+/* feed_apply() for each; their routes hold, and have a short_gen. */
+void apply_turns(struct bacowr_worker *w, const struct item *items, const struct turns *turns);
 
 #endif

@@ -122,7 +122,7 @@ static void feed_sample(struct bacowr_worker *w, struct long_line *l,
         r = sample_route(w, l, suffix, v);
     if (r == NULL)
         return;
-    if (r->flags & ROUTE_TAGGED)
+    if (r->plan->flags & ROUTE_TAGGED)
         stat_add(w, STAT_TAGGED, 1);
     feed_apply(w, r, sample->value, v);
     exemplar_keep(w, r, &l->stripped.exemplar, v);
@@ -151,7 +151,8 @@ static void feed_check(struct bacowr_worker *w, struct slice line)
 
 void feed_line(struct bacowr_worker *w, struct slice line)
 {
-    struct route room;
+    struct route_plan plan;
+    struct route room = {.plan = &plan};
     struct long_line l = {.room = &room, .work_own = line.len};
     struct statsd_sample sample;
     enum statsd_reason reason = statsd_split(line, &w->b->config.statsd, &l.parts);

@@ -40,12 +40,12 @@ static void note(struct bacowr_worker *w, const struct resolution *res)
 }
 
 bool overflow_folds(struct bacowr_worker *w, const struct resolution *res, int limit,
-                    struct route *r)
+                    struct route_plan *p)
 {
     note(w, res);
-    r->reason = (uint8_t)(limit - SERIES_E_LIMIT);
-    r->op = res->type == METRIC_GAUGE ? OP_LIMIT : OP_FOLD;
-    return r->op == OP_FOLD;
+    p->reason = (uint8_t)(limit - SERIES_E_LIMIT);
+    p->op = res->type == METRIC_GAUGE ? OP_LIMIT : OP_FOLD;
+    return p->op == OP_FOLD;
 }
 
 const char *overflow_ask(struct bacowr *b, const struct resolution *res, bool *folds)

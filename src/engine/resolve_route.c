@@ -169,13 +169,13 @@ static uint16_t clamp16(unsigned n)
     return n < UINT16_MAX ? (uint16_t)n : UINT16_MAX;
 }
 
-void route_from_identity(struct route *r, const struct statsd_identity *id,
-                         const struct resolution *res, unsigned n_name_tag_errors)
+void plan_from_identity(struct route_plan *p, const struct statsd_identity *id,
+                        const struct resolution *res, unsigned n_name_tag_errors)
 {
     const struct mapping_rule *rule = res->match.rule;
     bool known = id->reason == STATSD_OK || id->reason == STATSD_E_NAME;
 
-    *r = (struct route){
+    *p = (struct route_plan){
         .op = (uint8_t)res->op,
         .kind = (uint8_t)res->kind,
         .reason = (uint8_t)id->reason,
@@ -187,24 +187,54 @@ void route_from_identity(struct route *r, const struct statsd_identity *id,
         .n_rate_errors = clamp16(id->n_rate_errors),
     };
     if (id->n_labels > 0 && (known || id->reason == STATSD_E_TYPE))
-        r->flags |= ROUTE_TAGGED;
+        p->flags |= ROUTE_TAGGED;
     if (rule != NULL)
-        r->flags |= ROUTE_MAPPED;
-    if (r->n_name_tag_errors + r->n_tag_errors + r->n_rate_errors > 0)
-        r->flags |= ROUTE_RARE;
-    if (r->divisor != 1 || r->scale != 1)
-        r->flags |= ROUTE_SCALED;
+        p->flags |= ROUTE_MAPPED;
+    if (p->n_name_tag_errors + p->n_tag_errors + p->n_rate_errors > 0)
+        p->flags |= ROUTE_RARE;
+    if (p->divisor != 1 || p->scale != 1)
+        p->flags |= ROUTE_SCALED;
+}
+
+static enum turn turn_of(const struct route_plan *p)
+{
+    switch ((enum op)p->op) {
+    case OP_COUNT:
+        return p->flags & ROUTE_SCALED   ? TURN_OTHER
+               : p->flags & ROUTE_MAPPED ? TURN_COUNT_MAPPED
+                                         : TURN_COUNT;
+    case OP_GAUGE:
+    case OP_GAUGE_SET:
+    case OP_GAUGE_ETSY:
+        return TURN_GAUGE;
+    case OP_BUCKETS:
+        return TURN_BUCKETS;
+    default:
+        return TURN_OTHER;
+    }
+}
+
+/* The plan is made: when may the short way believe it? Where refusals can heal, never without a
+ * look. */
+static void plan_end(struct route_plan *p, uint32_t gen)
+{
+    p->gen = gen;
+    p->turn = (uint16_t)turn_of(p);
+    if ((p->flags & (ROUTE_PLAIN | ROUTE_RARE)) == ROUTE_PLAIN && p->op < OP_CONFLICT)
+        p->short_gen = gen;
 }
 
 /* The route leads to @ref. A series that did not follow its family's type yet is written to as it
  * is kept. */
 static void route_lead(struct route *r, const struct series_ref *ref)
 {
+    struct route_plan *p = r->plan;
+
     r->cell = ref->cell;
-    r->shape = ref->shape;
     r->birth = ref->birth;
-    if (r->op == OP_BUCKETS || r->op == OP_SKETCH)
-        r->op = ref->shape->type == METRIC_HISTOGRAM ? OP_BUCKETS : OP_SKETCH;
+    p->shape = ref->shape;
+    if (p->op == OP_BUCKETS || p->op == OP_SKETCH)
+        p->op = ref->shape->type == METRIC_HISTOGRAM ? OP_BUCKETS : OP_SKETCH;
 }
 
 /* Ask the registry for the series of a route that is to have one. 0 or -ENOMEM. */
@@ -214,18 +244,22 @@ static int route_to_series(struct bacowr_worker *w, const struct resolution *res
     int rc;
 
     /* Acquire: what is refused below is refused in spite of these removals. */
-    r->n_removals = atomic_load_explicit(&w->b->registry.n_removals, memory_order_acquire);
+    uint64_t n_removals = atomic_load_explicit(&w->b->registry.n_removals, memory_order_acquire);
+
     rc = resolve_series(w, res, false, series_acquire, &ref);
-    if (rc >= SERIES_E_LIMIT && overflow_folds(w, res, rc, r))
+    /* What is refused, or folded, may be possible when there were others. */
+    if (rc > 0)
+        r->plan->n_removals = n_removals;
+    if (rc >= SERIES_E_LIMIT && overflow_folds(w, res, rc, r->plan))
         rc = resolve_series(w, res, true, series_acquire, &ref);
     if (rc < 0)
         return rc;
     if (rc >= SERIES_E_LIMIT) {
-        r->op = OP_LIMIT;
+        r->plan->op = OP_LIMIT;
         return 0;
     }
     if (rc != 0) {
-        r->op = OP_CONFLICT;
+        r->plan->op = OP_CONFLICT;
         /* A route that could not count its refusals would never be made again. */
         if (conflict_counter(w, res, &ref) != 0)
             return -ENOMEM;
@@ -234,15 +268,15 @@ static int route_to_series(struct bacowr_worker *w, const struct resolution *res
     return 0;
 }
 
-bool route_wants(const struct route *r, double v)
+bool plan_wants(const struct route_plan *p, double v)
 {
-    switch ((enum op)r->op) {
+    switch ((enum op)p->op) {
     case OP_COUNT:
-        v = v / r->divisor * r->scale;
+        v = v / p->divisor * p->scale;
         return isfinite(v) && v >= 0;
     case OP_BUCKETS:
     case OP_SKETCH:
-        return r->weight > 0;
+        return p->weight > 0;
     case OP_GAUGE:
     case OP_GAUGE_SET:
     case OP_GAUGE_ETSY:
@@ -253,15 +287,16 @@ bool route_wants(const struct route *r, double v)
     }
 }
 
-static bool has_series_op(const struct route *r)
+static bool has_series_op(const struct route_plan *p)
 {
-    return r->op <= OP_SET;
+    return p->op <= OP_SET;
 }
 
 struct route *resolve_route(struct bacowr_worker *w, const struct route_request *q,
                             struct route *room)
 {
     struct resolver *r = &w->resolver;
+    struct route_plan *p = room->plan;
     struct resolution res;
     struct route *kept;
 
@@ -269,20 +304,20 @@ struct route *resolve_route(struct bacowr_worker *w, const struct route_request 
         stat_add(w, STAT_NO_MEMORY, 1);
         return NULL;
     }
-    route_from_identity(room, &r->identity, &res, q->n_name_tag_errors);
-    room->gen = w->rules->gen;
+    plan_from_identity(p, &r->identity, &res, q->n_name_tag_errors);
     if (statsd_is_plain(q->key.name, q->key.suffix, &w->b->config.statsd))
-        room->flags |= ROUTE_PLAIN;
+        p->flags |= ROUTE_PLAIN;
+    *room = (struct route){.cell = &route_nowhere, .plan = p};
     stat_add(w, STAT_RENAMED_LABELS, r->n_renamed);
     stat_add(w, STAT_REGEX_LIMIT, res.match.limit_hit);
-    if (has_series_op(room)) {
-        if (!route_wants(room, q->value))
-            return room;
-        if (route_to_series(w, &res, room) != 0) {
-            stat_add(w, STAT_NO_MEMORY, 1);
-            return NULL;
-        }
+    if (has_series_op(p) && plan_wants(p, q->value) && route_to_series(w, &res, room) != 0) {
+        stat_add(w, STAT_NO_MEMORY, 1);
+        return NULL;
     }
+    plan_end(p, w->rules->gen);
+    /* Without its series: the next value may be one that it wants. */
+    if (has_series_op(p) && room->cell == &route_nowhere)
+        return room;
     kept = route_put(w->routes, &q->key, room);
     return kept != NULL ? kept : room;
 }
@@ -293,15 +328,16 @@ void resolve_again(struct bacowr_worker *w, struct route *r)
     struct slice suffix = route_suffix(r);
     struct resolution res;
     struct series_ref ref;
-    struct route now;
+    struct route_plan plan;
+    struct route now = {.plan = &plan};
 
     if (resolve(&w->resolver, w->rules->mapping, &w->b->config, name, suffix, &res) != 0)
         return;
-    route_from_identity(&now, &w->resolver.identity, &res, r->n_name_tag_errors);
-    if (!has_series_op(&now) || resolve_series(w, &res, false, series_follow, &ref) != 0)
+    plan_from_identity(&plan, &w->resolver.identity, &res, r->plan->n_name_tag_errors);
+    if (!has_series_op(&plan) || resolve_series(w, &res, false, series_follow, &ref) != 0)
         return;
-    now.gen = w->rules->gen;
-    now.flags |= r->flags & ROUTE_PLAIN;
+    plan.flags |= r->plan->flags & ROUTE_PLAIN;
     route_lead(&now, &ref);
-    route_renew(r, &now);
+    plan_end(&plan, w->rules->gen);
+    route_renew(w->routes, r, &now);
 }

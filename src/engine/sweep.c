@@ -37,7 +37,7 @@ static const struct pace *pace_of(struct bacowr_worker *w, unsigned n_datagrams)
 /* Is there a series to be told of the new rules? A refusal is decided anew by the next sample. */
 static bool is_stale(const struct bacowr_worker *w, const struct route *r)
 {
-    return r->gen != w->rules->gen && r->op < OP_DROP;
+    return r->plan->gen != w->rules->gen && r->plan->op < OP_DROP;
 }
 
 void sweep(struct bacowr_worker *w, unsigned n_datagrams)

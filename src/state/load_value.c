@@ -14,6 +14,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "store/cell_write.h"
 #include "store/native.h"
 #include "store/set.h"
 #include "store/sketch.h"

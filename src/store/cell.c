@@ -14,8 +14,8 @@
  * Counters and buckets only grow, each in one word, so a reader needs no order between them: every
  * word it reads is at least what it read before, and a sum of growing terms in a fixed order grows.
  * That is the law behind "no scrape shows a counter below a value shown before". So that whole
- * numbers cannot wrap, past WHOLE_MAX they go to the rest. A histogram's count is the sum of its
- * buckets; `_sum` may lag by one observation.
+ * numbers cannot wrap, past CELL_WHOLE_MAX they go to the rest. A histogram's count is the sum of
+ * its buckets; `_sum` may lag by one observation.
  *
  * Summaries and sets mostly change words of their own too: a count in its place, a register. What
  * moves counts - a slot emptied, a sketch made coarser, a member put in order - is rare, and a
@@ -31,7 +31,6 @@
  */
 #include "store/cell.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -39,24 +38,6 @@
 #include "store/native.h"
 #include "store/set.h"
 #include "store/sketch.h"
-
-/* RECLAIM_MAX_WORKERS times this, and one increment more for each, fit a word. */
-#define WHOLE_MAX (UINT64_C(1) << 57)
-
-struct counter_cell {
-    struct cell head;
-    relaxed_u64 whole; /* sum of the increments that are whole numbers below 2^53 */
-    relaxed_u64 rest;  /* double: sum of the others */
-};
-
-struct gauge_cell {
-    struct cell head;
-    relaxed_u64 bits; /* double */
-    uint64_t pad[2];  /* all workers write to it: the fewer share its cache line */
-};
-
-_Static_assert(sizeof(struct counter_cell) == 24, "there may be a million of them");
-_Static_assert(sizeof(struct gauge_cell) == 32, "half a cache line");
 
 /* ---- the table of metric types ---- */
 
@@ -241,25 +222,6 @@ void cell_release(struct cell *c, const struct shape *shape)
 
 /* ---- writing ---- */
 
-void cell_add(struct cell *cell, double v, struct cell_time t)
-{
-    struct counter_cell *c = (struct counter_cell *)cell;
-    uint64_t whole = v < 0x1p53 ? (uint64_t)(int64_t)v : 0;
-
-    assert(v >= 0);
-    cell_touch(cell, t);
-    if ((double)whole == v && relaxed_load(&c->whole) < WHOLE_MAX)
-        relaxed_add(&c->whole, whole);
-    else
-        relaxed_store_double(&c->rest, relaxed_load_double(&c->rest) + v);
-}
-
-void cell_gauge_set(struct cell *cell, double v, struct cell_time t)
-{
-    cell_touch(cell, t);
-    relaxed_store_double(&((struct gauge_cell *)cell)->bits, v);
-}
-
 /* @instead_of_nan: what is not a number counts as 0. */
 static void gauge_add(struct cell *cell, double v, bool instead_of_nan, struct cell_time t)
 {
@@ -313,6 +275,6 @@ void cell_counter_put(struct cell *cell, uint64_t whole, double rest)
     uint64_t sum = sum_or_most(relaxed_load(&c->whole), whole);
 
     rest += relaxed_load_double(&c->rest);
-    relaxed_store(&c->whole, sum <= WHOLE_MAX ? sum : 0);
-    relaxed_store_double(&c->rest, sum <= WHOLE_MAX ? rest : (double)sum + rest);
+    relaxed_store(&c->whole, sum <= CELL_WHOLE_MAX ? sum : 0);
+    relaxed_store_double(&c->rest, sum <= CELL_WHOLE_MAX ? rest : (double)sum + rest);
 }

@@ -47,11 +47,9 @@ void cell_release(struct cell *c, const struct shape *shape);
 
 /* ---- the owner's side ---- */
 
-/* Counter: @v >= 0 and finite. */
-void cell_add(struct cell *c, double v, struct cell_time t);
+/* Counters are added to, and gauges set, by cell_write.h. */
 
 /* Gauge. */
-void cell_gauge_set(struct cell *c, double v, struct cell_time t);
 void cell_gauge_add(struct cell *c, double v, struct cell_time t);
 
 /* As cell_gauge_add(), but a gauge that is not a number is set. */

@@ -12,7 +12,7 @@
 
 #include <stdatomic.h>
 
-#include "store/cell.h"
+#include "store/cell_write.h"
 #include "store/seq.h"
 
 /* ---- the types' rows in cell.c's table ---- */
@@ -33,12 +33,6 @@ int cell_set_read(struct cell *const *cells, unsigned n, const struct shape *sha
                   struct cell_reader *r, struct snapshot_series *out);
 
 /* ---- writing ---- */
-
-static inline void cell_touch(struct cell *c, struct cell_time t)
-{
-    if (relaxed_load(&c->tick) != t.tick)
-        relaxed_store(&c->tick, t.tick);
-}
 
 /* Where the memory of @block, which may be NULL, begins: the link that the control thread's list of
  * outgrown ones needs stands before it, since a reader may still be looking at the block. */

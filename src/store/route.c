@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Routes: open addressing in short windows
+ * Routes: open addressing by lines of the cache
  *
- * A route's home is a place in a power of two of slots; it stands in one of the places of a window
- * that begins there. Slots carry the whole hash, so a look at one or two cache lines decides, and
- * growing moves slots without touching the routes. How a route is found is in route_find.h.
+ * A route's home is a line in a power of two of them; it stands in one of the places of a window of
+ * lines that begins there. A place has a tag, some bits of the hash, and the route's number in a
+ * slab. The home comes from the tag's upper bits, so growing moves places without touching the
+ * routes; the lower bits say which of a line's routes are worth a look. How a route is found is in
+ * route_find.h.
  *
- *      slots | hash, route | hash, route | empty | ...       16 bytes each
- *                    `--> cell, shape, factors, birth, gen | name and suffix
+ *      lines | tag tag tag tag tag tag tag tag | number ... |        64 bytes
+ *                    `--> cell, plan, birth | name and suffix
+ *                               `--> shape, factors, gen, operation: one for many
  *
- * The table doubles while it is more than half full (a small one: a quarter), or a window is full
- * before that, up to its limit; then a route that finds its window full takes the place of the
- * coldest. How hot a route is, is counted in two bits of its slot: a hit sets them to the highest;
- * evictions and age cool them down, and a route without heat is the first to go. A route that was
- * never hit again has none, so one-off identities evict each other. The two bits are taken from the
- * hash's lowest, which would only say where home is.
+ * The table doubles while it is more than nine sixteenths full, or a window is full before that,
+ * up to its limit; then a route that finds its window full takes the place of the coldest. How hot
+ * a route is, is counted in two bits of its tag: a hit sets them to the highest; evictions and age
+ * cool them down, and a route without heat is the first to go. A route that was never hit again has
+ * none, so one-off identities evict each other.
  *
  * Age goes round the table in about 50 s: what was not met in four rounds is forgotten, what was
  * met only once in one. So a churn of names leaves nothing behind, and a route whose series has
@@ -23,9 +25,10 @@
  *
  * A route that was replaced is not freed at once: the caller may hold it from earlier in its batch.
  *
- * Laws: at most max_slots places and max_bytes of routes. Nothing is ever moved out of its window,
- * so a lookup that has seen its whole window or an empty place is done; a place that is given up is
- * marked gone, not empty.
+ * Laws: at most 2^max_bits lines, and max_bytes of routes, with a plan each at worst. Nothing is
+ * ever moved out of its window, and a line is filled from its first place on, so a lookup that has
+ * seen its whole window, or a line whose last place never held a route, is done; a place that is
+ * given up is marked gone, not empty.
  */
 #include "store/route.h"
 
@@ -36,20 +39,33 @@
 
 #include "store/route_find.h"
 
-#define SLOTS_MIN 512u
+#define BITS_MIN 6u
 
 /* Odd, half of its bits ones: makes two keys of a seed. */
-#define KEY_STEP  UINT64_C(0x9e3779b97f4a7c15)
+#define KEY_STEP UINT64_C(0x9e3779b97f4a7c15)
 
-/* Stands in a place that was given up. No name is that long. */
-static const struct route gone_route = {.lens = UINT64_MAX};
-#define GONE ((struct route *)&gone_route)
+struct cell route_nowhere;
 
-_Static_assert(sizeof(struct route) <= 96, "a route stays within a cache line and a half");
+/* ---- the table ---- */
 
-static struct route_slot *slots_new(uint64_t n_slots)
+static uint64_t n_lines(unsigned bits)
 {
-    return calloc(n_slots + ROUTE_WINDOW, sizeof(struct route_slot));
+    return (UINT64_C(1) << bits) + ROUTE_WINDOW - 1;
+}
+
+static uint64_t n_places(const struct routes *t)
+{
+    return n_lines(t->bits) * ROUTE_LINE;
+}
+
+static struct route_line *lines_new(unsigned bits)
+{
+    size_t size = n_lines(bits) * sizeof(struct route_line);
+    struct route_line *lines = aligned_alloc(_Alignof(struct route_line), size);
+
+    if (lines != NULL)
+        memset(lines, 0, size);
+    return lines;
 }
 
 int routes_new(struct routes **out, uint64_t seed, uint64_t max_routes)
@@ -62,13 +78,14 @@ int routes_new(struct routes **out, uint64_t seed, uint64_t max_routes)
         seed = (seed + KEY_STEP) * KEY_STEP;
         t->keys[i] = seed ^ seed >> 32;
     }
-    t->n_slots = SLOTS_MIN;
-    t->max_slots = SLOTS_MIN;
-    while (t->max_slots < max_routes)
-        t->max_slots *= 2;
-    t->max_bytes = t->max_slots * ROUTE_MEAN_BYTES;
-    t->slots = slots_new(t->n_slots);
-    if (t->slots == NULL) {
+    t->plans.seed = t->keys[0];
+    t->bits = BITS_MIN;
+    t->max_bits = BITS_MIN;
+    while ((ROUTE_LINE << t->max_bits) < max_routes && t->max_bits < 28)
+        t->max_bits++;
+    t->max_bytes = ((uint64_t)ROUTE_LINE << t->max_bits) * ROUTE_MEAN_BYTES;
+    t->lines = lines_new(t->bits);
+    if (t->lines == NULL) {
         free(t);
         return -ENOMEM;
     }
@@ -76,102 +93,195 @@ int routes_new(struct routes **out, uint64_t seed, uint64_t max_routes)
     return 0;
 }
 
+/* A place in the table, counted from its first. */
+static uint32_t *tag_at(const struct routes *t, uint64_t place)
+{
+    return &t->lines[place / ROUTE_LINE].tags[place % ROUTE_LINE];
+}
+
+static uint32_t *ref_at(const struct routes *t, uint64_t place)
+{
+    return &t->lines[place / ROUTE_LINE].refs[place % ROUTE_LINE];
+}
+
+/* ---- routes ---- */
+
+static size_t text_bytes(const struct route_key *key)
+{
+    return key->name.len + (key->suffix.len > SLICE_WORD_MAX ? key->suffix.len : 0);
+}
+
+static size_t route_bytes(const struct route *r)
+{
+    return sizeof *r + r->name_len + (r->suffix_len > SLICE_WORD_MAX ? r->suffix_len : 0u);
+}
+
+/* What a route takes of the slab: whole lines of the cache, if that is little more. */
+static size_t slab_bytes(size_t bytes)
+{
+    return bytes > 48 && bytes < 64 ? 64 : bytes;
+}
+
+/* The number of a copy of @what for @key, 0 without memory. */
+static uint32_t route_new(struct routes *t, const struct route_key *key, const struct route *what)
+{
+    uint32_t ref = slab_take(&t->slab, slab_bytes(sizeof(struct route) + text_bytes(key)));
+    struct route_plan *plan = ref != 0 ? route_plan_take(&t->plans, what->plan) : NULL;
+    struct route *r;
+
+    if (plan == NULL) {
+        if (ref != 0)
+            slab_give(&t->slab, ref);
+        return 0;
+    }
+    r = route_at(t, ref);
+    r->cell = what->cell;
+    r->plan = plan;
+    r->birth = what->birth;
+    r->name_len = (uint16_t)key->name.len;
+    r->suffix_len = (uint16_t)key->suffix.len;
+    r->word = key->word;
+    memcpy(r->bytes, key->name.p, key->name.len);
+    memcpy(r->bytes + key->name.len, key->suffix.p, text_bytes(key) - key->name.len);
+    return ref;
+}
+
+static void route_free(struct routes *t, uint32_t ref)
+{
+    route_plan_give(&t->plans, route_at(t, ref)->plan);
+    slab_give(&t->slab, ref);
+}
+
+/* The route is out of the table, but the caller may still hold it. */
+static void route_leave(struct routes *t, uint32_t ref)
+{
+    struct route *r = route_at(t, ref);
+
+    t->n--;
+    t->n_route_bytes -= route_bytes(r);
+    r->limbo = t->limbo;
+    t->limbo = ref;
+}
+
+void route_flush(struct routes *t)
+{
+    while (t->limbo != 0) {
+        uint32_t ref = t->limbo;
+
+        t->limbo = route_at(t, ref)->limbo;
+        route_free(t, ref);
+    }
+}
+
 void routes_free(struct routes *t)
 {
     if (t == NULL)
         return;
     route_flush(t);
-    for (uint64_t i = 0; i < t->n_slots + ROUTE_WINDOW; i++)
-        if (t->slots[i].route != GONE)
-            free(t->slots[i].route);
-    free(t->slots);
+    for (uint64_t i = 0; i < n_places(t); i++)
+        if (*tag_at(t, i) != 0)
+            route_plan_give(&t->plans, route_at(t, *ref_at(t, i))->plan);
+    table_release(&t->plans.table);
+    slab_release(&t->slab);
+    free(t->lines);
     free(t);
 }
 
-static struct route_slot *slot_of(struct routes *t, const struct route_key *key)
-{
-    struct route_slot *slot = &t->slots[route_home(key->hash, t->n_slots)];
+/* ---- places ---- */
 
-    for (unsigned i = 0; i < ROUTE_WINDOW && slot->route != NULL; i++, slot++)
-        if (route_slot_has(slot, key->hash) && route_is(slot->route, key))
-            return slot;
-    return NULL;
+#define NO_PLACE UINT64_MAX
+
+/* Where the route of @key stands, or NO_PLACE. */
+static uint64_t place_of(const struct routes *t, const struct route_key *key)
+{
+    uint64_t home = route_home(key->tag, t->bits);
+
+    for (uint64_t i = home; i < home + ROUTE_WINDOW; i++) {
+        const struct route_line *line = &t->lines[i];
+
+        for (unsigned marks = route_marks(line, key->tag); marks != 0; marks &= marks - 1) {
+            unsigned place = (unsigned)__builtin_ctz(marks);
+
+            if (route_is(route_at(t, line->refs[place]), key))
+                return i * ROUTE_LINE + place;
+        }
+        if (line->refs[ROUTE_LINE - 1] == 0)
+            break;
+    }
+    return NO_PLACE;
 }
 
 struct route *route_find_further(struct routes *t, const struct route_key *key)
 {
-    struct route_slot *slot = slot_of(t, key);
+    uint64_t place = place_of(t, key);
 
-    return slot != NULL ? route_slot_hit(slot) : NULL;
+    if (place == NO_PLACE)
+        return NULL;
+    route_warm(tag_at(t, place));
+    return route_at(t, *ref_at(t, place));
 }
 
-/* A place in the window of @hash that holds no route, or NULL. */
-static struct route_slot *free_slot(struct route_slot *slots, uint64_t n_slots, uint64_t hash)
+/* The first place in the window of @tag that holds no route, or NO_PLACE. */
+static uint64_t free_place(const struct routes *t, uint32_t tag)
 {
-    struct route_slot *slot = &slots[route_home(hash, n_slots)];
+    uint64_t first = route_home(tag, t->bits) * ROUTE_LINE;
 
-    for (unsigned i = 0; i < ROUTE_WINDOW; i++, slot++)
-        if (slot->route == NULL || slot->route == GONE)
-            return slot;
-    return NULL;
+    for (uint64_t i = first; i < first + ROUTE_WINDOW * ROUTE_LINE; i++)
+        if (*tag_at(t, i) == 0)
+            return i;
+    return NO_PLACE;
 }
 
-static size_t route_bytes(const struct route *r)
+static void give_up(struct routes *t, uint64_t place)
 {
-    return sizeof *r + route_name(r).len + route_suffix(r).len;
-}
-
-/* The route is out of the table, but the caller may still hold it. */
-static void route_leave(struct routes *t, struct route *r)
-{
-    t->n--;
-    t->n_route_bytes -= route_bytes(r);
-    r->limbo = t->limbo;
-    t->limbo = r;
-}
-
-static void give_up(struct routes *t, struct route_slot *slot)
-{
-    route_leave(t, slot->route);
-    slot->route = GONE;
+    route_leave(t, *ref_at(t, place));
+    *tag_at(t, place) = 0;
+    *ref_at(t, place) = ROUTE_GONE;
     t->n_gone++;
 }
 
-/* Move all to a table of @n_slots. A route that finds no place in its window is forgotten. */
-static int resize(struct routes *t, uint64_t n_slots)
+/* Move what stands in the places of @from, a table as it was. A route that finds no place in its
+ * window is forgotten. */
+static void move_all(struct routes *t, const struct routes *from)
 {
-    struct route_slot *slots = slots_new(n_slots);
+    for (uint64_t i = 0; i < n_places(from); i++) {
+        uint32_t tag = *tag_at(from, i), ref = *ref_at(from, i);
+        uint64_t to;
 
-    if (slots == NULL)
-        return -ENOMEM;
-    for (uint64_t i = 0; i < t->n_slots + ROUTE_WINDOW; i++) {
-        struct route_slot *from = &t->slots[i];
-        struct route_slot *to;
-
-        if (from->route == NULL || from->route == GONE)
+        if (tag == 0)
             continue;
-        to = free_slot(slots, n_slots, from->hash);
-        if (to != NULL) {
-            *to = *from;
+        to = free_place(t, tag);
+        if (to == NO_PLACE) {
+            route_leave(t, ref);
+            t->n_evicted++;
             continue;
         }
-        route_leave(t, from->route);
-        t->n_evicted++;
+        *tag_at(t, to) = tag;
+        *ref_at(t, to) = ref;
     }
-    free(t->slots);
-    t->slots = slots;
-    t->n_slots = n_slots;
+}
+
+static int resize(struct routes *t, unsigned bits)
+{
+    const struct routes was = *t;
+    struct route_line *lines = lines_new(bits);
+
+    if (lines == NULL)
+        return -ENOMEM;
+    t->lines = lines;
+    t->bits = bits;
     t->n_gone = 0;
     t->hand = 0;
     t->n_resizes++;
+    move_all(t, &was);
+    free(was.lines);
     return 0;
 }
 
-/* So many places may be taken. A small table stays emptier: there more routes stand at home, and
- * the memory is none. */
+/* So many places may be taken: most routes stand at home then. */
 static uint64_t most_taken(const struct routes *t)
 {
-    return t->n_slots / (t->n_slots < ROUTE_SLOTS_NEAR ? 4 : 2);
+    return ((uint64_t)ROUTE_LINE << t->bits) / 16 * 9;
 }
 
 /* Grow when routes fill it, tidy up when gone places do. Without memory the windows decide. */
@@ -181,149 +291,135 @@ static void make_room(struct routes *t)
 
     if (t->n + t->n_gone < most)
         return;
-    if (t->n >= most / 2 && t->n_slots < t->max_slots)
-        (void)resize(t, 2 * t->n_slots);
+    if (t->n >= most / 2 && t->bits < t->max_bits)
+        (void)resize(t, t->bits + 1);
     else if (t->n_gone >= most / 2)
-        (void)resize(t, t->n_slots);
+        (void)resize(t, t->bits);
 }
 
 /* The coldest place in a full window, given up; if it was warm, the others cool down. */
-static struct route_slot *evict(struct routes *t, uint64_t hash)
+static uint64_t evict(struct routes *t, uint32_t tag)
 {
-    struct route_slot *window = &t->slots[route_home(hash, t->n_slots)];
-    struct route_slot *coldest = window;
+    uint64_t first = route_home(tag, t->bits) * ROUTE_LINE, coldest = first;
+    uint64_t end = first + ROUTE_WINDOW * ROUTE_LINE;
 
-    for (unsigned i = 1; i < ROUTE_WINDOW; i++)
-        if ((window[i].hash & ROUTE_HEAT) < (coldest->hash & ROUTE_HEAT))
-            coldest = &window[i];
-    if ((coldest->hash & ROUTE_HEAT) != 0)
-        for (unsigned i = 0; i < ROUTE_WINDOW; i++)
-            if ((window[i].hash & ROUTE_HEAT) != 0)
-                window[i].hash--;
+    for (uint64_t i = first + 1; i < end; i++)
+        if ((*tag_at(t, i) & ROUTE_HEAT) < (*tag_at(t, coldest) & ROUTE_HEAT))
+            coldest = i;
+    if ((*tag_at(t, coldest) & ROUTE_HEAT) != 0)
+        for (uint64_t i = first; i < end; i++)
+            if ((*tag_at(t, i) & ROUTE_HEAT) != 0)
+                --*tag_at(t, i);
     give_up(t, coldest);
     t->n_evicted++;
     return coldest;
 }
 
-/* A place for a new route. At half full one window in some thousands has no room left: then it is
+/* A place for a new route. A window is full long before the table by very bad luck only: then it is
  * time to grow, or a few hot routes would push each other out for ever. */
-static struct route_slot *take_slot(struct routes *t, uint64_t hash)
+static uint64_t take_place(struct routes *t, uint32_t tag)
 {
-    struct route_slot *slot;
+    uint64_t place;
 
     make_room(t);
-    slot = free_slot(t->slots, t->n_slots, hash);
-    if (slot == NULL && t->n >= t->n_slots / 4 && t->n_slots < t->max_slots &&
-        resize(t, 2 * t->n_slots) == 0)
-        slot = free_slot(t->slots, t->n_slots, hash);
-    if (slot == NULL)
-        slot = evict(t, hash);
-    if (slot->route == GONE)
+    place = free_place(t, tag);
+    if (place == NO_PLACE && t->n >= most_taken(t) / 2 && t->bits < t->max_bits &&
+        resize(t, t->bits + 1) == 0)
+        place = free_place(t, tag);
+    if (place == NO_PLACE)
+        place = evict(t, tag);
+    if (*ref_at(t, place) == ROUTE_GONE)
         t->n_gone--;
-    slot->hash = hash;
-    return slot;
+    return place;
 }
+
+/* ---- age ---- */
 
 /* Let the next place in turn grow older. True when its route was forgotten. */
 static bool age_one(struct routes *t)
 {
-    struct route_slot *slot = &t->slots[t->hand];
+    uint64_t place = t->hand;
+    uint32_t *tag = tag_at(t, place);
 
-    t->hand = t->hand + 1 < t->n_slots + ROUTE_WINDOW ? t->hand + 1 : 0;
-    if (slot->route == NULL || slot->route == GONE)
+    t->hand = t->hand + 1 < n_places(t) ? t->hand + 1 : 0;
+    if (*tag == 0)
         return false;
-    if ((slot->hash & ROUTE_HEAT) != 0) {
-        slot->hash--;
+    if ((*tag & ROUTE_HEAT) != 0) {
+        --*tag;
         return false;
     }
-    give_up(t, slot);
+    give_up(t, place);
     return true;
 }
 
 void routes_age(struct routes *t)
 {
-    for (uint64_t i = 0; i < t->n_slots / 512; i++) {
+    uint64_t n = (uint64_t)ROUTE_LINE << t->bits;
+
+    for (uint64_t i = 0; i < n / 512; i++) {
         (void)age_one(t);
-        if (t->hand == 0 && t->n_slots > SLOTS_MIN && t->n < t->n_slots / 8)
-            (void)resize(t, t->n_slots / 2);
+        if (t->hand == 0 && t->bits > BITS_MIN && t->n < n / 8) {
+            (void)resize(t, t->bits - 1);
+            n = (uint64_t)ROUTE_LINE << t->bits;
+        }
     }
 }
 
-static struct route *route_copy(const struct route_key *key, const struct route *what)
-{
-    struct route *r = malloc(sizeof *r + key->name.len + key->suffix.len);
-
-    if (r == NULL)
-        return NULL;
-    *r = *what;
-    r->limbo = NULL;
-    r->lens = key->lens;
-    r->word = key->word;
-    memcpy(r->bytes, key->name.p, key->name.len);
-    memcpy(r->bytes + key->name.len, key->suffix.p, key->suffix.len);
-    return r;
-}
+/* ---- putting and walking ---- */
 
 struct route *route_put(struct routes *t, const struct route_key *key, const struct route *what)
 {
-    struct route_slot *slot;
-    struct route *r;
+    uint64_t place;
+    uint32_t ref;
 
-    if (key->lens == ROUTE_LENS_NONE || key->name.len + key->suffix.len > ROUTE_MAX_KEY)
+    if (key->name.len > ROUTE_MAX_KEY || key->suffix.len > ROUTE_MAX_KEY - key->name.len)
         return NULL;
-    r = route_copy(key, what);
-    if (r == NULL)
+    ref = route_new(t, key, what);
+    if (ref == 0)
         return NULL;
-    while (t->n > 0 && t->n_route_bytes + route_bytes(r) > t->max_bytes)
+    while (t->n > 0 && t->n_route_bytes + route_bytes(route_at(t, ref)) > t->max_bytes)
         t->n_evicted += age_one(t);
-    slot = slot_of(t, key);
-    if (slot != NULL)
-        route_leave(t, slot->route);
+    place = place_of(t, key);
+    if (place != NO_PLACE)
+        route_leave(t, *ref_at(t, place));
     else
-        slot = take_slot(t, key->hash);
-    slot->route = r;
+        place = take_place(t, key->tag);
+    *tag_at(t, place) = key->tag;
+    *ref_at(t, place) = ref;
     t->n++;
-    t->n_route_bytes += route_bytes(r);
-    return r;
+    t->n_route_bytes += route_bytes(route_at(t, ref));
+    return route_at(t, ref);
 }
 
-struct route *route_walk_next(struct routes *t, struct route_walk *walk, uint64_t *n_places)
+struct route *route_walk_next(struct routes *t, struct route_walk *walk, uint64_t *n_places_left)
 {
     if (walk->n_resizes != t->n_resizes)
         *walk = (struct route_walk){.n_resizes = t->n_resizes};
-    while (*n_places > 0 && walk->at < t->n_slots + ROUTE_WINDOW) {
-        struct route *r = t->slots[walk->at].route;
+    while (*n_places_left > 0 && walk->at < n_places(t)) {
+        uint64_t place = walk->at++;
 
-        walk->at++;
-        --*n_places;
-        if (r != NULL && r != GONE)
-            return r;
+        --*n_places_left;
+        if (*tag_at(t, place) != 0)
+            return route_at(t, *ref_at(t, place));
     }
     return NULL;
 }
 
 bool route_walk_ended(const struct routes *t, const struct route_walk *walk)
 {
-    return walk->n_resizes == t->n_resizes && walk->at == t->n_slots + ROUTE_WINDOW;
+    return walk->n_resizes == t->n_resizes && walk->at == n_places(t);
 }
 
-void route_renew(struct route *r, const struct route *what)
+void route_renew(struct routes *t, struct route *r, const struct route *what)
 {
-    struct route *limbo = r->limbo;
+    struct route_plan *plan = route_plan_take(&t->plans, what->plan);
 
-    /* The key begins within the struct's size. */
-    memcpy(r, what, offsetof(struct route, lens));
-    r->limbo = limbo;
-}
-
-void route_flush(struct routes *t)
-{
-    while (t->limbo != NULL) {
-        struct route *next = t->limbo->limbo;
-
-        free(t->limbo);
-        t->limbo = next;
-    }
+    if (plan == NULL)
+        return;
+    route_plan_give(&t->plans, r->plan);
+    r->plan = plan;
+    r->cell = what->cell;
+    r->birth = what->birth;
 }
 
 struct route_stats route_stats(const struct routes *t)
@@ -331,6 +427,7 @@ struct route_stats route_stats(const struct routes *t)
     return (struct route_stats){
         .n = t->n,
         .n_evicted = t->n_evicted,
-        .n_bytes = t->n_slots * sizeof(struct route_slot) + t->n_route_bytes,
+        .n_bytes = n_lines(t->bits) * sizeof(struct route_line) + t->n_route_bytes +
+                   route_plans_bytes(&t->plans),
     };
 }

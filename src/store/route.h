@@ -3,16 +3,19 @@
  * Routes: where the samples of an identity go
  *
  * A worker meets the same (name, suffix) pairs again and again. This table remembers, for the bytes
- * as they arrive, what the engine made of them: a cell and an operation, or the reason of a
- * refusal. A hit skips tag parsing, mapping and label building.
+ * as they arrive, what the engine made of them: a cell and a plan, which says what to do there, or
+ * the reason of a refusal. A hit skips tag parsing, mapping and label building.
  *
- * Finding one is route_find.h's.
+ * There are as many routes as identities, and few plans: a plan is kept once for all routes that
+ * have it.
+ *
+ * Finding a route is route_find.h's.
  *
  * Contract: belongs to one worker: no locks, no atomics. Bounded in number and bytes: at a limit a
  * new identity takes the place of a cold one, so a flood of one-off identities evicts itself and
  * not the hot. What is not met again for some rounds of routes_age() is forgotten. A route is a
- * promise only while `gen` is the mapping's generation and, if it has a cell, `birth` is the
- * cell's: the caller checks both.
+ * promise only while its plan's `gen` is the mapping's generation and `birth` is its cell's: the
+ * caller checks both.
  */
 #ifndef STORE_ROUTE_H
 #define STORE_ROUTE_H
@@ -21,46 +24,67 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "base/table.h"
 #include "store/cell.h"
 
-struct route {
-    struct route *limbo; /* next of those that were replaced; see route_flush() */
-    struct cell *cell;
+/* What a route does with a sample, its series aside. */
+struct route_plan {
+    struct table_link link; /* in the table's plans */
+    uint64_t n_routes;      /* that have it */
+
+    /* What it says; two that say the same are one. No padding: compared as bytes. */
     const struct shape *shape;
     double divisor;
     double scale;
     int64_t weight;      /* how often an observation counts */
     uint64_t n_removals; /* refusals: of the registry when this was decided */
-    uint32_t birth;
     uint32_t gen;
-    uint8_t op;     /* the engine's */
-    uint8_t kind;   /* the engine's */
-    uint8_t reason; /* the engine's */
-    uint8_t flags;  /* the engine's */
+    uint32_t short_gen; /* the engine's; so are those up to the counts */
+    uint8_t op;
+    uint8_t kind;
+    uint8_t reason;
+    uint8_t flags;
+    uint16_t turn;
     uint16_t n_name_tag_errors;
     uint16_t n_tag_errors;
     uint16_t n_rate_errors;
-    uint16_t pad;
-    uint64_t lens; /* of the name and, 32 bits up, of the suffix */
-    uint64_t word; /* slice_word() of the suffix */
-    char bytes[];  /* name, suffix */
+    uint32_t pad;
 };
+
+struct route {
+    struct cell *cell; /* not NULL: route_nowhere where there is none */
+    struct route_plan *plan;
+    uint32_t birth; /* of the cell */
+    uint16_t name_len;
+    uint16_t suffix_len;
+    union {
+        uint64_t word;  /* slice_word() of the suffix */
+        uint32_t limbo; /* of those that left the table: the next; see route_flush() */
+    };
+    char bytes[]; /* name; suffix, if `word` does not have it */
+};
+
+_Static_assert(sizeof(struct route) == 32, "with a usual name it fits a cache line");
+
+/* The cell of routes that lead to no series: its birth is 0, and nobody writes it. */
+extern struct cell route_nowhere;
 
 static inline struct slice route_name(const struct route *r)
 {
-    return slice_of(r->bytes, (uint32_t)r->lens);
+    return slice_of(r->bytes, r->name_len);
 }
 
 static inline struct slice route_suffix(const struct route *r)
 {
-    return slice_of(r->bytes + (uint32_t)r->lens, (size_t)(r->lens >> 32));
+    return slice_of(r->suffix_len <= SLICE_WORD_MAX ? (const char *)&r->word
+                                                    : r->bytes + r->name_len,
+                    r->suffix_len);
 }
 
 /* What a route is found by: the bytes of an identity as they arrived. */
 struct route_key {
-    uint64_t hash;
+    uint32_t tag;  /* of its hash */
     uint64_t word; /* slice_word() of the suffix */
-    uint64_t lens; /* as in the route */
     struct slice name;
     struct slice suffix;
 };
@@ -84,9 +108,9 @@ int routes_new(struct routes **out, uint64_t seed, uint64_t max_routes);
 void routes_free(struct routes *t); /* accepts NULL */
 
 /*
- * Remember @what (its key is filled in here) for @key, in the place of an older route of its own,
- * of an empty place, or of a cold neighbour. Copies. The route, or NULL when it is too long or
- * there is no memory: the caller goes on with its own.
+ * Remember @what (its key is filled in here, its plan is copied) for @key, in the place of an older
+ * route of its own, of an empty place, or of a cold neighbour. The route, or NULL when it is too
+ * long or there is no memory: the caller goes on with its own.
  */
 struct route *route_put(struct routes *t, const struct route_key *key, const struct route *what);
 
@@ -104,8 +128,9 @@ struct route_walk {
 struct route *route_walk_next(struct routes *t, struct route_walk *walk, uint64_t *n_places);
 bool route_walk_ended(const struct routes *t, const struct route_walk *walk);
 
-/* Make @r, which is in the table, say what @what says; its key stays. */
-void route_renew(struct route *r, const struct route *what);
+/* Make @r, which is in the table, say what @what says; its key stays. Without memory it stays as it
+ * is. */
+void route_renew(struct routes *t, struct route *r, const struct route *what);
 
 /* One step of forgetting what was not met lately: 1/512 of the table. To be called every 100 ms. */
 void routes_age(struct routes *t);

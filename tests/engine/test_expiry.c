@@ -8,6 +8,7 @@
 
 #include "engine/engine.h"
 #include "lib/engine.h"
+#include "store/cell_write.h"
 #include "lib/unit.h"
 
 #define TTL_1S "mappings:\n- {match: 'a.*', name: a, ttl: 1s, labels: {id: $1}}\n"

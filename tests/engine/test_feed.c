@@ -246,14 +246,14 @@ START_TEST(test_feed_remembers_plain_identities)
     engine_init(&e, NULL, NULL);
     engine_feed(&e, "a:1|c");
     engine_feed(&e, "a:1|c\na:2|c\na:3|c");
-    ck_assert_uint_eq(route_of_a(&e)->flags & ROUTE_PLAIN, ROUTE_PLAIN);
+    ck_assert_uint_eq(route_of_a(&e)->plan->flags & ROUTE_PLAIN, ROUTE_PLAIN);
     engine_map(&e, "mappings:\n- {match: b, name: b}\n");
     engine_pass(&e, 1000);
     engine_feed(&e, "x:1|c");
     bacowr_feed(bacowr_worker(e.b, 0), NULL, 0, e.now_ms);
     bacowr_feed(bacowr_worker(e.b, 0), NULL, 0, e.now_ms);
-    ck_assert_uint_eq(route_of_a(&e)->gen, e.b->workers[0]->rules->gen);
-    ck_assert_uint_eq(route_of_a(&e)->flags & ROUTE_PLAIN, ROUTE_PLAIN);
+    ck_assert_uint_eq(route_of_a(&e)->plan->gen, e.b->workers[0]->rules->gen);
+    ck_assert_uint_eq(route_of_a(&e)->plan->flags & ROUTE_PLAIN, ROUTE_PLAIN);
     engine_feed(&e, "a:4|c");
     engine_scrape(&e);
     ck_assert_double_eq(engine_value(&e, "a"), 11);

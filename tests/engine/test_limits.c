@@ -316,7 +316,7 @@ START_TEST(test_limits_routes)
     engine_scrape(&e);
     ck_assert(page_value(buf_slice(&e.page), "bacowr_statsd_route_misses_total", &misses));
     ck_assert_double_eq(misses, 2 + 30000);
-    ck_assert_double_le(engine_value(&e, "statsd_metric_mapper_cache_length"), 1024 + 16);
+    ck_assert_double_le(engine_value(&e, "statsd_metric_mapper_cache_length"), 1024 + 56);
     ck_assert_double_gt(engine_value(&e, "bacowr_statsd_routes_evicted_total"), 20000);
     ck_assert_double_le(engine_value(&e, "bacowr_statsd_route_bytes"), 1024 * 256 + 20000);
     ck_assert_double_eq(engine_value(&e, "hot_a"), 301);

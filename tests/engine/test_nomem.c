@@ -359,7 +359,7 @@ START_TEST(test_nomem_growth)
 
     while (run(n, _i % 2 == 0 ? 1 : 5, 400))
         n += 6;
-    ck_assert_uint_gt(n, 1000);
+    ck_assert_uint_gt(n, 500);
 }
 END_TEST
 

@@ -4,6 +4,7 @@
  * under way
  */
 #include "store/cell.h"
+#include "store/cell_write.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,6 +2,7 @@
 /*
  * Expire: a series dies in time, and in no order of steps does it lose a sample
  */
+#include "store/cell_write.h"
 #include "store/series.h"
 
 #include <stdio.h>

@@ -3,6 +3,7 @@
  * Guard: each limit refuses what is over it and nothing else; folds have their reserve
  */
 #include "store/guard.h"
+#include "store/cell_write.h"
 
 #include <stdio.h>
 

@@ -2,6 +2,7 @@
 /*
  * Registry: who may be born under which name, in which order they stand, and that memory comes back
  */
+#include "store/cell_write.h"
 #include "store/series.h"
 
 #include <malloc.h>
