@@ -325,7 +325,7 @@ class FailureTest(HandoverTest):
     def test_it_says_nothing_at_each_step(self) -> None:
         for step, stage in ((1, "offered"), (2, "held")):
             with self.subTest(stage):
-                server = self.begin("--control.timeout=200ms")
+                server = self.begin("--control.timeout=1s")
                 successor = Successor(self.path)
                 successor.go_to(step)
                 self.goes_on(server, stage, "the successor says nothing")
@@ -334,7 +334,7 @@ class FailureTest(HandoverTest):
 
     def test_it_hangs_after_the_commit(self) -> None:
         """It may be reading: so it is ended before the first goes on."""
-        server = self.begin("--control.timeout=300ms")
+        server = self.begin("--control.timeout=1s")
         pid = os.fork()
         if pid == 0:
             successor = Successor(self.path)
