@@ -30,6 +30,8 @@ static const struct bacowr_config config = {
     .openmetrics = true,
 };
 #define NOW_MS 5000000
+#define PROTOBUF \
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 
 static void demand(bool holds)
 {
@@ -121,11 +123,8 @@ static void scrape(struct bacowr *b, const char *accept, struct buf *out)
 /* All pages; the text is left in @page, and no law of the format is broken in it. */
 static void scrape_all(struct bacowr *b, struct buf *page)
 {
-    static const char *const formats[] = {
-        "application/openmetrics-text;version=1.0.0",
-        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
-        "encoding=delimited",
-        ""};
+    static const char *const formats[] = {"application/openmetrics-text;version=1.0.0", PROTOBUF,
+                                          ""};
     unsigned line;
 
     for (unsigned i = 0; i < sizeof formats / sizeof formats[0]; i++) {
