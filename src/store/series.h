@@ -145,10 +145,11 @@ struct series {
     uint32_t next;  /* number of another: in a slot of the wheel or to_time; when dead, in dead */
     uint32_t place; /* in the family's list, which has its number; under the lock */
     relaxed_u32 ttl_ticks; /* 0: never expires. Written under the lock. */
-    uint8_t n_cells;
-    bool dying : 1; /* marked, see expire.c; under the lock */
-    bool timed : 1; /* in the wheel, or about to be; under the lock */
-    bool fold : 1;  /* of what is over a limit in its family; never changes */
+    uint8_t n_cells : 7;
+    uint8_t fold : 1; /* of what is over a limit in its family; as n_cells it never changes */
+    uint8_t : 0;      /* so workers read both without the lock, while those below are written */
+    bool dying : 1;   /* marked, see expire.c; under the lock */
+    bool timed : 1;   /* in the wheel, or about to be; under the lock */
 
     /* What a scrape reads lies together. */
     uint16_t labels_len;
