@@ -67,11 +67,13 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     int n = recvmmsg(in->fd, w->messages, WORKER_N_CHUNKS, MSG_DONTWAIT, NULL);
 
     (void)events;
-    if (n > 0)
+    if (n > 0) {
         take(in, w->messages, (unsigned)n);
-    else if (n < 0 && errno != EAGAIN && errno != EINTR)
+    } else if (n < 0 && errno != EAGAIN && errno != EINTR) {
         relaxed_add(&in->counters.errors, 1);
-    w->received = true; /* also for an error: one that stays must not spin */
+        w->failed = true;
+    }
+    w->received = true;
     if (n == WORKER_N_CHUNKS)
         w->backlog = true;
     if (status < 0)

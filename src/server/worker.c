@@ -78,9 +78,12 @@ static void on_check(uv_check_t *check)
     conn_next_turn(w);
     if (w->draining)
         return;
-    if (w->received && !w->streamed && !w->backlog && w->pause_ns > 0)
+    if (w->failed)
+        pause_thread(
+            MAX_PAUSE_NS); /* whatever the buffers hold: an error that stays must not spin */
+    else if (w->received && !w->streamed && !w->backlog && w->pause_ns > 0)
         pause_thread(w->pause_ns);
-    w->received = w->backlog = w->streamed = false;
+    w->received = w->backlog = w->streamed = w->failed = false;
 }
 
 /* The engine forgets what it does not meet any more, also when nothing comes; no line to be

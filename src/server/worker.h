@@ -82,6 +82,7 @@ struct worker {
     bool received;     /* datagrams, in this turn of the loop */
     bool backlog;      /* a socket may hold more of them: it was left after a full call */
     bool streamed;     /* bytes of a connection, in this turn */
+    bool failed;       /* a call to receive: not for want of datagrams */
     bool draining;     /* stopping: no pauses any more */
 
     /* Control's own. */
