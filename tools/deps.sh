@@ -62,6 +62,9 @@ need_to_test() {
     need python3-prometheus-client 'reads OpenMetrics'
     need clang-14 'fuzzing' clang-14
     need libclang-rt-14-dev 'fuzzing: libFuzzer and the sanitizers'
+    need spin 'explores the model of the threads (make torture)' spin
+    need nftables 'loses datagrams in a namespace (make torture)' nft
+    need iproute2 'brings up its loopback' ip
     need jq "a command of the README's" jq
     need mandoc 'checks and shows the manual pages' mandoc
     need python3-statsd 'a live sender'

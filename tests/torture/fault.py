@@ -17,8 +17,8 @@ from lib.harness import Server, binary, environment
 SOURCE = ROOT / "tests" / "torture" / "fault.c"
 LIBRARY = ROOT / "build" / "torture" / "fault.so"
 
-CALLS = ("recvmmsg", "recvmsg", "read", "accept4", "sendmmsg", "sendmsg", "send", "sendto", "write",
-         "writev", "open", "socket", "fsync", "rename")
+CALLS = ("recvmmsg", "recvmsg", "read", "accept4", "sendmsg", "send", "write", "writev", "open",
+         "fsync", "rename")
 N_FRAMES = 10
 WELL, EACH_SITE, EVERY = range(3)
 

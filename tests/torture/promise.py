@@ -29,6 +29,7 @@ class Trial:
     name: str
     short: bool
     seed: int
+    scale: float = 1.0  # of all times of the long form
 
     @property
     def dice(self) -> random.Random:
@@ -38,16 +39,15 @@ class Trial:
     def pick(self, short: T, long: T) -> T:
         return short if self.short else long
 
+    def seconds(self, short: float, long: float) -> float:
+        return short if self.short else long * self.scale
+
     @property
     def folder(self) -> Path:
         """Kept after the run, for what was found."""
         folder = LOGS / "torture" / self.name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
-
-    def log(self, text: str) -> None:
-        """To the promise's log, which is shown when it is broken."""
-        print(text, flush=True)
 
 
 @dataclass(frozen=True)

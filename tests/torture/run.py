@@ -49,26 +49,27 @@ def load() -> None:
         importlib.import_module(f"torture.promises.{file.stem}")
 
 
-def child(name: str, short: bool, seed: int) -> int:
+def child(trial: Trial) -> int:
     """In the process of one promise."""
-    chosen = PROMISES[name]
+    chosen = PROMISES[trial.name]
     if chosen.build != "none":
         use(chosen.build)
-    os.environ["BACOWR_TEST_LOGS"] = str(LOGS / "torture" / name)
+    os.environ["BACOWR_TEST_LOGS"] = str(LOGS / "torture" / trial.name)
     try:
-        print(FIGURE + chosen.test(Trial(name, short, seed)), flush=True)
+        print(FIGURE + chosen.test(trial), flush=True)
         return 0
     except Exception:  # whatever it is, the promise was not kept
         traceback.print_exc()
         return 1
 
 
-def try_one(chosen: Promise, short: bool, seed: int) -> tuple[bool, str, float]:
+def try_one(chosen: Promise, trial: Trial) -> tuple[bool, str, float]:
     """Does it hold? And its figure, or all that was said; the seconds it took."""
     begin = time.monotonic()
-    command = [sys.executable, "-B", __file__, "--child", chosen.name, "--seed", str(seed)]
-    status, output = builds.call(f"torture-{chosen.name}", command + ["--short"] * short,
-                                 seconds=SHORT_SECONDS if short else LONG_SECONDS)
+    command = [sys.executable, "-B", __file__, "--child", chosen.name, "--seed",
+               str(trial.seed), f"--scale={trial.scale}"]
+    status, output = builds.call(f"torture-{chosen.name}", command + ["--short"] * trial.short,
+                                 seconds=SHORT_SECONDS if trial.short else LONG_SECONDS)
     took = time.monotonic() - begin
     last = output.rstrip().rpartition("\n")[2]
     if status == 0 and last.startswith(FIGURE):
@@ -76,15 +77,15 @@ def try_one(chosen: Promise, short: bool, seed: int) -> tuple[bool, str, float]:
     return False, output.rstrip(), took
 
 
-def try_all(chosen: list[Promise], short: bool, seed: int) -> dict[str, str] | None:
+def try_all(chosen: list[Promise], trial: Trial) -> dict[str, str] | None:
     """The figures; None when a promise is broken, and none is begun after that."""
     figures: dict[str, str] = {}
     broken = False
 
     def one(promise: Promise) -> tuple[bool, str, float] | None:
-        return None if broken else try_one(promise, short, seed)
+        return None if broken else try_one(promise, trial)
 
-    with concurrent.futures.ThreadPoolExecutor(builds.JOBS if short else 1) as pool:
+    with concurrent.futures.ThreadPoolExecutor(builds.JOBS if trial.short else 1) as pool:
         for promise, result in zip(chosen, pool.map(one, chosen)):
             if result is None:
                 continue
@@ -96,7 +97,8 @@ def try_all(chosen: list[Promise], short: bool, seed: int) -> dict[str, str] | N
             if held:
                 figures[promise.name] = said
             else:
-                print(f"{said}\nagain: tests/torture/run.py --only {promise.name} --seed {seed}",
+                print(f"{said}\nagain: tests/torture/run.py --only {promise.name} --seed {trial.seed}"
+                      + " --short" * trial.short,
                       flush=True)
     return None if broken else figures
 
@@ -154,6 +156,8 @@ def main() -> int:
     parser.add_argument("--only", action="append", metavar="NAME", help="promises named so")
     parser.add_argument("--list", action="store_true", help="name them, with what they promise")
     parser.add_argument("--seed", type=int, help="of all dice; without it, a new one")
+    parser.add_argument("--scale", type=float, default=1.0,
+                        help="of the long form's times: 0.1 is a tenth of them")
     parser.add_argument("--write", action="store_true",
                         help="put the figures into docs/reliability.md")
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -161,16 +165,16 @@ def main() -> int:
     load()
     seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
     if arguments.child:
-        return child(arguments.child, arguments.short, seed)
+        return child(Trial(arguments.child, arguments.short, seed, arguments.scale))
     chosen = choose(arguments.only, arguments.short)
     if arguments.list:
         for promise in chosen:
             print(f"{promise.name:18} {promise.text}")
         return 0
-    return run(chosen, arguments.short, seed, arguments.write)
+    return run(chosen, Trial("all", arguments.short, seed, arguments.scale), arguments.write)
 
 
-def run(chosen: list[Promise], short: bool, seed: int, write: bool) -> int:
+def run(chosen: list[Promise], trial: Trial, write: bool) -> int:
     faults = [] if write else list(document_faults())
     for fault in faults:
         print(f"BROKEN {fault}")
@@ -179,8 +183,8 @@ def run(chosen: list[Promise], short: bool, seed: int, write: bool) -> int:
         return 1
     for name in sorted({promise.build for promise in chosen}):
         BUILDS[name]()
-    print(f"seed {seed}", flush=True)
-    figures = try_all(chosen, short, seed)
+    print(f"seed {trial.seed}", flush=True)
+    figures = try_all(chosen, trial)
     if figures is None:
         print("0 passed, 1 failed")
         return 1

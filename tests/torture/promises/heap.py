@@ -126,7 +126,7 @@ def sites(trial: Trial) -> str:
         with FaultyServer(flags, MAPPING, trial.name) as server:
             life = Life(server, folder)
             control = server.control
-            quiet, rounds, end = 0, 0, time.monotonic() + trial.pick(4, 300)
+            quiet, rounds, end = 0, 0, time.monotonic() + trial.seconds(3, 300)
             with server.no_memory(EACH_SITE):
                 while quiet < QUIET_ROUNDS and time.monotonic() < end:
                     before = control.n_sites
@@ -149,7 +149,7 @@ def often(trial: Trial) -> str:
         with FaultyServer(flags, MAPPING, trial.name) as server:
             life = Life(server, folder)
             for every in (2, 7, 50):
-                end = time.monotonic() + trial.pick(1, 20)
+                end = time.monotonic() + trial.seconds(1, 20)
                 with server.no_memory(EVERY, every):
                     while time.monotonic() < end:
                         life.round()

@@ -216,7 +216,7 @@ def tell(case: Case, wrong: list[str]) -> str:
 def model(trial: Trial) -> str:
     """Random mappings, flags and lines, the whole page and all counters held against a model in
     Python written from the reference; protobuf read back too"""
-    end = time.monotonic() + trial.pick(8, 1200)
+    end = time.monotonic() + trial.seconds(5, 1200)
     dice = trial.dice
     n_cases = 0
 
