@@ -278,8 +278,9 @@ int bacowr_dump_fsm(struct bacowr *b, struct buf *out);
 int bacowr_mapping_man(const char *version, struct buf *out);
 
 enum bacowr_explain_form {
-    BACOWR_EXPLAIN_TEXT, /* words, safe for a terminal */
-    BACOWR_EXPLAIN_JSON, /* an object a line, each on a line of its own */
+    BACOWR_EXPLAIN_TEXT,  /* words, safe for a terminal */
+    BACOWR_EXPLAIN_JSON,  /* an object a line, each on a line of its own */
+    BACOWR_EXPLAIN_BRIEF, /* a line of words each, with what its samples do; safe likewise */
 };
 
 /*

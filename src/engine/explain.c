@@ -238,6 +238,7 @@ int bacowr_explain(struct bacowr *b, struct slice text, enum bacowr_explain_form
     static const struct explain_form *const forms[] = {
         [BACOWR_EXPLAIN_TEXT] = &explain_text,
         [BACOWR_EXPLAIN_JSON] = &explain_json,
+        [BACOWR_EXPLAIN_BRIEF] = &explain_brief,
     };
     struct explainer x = {
         .b = b,

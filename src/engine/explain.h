@@ -81,6 +81,6 @@ struct explain_form {
     void (*end)(struct explain_teller *t, struct buf *out); /* appends what was told to @out */
 };
 
-extern const struct explain_form explain_text, explain_json;
+extern const struct explain_form explain_text, explain_json, explain_brief;
 
 #endif

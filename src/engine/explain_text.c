@@ -205,3 +205,68 @@ static void text_end(struct explain_teller *t, struct buf *out)
 }
 
 const struct explain_form explain_text = {text_line, text_sample, text_end};
+
+/* ---- one line for each: "LINE" -> SERIES adds 1 ---- */
+
+static void brief_line(struct explain_teller *t, const struct explain_line *line)
+{
+    struct buf *out = &t->told;
+
+    add_quoted(out, line->text);
+    if (line->outcome == EXPLAIN_EMPTY)
+        buf_add_str(out, " -> empty");
+    else if (line->outcome == EXPLAIN_EVENT)
+        buf_add_str(out, " -> event, counted");
+    else if (line->outcome == EXPLAIN_CHECK)
+        buf_add_str(out, " -> service check, counted");
+    else if (line->outcome == EXPLAIN_LINE_REFUSED)
+        buf_addf(out, " -> refused: %s", line->refusal.reason);
+}
+
+static void add_brief_series(struct buf *out, const struct explain_sample *sample)
+{
+    const struct resolution *res = sample->res;
+    bool folds = sample->limit != NULL && sample->folds;
+
+    if (sample->limit != NULL && !sample->folds) {
+        buf_addf(out, "refused: %s limit", sample->limit);
+        return;
+    }
+    buf_add_slice(out, res->name);
+    if (folds || res->labels.len > 0) {
+        buf_add_byte(out, '{');
+        buf_add_slice(out, folds ? SLICE_LIT(OVERFLOW_LABELS) : res->labels);
+        buf_add_byte(out, '}');
+    }
+    buf_add_byte(out, ' ');
+    add_effect(out, sample);
+}
+
+static void brief_sample(struct explain_teller *t, const struct explain_sample *sample)
+{
+    struct buf *out = &t->told;
+
+    buf_add_str(out, " -> ");
+    switch (sample->outcome) {
+    case EXPLAIN_SERIES:
+        add_brief_series(out, sample);
+        return;
+    case EXPLAIN_REFUSED:
+        buf_addf(out, "refused: %s", sample->refusal.reason);
+        return;
+    case EXPLAIN_DROPPED:
+        buf_add_str(out, "dropped by its rule");
+        return;
+    case EXPLAIN_NOTHING:
+        buf_add_str(out, "counts nothing");
+        return;
+    }
+}
+
+static void brief_end(struct explain_teller *t, struct buf *out)
+{
+    buf_add_byte(&t->told, '\n');
+    add_harmless(out, buf_slice(&t->told));
+}
+
+const struct explain_form explain_brief = {brief_line, brief_sample, brief_end};

@@ -120,6 +120,7 @@ void control_on_tick(uv_timer_t *tick)
     relay_tick(s->relay, now_ms);
     tell_alive(s, now_ms);
     handover_tick(s, now_ms);
+    http_tap_tick(s->http);
 }
 
 void control_on_mapping_changed(void *ctx)
@@ -194,6 +195,13 @@ int control_on_sources(void *ctx, struct buf *out)
     const struct server *s = ctx;
 
     return source_json(out, s->workers, s->n_workers, worker_now_ms());
+}
+
+int control_on_explain(void *ctx, struct slice line, enum bacowr_explain_form form, struct buf *out)
+{
+    const struct server *s = ctx;
+
+    return bacowr_explain(s->engine, line, form, out);
 }
 
 static int begin_scrape(struct server *s, const struct bacowr_format *format,

@@ -28,6 +28,7 @@
 #include "server/reload.h"
 #include "server/self.h"
 #include "server/statefile.h"
+#include "server/tap.h"
 #include "server/tcp.h"
 #include "server/unixgram.h"
 #include "server/watch.h"
@@ -61,6 +62,7 @@ struct server {
     struct options_list hosts; /* names of this server */
     struct bacowr *engine;
     struct policy policy;
+    struct tap *tap;
     struct worker *workers[BACOWR_MAX_WORKERS];
     unsigned n_workers;
     struct ingest **sockets; /* owned array; address by address, worker by worker */
@@ -110,6 +112,8 @@ void control_on_reload_done(void *ctx, uint64_t run, int r, struct slice message
 void control_on_quit(void *ctx);
 bool control_on_ready(void *ctx);
 int control_on_sources(void *ctx, struct buf *out);
+int control_on_explain(void *ctx, struct slice line, enum bacowr_explain_form form,
+                       struct buf *out);
 
 /* ---- the steps that server.c and start.c share with it ---- */
 

@@ -434,6 +434,7 @@ void http_retire(struct http *h)
     for (struct http_conn *c = h->conns; c; c = next) {
         next = c->next;
         c->keep_alive = false;
+        http_tap_finish(c);
         if (c->state == HTTP_CONN_READING)
             http_conn_end(c, false);
     }

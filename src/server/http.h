@@ -25,6 +25,7 @@
 struct bacowr_cardinality;
 struct door;
 struct http;
+struct tap;
 
 /* A page is out this long after its beginning, or its connection is reset. */
 #define HTTP_SCRAPE_MAX_MS 10000
@@ -55,6 +56,9 @@ struct http_config {
     bool (*ready)(void *ctx);
     /* Append what is known of senders, as JSON. 0 or -ENOMEM. */
     int (*sources)(void *ctx, struct buf *out);
+    struct tap *tap; /* borrowed; NULL: nobody can tap */
+    /* Append what becomes of @line. 0 or -ENOMEM. */
+    int (*explain)(void *ctx, struct slice line, enum bacowr_explain_form form, struct buf *out);
 };
 
 /* What http counts, for the self metrics; the struct belongs to http and is read on its thread. */
@@ -118,6 +122,9 @@ void http_resume(struct http *h);
  */
 void http_retire(struct http *h);
 bool http_is_idle(const struct http *h);
+
+/* To be called about ten times a second: those who tap get what came in. */
+void http_tap_tick(struct http *h);
 
 /* The port that listener @i was given (for port 0), 0 of a Unix socket, or a negative errno. */
 int http_port(const struct http *h, unsigned i);

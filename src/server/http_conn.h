@@ -9,6 +9,7 @@
  *      http_guard.c  who may come in, do and see what
  *      http_route.c  what is behind a path, and the small pages
  *      http_page.c   the metrics page, slice by slice
+ *      http_tap.c    lines as they come in
  *      http_cardinality.c  what there is the most of, in JSON
  *
  * Contract: all of it runs on the loop's thread. A connection is answered by exactly one call of
@@ -33,6 +34,7 @@
 
 struct http_listener;
 struct http_page; /* http_page.c */
+struct http_tap;  /* http_tap.c */
 struct bacowr_cardinality;
 
 struct http {
@@ -98,6 +100,7 @@ struct http_conn {
     void (*written)(struct http_conn *c);   /* goes on when the write is done */
     struct http_page *page;                 /* owned; NULL: another kind of answer */
     struct bacowr_cardinality *cardinality; /* likewise */
+    struct http_tap *tap;                   /* likewise */
     void (*work)(struct http_conn *c);      /* to be done in its turn; NULL: it does not wait */
     TAILQ_ENTRY(http_conn) waiting;         /* of http.waiting */
     TAILQ_ENTRY(http_conn) knocking;        /* of http.knocking */
@@ -245,6 +248,17 @@ void http_cardinality_begin(struct http_conn *c);
 
 /* Release c->cardinality; nothing if there is none. */
 void http_cardinality_end(struct http_conn *c);
+
+/* ---- http_tap.c ---- */
+
+/* Answer with lines as they come in, until the client leaves. */
+void http_tap_begin(struct http_conn *c);
+
+/* The stream ends well, as soon as it can. */
+void http_tap_finish(struct http_conn *c);
+
+/* Release c->tap; nothing if there is none. */
+void http_tap_end(struct http_conn *c);
 
 /* ---- http_page.c ---- */
 

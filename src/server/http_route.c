@@ -219,6 +219,16 @@ static void serve_sources(struct http_conn *c)
     buf_release(&body);
 }
 
+static void serve_tap(struct http_conn *c)
+{
+    if (!is_read(c))
+        answer_wrong_method(c);
+    else if (!http_may_see_senders(c))
+        http_conn_answer_status(c, 403, NULL);
+    else
+        http_tap_begin(c);
+}
+
 /* ---- the table ---- */
 
 static const struct route routes[] = {
@@ -228,6 +238,7 @@ static const struct route routes[] = {
     {.path = "/-/healthy", .serve = serve_healthy, .probe = true},
     {.path = "/-/ready", .serve = serve_ready, .probe = true},
     {.path = "/api/v1/sources", .serve = serve_sources},
+    {.path = "/api/v1/tap", .serve = serve_tap},
     {.path = "/-/reload", .serve = serve_reload, .lifecycle = true},
     {.path = "/-/quit", .serve = serve_quit, .lifecycle = true},
 };

@@ -23,6 +23,7 @@
 #include "server/self_carry.h"
 #include "server/self_labelled.h"
 #include "server/self_page.h"
+#include "server/tap.h"
 
 struct self {
     struct self_config config;
@@ -54,6 +55,9 @@ struct reading {
     double tcp_accept_errors;
     double tcp_not_allowed;
     double log_dropped;
+    double tap_readers;
+    double tap_lines;
+    double tap_skipped;
     double sources_known;
     double sources_replaced;
     double unknown_bad;
@@ -149,6 +153,12 @@ static const struct scalar scalars[] = {
     {"bacowr_statsd_log_dropped_lines_total",
      "Log lines that were not written, since there were too many in a second.",
      COUNTER(log_dropped)},
+    {"bacowr_statsd_tap_readers", "Clients of /api/v1/tap.", GAUGE(tap_readers)},
+    {"bacowr_statsd_tap_lines_total", "Lines that were shown to clients of /api/v1/tap.",
+     COUNTER(tap_lines)},
+    {"bacowr_statsd_tap_skipped_lines_total",
+     "Lines that clients of /api/v1/tap were not shown: over their rate, or too slow.",
+     COUNTER(tap_skipped)},
     {"bacowr_statsd_sources", "Senders that are counted apart; see /api/v1/sources.",
      GAUGE(sources_known)},
     {"bacowr_statsd_sources_replaced_total",
@@ -270,6 +280,16 @@ static void read_tcp(const struct self_config *c, struct reading *r)
     r->tcp_not_allowed = (double)tcp.not_allowed;
 }
 
+static void read_tap(struct reading *r, const struct tap *tap)
+{
+    uint64_t told, skipped;
+
+    tap_totals(tap, &told, &skipped);
+    r->tap_readers = tap_n_readers(tap);
+    r->tap_lines = (double)told;
+    r->tap_skipped = (double)skipped;
+}
+
 static void read_http(const struct self_config *c, struct reading *r)
 {
     const struct http_stats *http = http_stats(c->http);
@@ -280,6 +300,7 @@ static void read_http(const struct self_config *c, struct reading *r)
     r->http_open = (double)http->connections_open;
     r->http_accept_pauses = (double)http->accept_pauses;
     r->http_timeouts = (double)http->timeouts;
+    read_tap(r, c->tap);
     r->http_bad_requests = (double)http->bad_requests;
     r->tls_handshakes = (double)http->tls_handshakes;
     r->tls_failures = (double)http->tls_failures;

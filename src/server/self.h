@@ -27,6 +27,8 @@
 struct self;
 struct self_page;
 
+struct tap;
+
 struct self_config {
     const char *version; /* borrowed, like all below: they outlive the struct */
     struct bacowr *engine;
@@ -43,6 +45,7 @@ struct self_config {
     const struct statefile_stats *state;
     const struct log *log;
     const struct handover_stats *handovers;
+    const struct tap *tap;
 };
 
 /* Take-overs by this server and those before it; attempts to take over from it. */

@@ -127,6 +127,7 @@ static void server_release(struct server *s)
     for (unsigned i = 0; i < s->n_workers; i++)
         worker_free(s->workers[i]);
     relay_free(s->relay);
+    tap_free(s->tap);
     policy_release(&s->policy);
     statefile_free(s->state);
     bacowr_free(s->engine);

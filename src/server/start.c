@@ -340,6 +340,9 @@ static int start_workers(struct server *s)
 
     if (r != 0)
         return start_fail_step(s, "policy", r);
+    r = tap_new(&s->tap, s->n_workers);
+    if (r != 0)
+        return start_fail_step(s, "tap", r);
     for (unsigned i = 0; i < s->n_workers; i++) {
         r = worker_new(&s->workers[i], i, bacowr_worker(s->engine, i));
 
@@ -347,6 +350,8 @@ static int start_workers(struct server *s)
             r = gate_open(s->workers[i], &s->policy);
         if (r == 0)
             s->workers[i]->max_line = s->o->tcp_max_line;
+        if (r == 0)
+            s->workers[i]->tap = tap_lane(s->tap, i);
         if (r == 0)
             r = reserve_descriptors(&s->workers[i]->loop, listen_n_fds(s));
         if (r != 0)
@@ -394,6 +399,8 @@ static int start_http(struct server *s)
         .quit = control_on_quit,
         .ready = control_on_ready,
         .sources = control_on_sources,
+        .tap = s->tap,
+        .explain = control_on_explain,
     };
     int r = http_new(&s->http, &s->loop, &config);
 
@@ -422,6 +429,7 @@ static int start_self(struct server *s)
         .relay = s->relay,
         .state = statefile_stats(s->state),
         .handovers = &s->handovers,
+        .tap = s->tap,
     };
     int r = self_new(&s->self, &config);
 

@@ -34,6 +34,7 @@
 #include "server/conn.h"
 #include "server/gate.h"
 #include "server/relay_sender.h"
+#include "server/tap.h"
 
 #define NS_PER_MS        1000000u
 #define MAX_PAUSE_NS     (1 * NS_PER_MS)
@@ -59,6 +60,8 @@ void worker_feed(struct worker *w, const struct bacowr_datagram *batch, unsigned
 {
     if (w->relay != NULL)
         relay_sender_take(w->relay, batch, n);
+    if (w->tap != NULL && tap_is_on(w->tap))
+        tap_take(w->tap, batch, n);
     bacowr_feed(w->engine, batch, n, worker_now_ms());
     relaxed_add(&w->counters.batches, 1);
 }

@@ -30,6 +30,7 @@
 struct conn;
 struct gate;
 struct relay_sender;
+struct tap_lane;
 
 /* Written by the worker alone, read by control. */
 struct worker_counters {
@@ -67,6 +68,7 @@ struct worker {
     alignas(WORKER_CACHE_LINE) uv_loop_t loop;
     struct bacowr_worker *engine; /* borrowed; the engine outlives the worker */
     struct relay_sender *relay;   /* borrowed, set before the start; NULL: nothing is relayed */
+    struct tap_lane *tap;         /* borrowed, set before the start; NULL: nobody can tap */
     struct gate *gate;            /* owned; NULL: senders do not matter */
     char *chunks;                 /* owned, padded: datagrams and streams are read into it */
     struct iovec rooms[WORKER_N_CHUNKS];      /* each a chunk */
