@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterable, Mapping, Sequence
 
-from lib.builds import (JOBS, LOGS, ROOT, Broken, build, build_asan, build_release, build_tsan, call,
-                        configure_fuzz, must)
+from lib.builds import (JOBS, LOGS, ROOT, Broken, build, build_asan, build_bench, build_release,
+                        build_tsan, call, configure_fuzz, must)
 
 FUZZ_SECONDS = 20
 
@@ -186,6 +186,14 @@ def stage_release() -> Count:
     return Count(1, 0) if "bacowr-statsd" in output else Count(0, 1)
 
 
+def stage_budget() -> Count:
+    """Instructions a line, of the release."""
+    build_bench("tests/bench/budget")
+    script = ROOT / "tests" / "bench" / "budget.py"
+    return count_script("budget", [sys.executable, "-B", str(script),
+                                   "build-bench/tests/bench/budget"])
+
+
 def stage_fuzz() -> Count:
     configure_fuzz()
     targets = fuzz_targets()
@@ -240,6 +248,7 @@ STAGES: dict[str, tuple[Callable[[], Count], str]] = {
     "unit": (stage_unit, "C tests with the address and undefined sanitizers"),
     "threads": (stage_threads, "C tests and the server with the thread sanitizer"),
     "release": (stage_release, "the shipped build, warnings as errors"),
+    "budget": (stage_budget, "how many instructions a line of each type costs"),
     "fuzz": (stage_fuzz, "fuzz targets: their corpora, then new inputs"),
     "conformance": (stage_conformance, "recorded behaviour of statsd_exporter"),
     "wire": (stage_wire, "the server over its sockets, with sanitizers"),

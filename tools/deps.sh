@@ -65,6 +65,7 @@ need_to_test() {
     need spin 'explores the model of the threads (make torture)' spin
     need nftables 'loses datagrams in a namespace (make torture)' nft
     need iproute2 'brings up its loopback' ip
+    need valgrind 'counts instructions' valgrind
     need jq "a command of the README's" jq
     need mandoc 'checks and shows the manual pages' mandoc
     need python3-statsd 'a live sender'

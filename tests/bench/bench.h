@@ -2,7 +2,8 @@
 /*
  * Bench: what its measurements share
  *
- *      bench.c         options, the list of measurements, the engine under test
+ *      bench.c         options, the list of measurements
+ *      bench_engine.c  the engine under test; budget.c has it too
  *      bench_lines.c   W1 to W5: ns a line against the reference loop
  *      bench_scale.c   ns a line from ten series to a million
  *      bench_births.c  ns from an identity's first sight to its series
@@ -20,6 +21,9 @@
 /* A feed of the whole traffic takes so long on the engine's clock: routes grow older, ticks
  * change. */
 #define BENCH_FEED_MS 100
+
+/* So many datagrams are fed at once. */
+#define BENCH_BATCH   20u
 
 struct bench {
     unsigned n_rounds;

@@ -73,6 +73,12 @@ def build_release() -> None:
     build("build-release")
 
 
+def build_bench(*targets: str) -> None:
+    """The release again, with what measures it."""
+    configure("build-bench")
+    build("build-bench", *targets)
+
+
 def configure_fuzz() -> None:
     configure("build-fuzz", "-Dfuzz=true", "-Dbuildtype=debugoptimized", "-Db_lto=false",
               env={"CC": "clang-14"})

@@ -12,6 +12,7 @@ import sys
 import unittest
 from typing import Any
 
+from bench import budget
 from bench.tables import Account, Goal, Report, Row, pair, spread
 from lib.harness import ROOT, binary, environment, new_folder
 
@@ -59,6 +60,21 @@ class SocketsTest(unittest.TestCase):
         said = self.run_script("--only=ordinary", "--only=start", "--only=scrape")
         groups = [row["group"] for row in said["rows"]]
         self.assertEqual(groups, ["ordinary"] + 2 * ["visible"] + 3 * ["start"] + 4 * ["scrape"])
+
+
+class BudgetTest(unittest.TestCase):
+    def test_five_percent_more_and_a_missing_type_are_wrong(self) -> None:
+        recorded = {"within": 100.0, "above": 100.0, "gone": 100.0}
+        wrong = budget.compare({"within": 104.9, "above": 106.0, "new": 1.0}, recorded, budget.MORE)
+        self.assertEqual([line.split(":")[0] for line in wrong], ["gone", "above", "new"])
+        self.assertEqual(len(budget.compare({"within": 129.0}, {"within": 100.0},
+                                            budget.MORE_ELSEWHERE)), 0)
+
+    def test_the_slow_way_is_seen_whatever_the_record_says(self) -> None:
+        figures = {name: 100.0 for name in budget.Record.read().instructions}
+        self.assertEqual(budget.compare_fast(figures), [])
+        wrong = budget.compare_fast(figures | {"gauge, signed": 300.0})
+        self.assertEqual([line.split(":")[0] for line in wrong], ["gauge, signed"])
 
 
 class TablesTest(unittest.TestCase):
