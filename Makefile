@@ -4,7 +4,7 @@
 PYTHON := $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo python3)
 BINARY := build/bacowr-statsd
 DEMO := # flags of tools/demo.py
-BENCH := # flags of both benchmarks: --gates, --rounds N
+BENCH := # flags of both benchmarks: --rounds N
 TORTURE := # flags of tests/torture/run.py: --only NAME, --seed N
 export PEER
 
@@ -94,7 +94,7 @@ help:
 	@echo 'make test-unit  the style checks and the C unit tests only'
 	@echo 'make test-stack the Dockerfile and the compose file on a real Docker engine (as root)'
 	@echo 'make torture    every promise of docs/reliability.md, for two hours; TORTURE=--help'
-	@echo 'make bench      the benchmarks, in memory and over sockets; BENCH=--gates: exit status'
+	@echo 'make bench      the benchmarks, in memory and over sockets; a missed gate is an exit status'
 	@echo "make bench-against PEER='COMMAND with {port}'  the same load against another server"
 	@echo 'make dashboards-preview  docs/dashboards/*.png anew (installs Chromium; 600 MB from npm)'
 	@echo 'make backup     the volumes of the monitoring to $(or $(BACKUP_DIR),backup)/'
