@@ -18,11 +18,9 @@
 #include <stdlib.h>
 
 #include "bacowr/cardinality.h"
+#include "server/journal.h"
 #include "server/mapfile.h"
 #include "server/source_json.h"
-
-/* From one line about refused connections to the next. */
-#define TELL_REFUSED_MS 60000
 
 /* A scrape under way, and what it borrows. */
 struct live_page {
@@ -62,22 +60,6 @@ void control_sample(struct server *s)
         ingest_sample(s->sockets[i], now_ms);
 }
 
-/* A counter is not looked at by who wonders why his client is cut off; the log may be. */
-static void tell_refused(struct server *s, int64_t now_ms)
-{
-    struct tcp_stats tcp;
-
-    tcp_read_stats(s->tcp, &tcp);
-    if (tcp.refused == s->told_refused || now_ms < s->tell_refused_ms)
-        return;
-    log_event(s->log, LOG_LEVEL_WARN, "tcp_connections_refused",
-              log_int("n", (int64_t)(tcp.refused - s->told_refused)),
-              log_int("open", (int64_t)tcp.open),
-              log_str("remedy", "raise --statsd.tcp-max-connections, or keep fewer open"));
-    s->told_refused = tcp.refused;
-    s->tell_refused_ms = now_ms + TELL_REFUSED_MS;
-}
-
 /* Has every ingest thread turned since its last look? */
 static bool all_alive(struct server *s)
 {
@@ -115,7 +97,7 @@ void control_on_tick(uv_timer_t *tick)
     if (!s->held)
         bacowr_tick(s->engine, now_ms); /* what was given away stays as it is */
     control_sample(s);
-    tell_refused(s, now_ms);
+    journal_tick(s, now_ms);
     tcp_resume(s->tcp);
     relay_tick(s->relay, now_ms);
     tell_alive(s, now_ms);

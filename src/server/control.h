@@ -36,6 +36,12 @@
 
 #define SERVER_N_SIGNALS 3
 
+/* A fault that the log tells of at most once a minute, with how often it was since. */
+struct told {
+    uint64_t n;         /* in the log so far */
+    int64_t not_before; /* the next line, by worker_now_ms() */
+};
+
 struct addresses {
     struct address *items; /* owned */
     size_t n;
@@ -80,9 +86,9 @@ struct server {
     struct statefile *state;
     struct live_page *pages; /* scrapes under way; server/control.c */
 
-    uint64_t beats[BACOWR_MAX_WORKERS]; /* of the workers, when the watchdog was last told */
-    uint64_t told_refused;              /* TCP connections, in the log so far */
-    int64_t tell_refused_ms;            /* not before */
+    uint64_t beats[BACOWR_MAX_WORKERS];     /* of the workers, when the watchdog was last told */
+    struct told told_refused, told_dropped; /* TCP connections, datagrams; server/journal.c */
+    int64_t started_ms;                     /* by worker_now_ms() */
     bool ready;
 
     struct local control_name;

@@ -59,14 +59,14 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 }
 
 /* HTTP has the first half to itself: a flood of connections must not make the page unreachable. */
-static uint64_t http_limit(const struct server *s)
+uint64_t listen_http_room(const struct server *s)
 {
     return smaller(s->o->web_max_connections, connection_fds(s) / 2);
 }
 
-static uint64_t tcp_limit(const struct server *s)
+uint64_t listen_tcp_room(const struct server *s)
 {
-    return smaller(s->o->tcp_max_connections, connection_fds(s) - http_limit(s));
+    return smaller(s->o->tcp_max_connections, connection_fds(s) - listen_http_room(s));
 }
 
 static void log_limit(const struct server *s, const char *event, uint64_t limit, uint64_t asked)
@@ -78,7 +78,7 @@ static void log_limit(const struct server *s, const char *event, uint64_t limit,
 
 unsigned listen_http_limit(const struct server *s)
 {
-    uint64_t limit = http_limit(s);
+    uint64_t limit = listen_http_room(s);
 
     log_limit(s, "http_connections_limited", limit, s->o->web_max_connections);
     return (unsigned)limit;
@@ -265,7 +265,7 @@ int listen_tcp(struct server *s)
     const struct tcp_config config = {
         .workers = s->workers,
         .n_workers = s->n_workers,
-        .max_connections = tcp_limit(s),
+        .max_connections = listen_tcp_room(s),
         .evict_ms = TCP_EVICT_MS,
         .allow = &s->policy.tcp,
     };

@@ -8,6 +8,8 @@
 #ifndef SERVER_LISTEN_H
 #define SERVER_LISTEN_H
 
+#include <stdint.h>
+
 #include "server/control.h"
 
 /* Where inherited sockets stand in the flags' place, their addresses are the addresses. */
@@ -33,6 +35,10 @@ int listen_control(struct server *s);
 
 /* Last: inherited sockets that nobody wanted are closed. */
 int listen_rest(struct server *s);
+
+/* How many connections there may be: as asked for, or what the descriptors allow. */
+uint64_t listen_http_room(const struct server *s);
+uint64_t listen_tcp_room(const struct server *s);
 
 /* HTTP connections: as asked for, or what the descriptors allow, and that is logged. */
 unsigned listen_http_limit(const struct server *s);

@@ -59,7 +59,8 @@ struct reload {
     struct reload_stats stats, web_stats;
     char label[512]; /* of the paths, for the log */
     uv_work_t work;
-    uint64_t run; /* of the one that goes on, or of the last one */
+    uint64_t run;      /* of the one that goes on, or of the last one */
+    uint64_t began_ms; /* that one */
     bool running;
     unsigned again; /* parts that were asked for since it began */
     bool stopped;
@@ -155,12 +156,17 @@ static int note(struct reload_stats *stats, const struct outcome *o)
 /* What came of the rules: into force and into the log. */
 static int settle_rules(struct reload *r, const char *event)
 {
+    uint64_t before;
+
     log_warnings(r->config.log, "mapping_warning", &r->job.rules);
     if (note(&r->stats, &r->job.rules) != 0)
         return r->job.rules.r;
+    before = bacowr_n_rules(r->config.engine);
     bacowr_publish_mapping(r->config.engine, r->job.mapping);
     log_event(r->config.log, LOG_LEVEL_INFO, event, log_str("file", r->label),
-              log_int("rules", (int64_t)bacowr_n_rules(r->config.engine)));
+              log_int("rules", (int64_t)bacowr_n_rules(r->config.engine)),
+              log_int("rules_before", (int64_t)before),
+              log_double("seconds", (double)(uv_hrtime() / 1000000 - r->began_ms) / 1e3));
     return 0;
 }
 
@@ -192,6 +198,7 @@ int reload_first(struct reload *r, struct err *e)
 
     assert(!r->running);
     job->parts = parts_there(r);
+    r->began_ms = uv_hrtime() / 1000000;
     load(job);
     if (job->parts & RELOAD_MAPPING)
         result = settle_rules(r, "mapping_loaded");
@@ -276,6 +283,7 @@ static void begin(struct reload *r, unsigned parts)
         log_event(r->config.log, LOG_LEVEL_INFO, "reload_started", log_str("file", r->label));
     r->config.began(r->config.ctx);
     r->running = true;
+    r->began_ms = uv_hrtime() / 1000000;
     r->again = 0;
     r->job.parts = parts;
     r->run++;

@@ -19,34 +19,10 @@
 
 #include "server/conn.h"
 #include "server/control.h"
+#include "server/journal.h"
 #include "server/start.h"
 
 /* ---- the end ---- */
-
-static void log_totals(const struct server *s)
-{
-    uint64_t datagrams = 0, dropped = 0, udp_bytes = 0, tcp_bytes = 0, unix_bytes = 0;
-    uint64_t unixgrams = s->unixgram != NULL ? relaxed_load(&s->unixgram->counters.datagrams) : 0;
-    struct tcp_stats tcp;
-
-    for (unsigned i = 0; i < s->n_sockets; i++) {
-        datagrams += relaxed_load(&s->sockets[i]->inlet.counters.datagrams);
-        udp_bytes += relaxed_load(&s->sockets[i]->inlet.counters.bytes);
-        dropped += s->sockets[i]->kernel_dropped;
-    }
-    for (unsigned i = 0; i < s->n_workers; i++) {
-        tcp_bytes += relaxed_load(&s->workers[i]->counters.tcp_bytes);
-        unix_bytes += relaxed_load(&s->workers[i]->counters.unix_bytes);
-    }
-    tcp_read_stats(s->tcp, &tcp);
-    log_event(
-        s->log, LOG_LEVEL_INFO, "stopped", log_int("udp_datagrams", (int64_t)datagrams),
-        log_int("udp_bytes", (int64_t)udp_bytes), log_int("udp_kernel_dropped", (int64_t)dropped),
-        log_int("tcp_connections", (int64_t)tcp.connections),
-        log_int("tcp_bytes", (int64_t)tcp_bytes), log_int("unixgram_datagrams", (int64_t)unixgrams),
-        log_int("unix_connections", (int64_t)tcp.unix_connections),
-        log_int("unix_bytes", (int64_t)unix_bytes));
-}
 
 /*
  * The sockets are another process's as well: of the successor, or, after a start that failed, of
@@ -154,15 +130,6 @@ static void raise_fd_limit(void)
     setrlimit(RLIMIT_NOFILE, &fds); /* what is refused is met again in listen.c */
 }
 
-static void log_start(const struct server *s)
-{
-    log_event(s->log, LOG_LEVEL_INFO, "starting", log_str("version", BACOWR_VERSION),
-              log_int("pid", getpid()));
-    for (size_t i = 0; i < s->o->ignored.n; i++)
-        log_event(s->log, LOG_LEVEL_WARN, "flag_ignored", log_str("flag", s->o->ignored.items[i]),
-                  log_str("reason", "accepted for statsd_exporter's sake, without meaning here"));
-}
-
 int server_run(const struct options *o, const struct log *log)
 {
     struct server *s = calloc(1, sizeof *s);
@@ -176,7 +143,7 @@ int server_run(const struct options *o, const struct log *log)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its writer's */
     raise_fd_limit();
-    log_start(s);
+    journal_starting(s);
     if (server_start(s) == 0) {
         uv_run(&s->loop, UV_RUN_DEFAULT);
         stop_threads(s);
@@ -185,7 +152,7 @@ int server_run(const struct options *o, const struct log *log)
             statefile_give_up(s->state);
         else
             statefile_end(s->state);
-        log_totals(s);
+        journal_stopped(s);
         status = EXIT_SUCCESS;
     }
     server_release(s);

@@ -24,6 +24,7 @@
 #include "server/activation.h"
 #include "server/fsmfile.h"
 #include "server/gate.h"
+#include "server/journal.h"
 #include "server/listen.h"
 #include "server/replace.h"
 #include "server/reserve.h"
@@ -456,7 +457,7 @@ static int start_threads(struct server *s)
         return start_fail_step(s, "threads", r);
     s->ready = true;
     control_tell_ready(s);
-    log_event(s->log, LOG_LEVEL_INFO, "ready", log_int("ingest_threads", s->n_workers));
+    journal_ready(s);
     return 0;
 }
 
