@@ -70,10 +70,12 @@ static struct route_line *lines_new(unsigned bits)
 
 int routes_new(struct routes **out, uint64_t seed, uint64_t max_routes)
 {
-    struct routes *t = calloc(1, sizeof *t);
+    size_t size = (sizeof(struct routes) + 63) / 64 * 64;
+    struct routes *t = aligned_alloc(64, size); /* no line of it is another worker's */
 
     if (t == NULL)
         return -ENOMEM;
+    memset(t, 0, size);
     for (unsigned i = 0; i < 2; i++) {
         seed = (seed + KEY_STEP) * KEY_STEP;
         t->keys[i] = seed ^ seed >> 32;
