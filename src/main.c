@@ -7,6 +7,8 @@
  *      explain LINE...  say how lines are read and which series they become; without LINE, those
  *                       of the standard input
  *      man [mapping]    print a manual page
+ *      tap              print what a running server receives
+ *      record FILE      write it to a file; replay FILE sends it
  *      healthcheck      ask the server of this machine whether it receives
  *
  * Each command is a row of a table. This file only turns a command line into a call and a result
@@ -24,12 +26,15 @@
 #include "server/fsmfile.h"
 #include "server/healthcheck.h"
 #include "server/mapfile.h"
+#include "server/replay.h"
 #include "server/server.h"
+#include "server/tap_client.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* More than any datagram holds. */
@@ -329,6 +334,93 @@ static int run_healthcheck(const struct options *o)
     return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* ---- tap, record, replay ---- */
+
+static int end_command(int r, const struct err *e)
+{
+    char text[sizeof *e + 32];
+
+    if (r < 0) {
+        err_format(e, text, sizeof text);
+        fprintf(stderr, "bacowr-statsd: %s\n", text);
+    }
+    return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int ask_tap(const struct options *o, const char *form, FILE *out, FILE *progress)
+{
+    const struct tap_client config = {
+        .url = o->tap_url ? o->tap_url : choose_address(&o->web_listen),
+        .form = form,
+        .match = o->tap_match,
+        .rate = o->tap_rate,
+        .limit_ms = o->record_ms,
+        .out = out,
+        .progress = progress,
+    };
+    struct err e = {.file = ""};
+
+    return end_command(tap_client_run(&config, &e), &e);
+}
+
+static int run_tap(const struct options *o)
+{
+    return ask_tap(o, o->explain_json ? "json" : "text", stdout, NULL);
+}
+
+/* "-" is @standard. What senders send is nobody's business: a new file is the user's alone. */
+static FILE *open_file(const char *path, const char *mode, FILE *standard)
+{
+    FILE *f;
+    mode_t before;
+
+    if (strcmp(path, "-") == 0)
+        return standard;
+    before = umask(077);
+    f = fopen(path, mode);
+    umask(before);
+    if (f == NULL)
+        fprintf(stderr, "bacowr-statsd: %s: %s\n", path, strerror(errno));
+    return f;
+}
+
+static int run_record(const struct options *o)
+{
+    const char *path = o->arguments.items[0];
+    FILE *f = open_file(path, "we", stdout);
+    int status;
+
+    if (f == NULL)
+        return EXIT_FAILURE;
+    status = ask_tap(o, "capture", f, stderr);
+    if (f != stdout && fclose(f) != 0) {
+        fprintf(stderr, "bacowr-statsd: %s: %s\n", path, strerror(errno));
+        status = EXIT_FAILURE;
+    }
+    return status;
+}
+
+static int run_replay(const struct options *o)
+{
+    struct replay config = {.to = o->replay_to, .tcp = o->replay_tcp, .progress = stderr};
+    struct err e = {.file = ""};
+    int r;
+
+    if (o->replay_to == NULL || o->replay_speed == NULL ||
+        !replay_read_speed(o->replay_speed, &config.speed)) {
+        fprintf(stderr, "bacowr-statsd: replay needs --to=HOST:PORT and --speed=NUMBER, which is "
+                        "above 0 and at most 1000000, or max\n");
+        return EXIT_FAILURE;
+    }
+    config.in = open_file(o->arguments.items[0], "re", stdin);
+    if (config.in == NULL)
+        return EXIT_FAILURE;
+    r = replay_run(&config, &e);
+    if (config.in != stdin)
+        fclose(config.in);
+    return end_command(r, &e);
+}
+
 static int (*const commands[])(const struct options *) = {
     [OPTIONS_SERVE] = run_serve,
     [OPTIONS_CHECK] = run_check,
@@ -336,6 +428,9 @@ static int (*const commands[])(const struct options *) = {
     [OPTIONS_EXPLAIN] = run_explain,
     [OPTIONS_MAN] = run_man,
     [OPTIONS_HEALTHCHECK] = run_healthcheck,
+    [OPTIONS_TAP] = run_tap,
+    [OPTIONS_RECORD] = run_record,
+    [OPTIONS_REPLAY] = run_replay,
 };
 
 /* What was printed counts only when it arrived: a full disk is a failure. */

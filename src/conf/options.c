@@ -276,8 +276,9 @@ static int read_flag(struct reader *reader, const char *word)
 
 static int read_command(struct reader *reader, const char *word)
 {
-    static const enum options_command commands[] = {OPTIONS_SERVE, OPTIONS_CHECK, OPTIONS_EXPLAIN,
-                                                    OPTIONS_MAN, OPTIONS_HEALTHCHECK};
+    static const enum options_command commands[] = {
+        OPTIONS_SERVE,       OPTIONS_CHECK, OPTIONS_EXPLAIN, OPTIONS_MAN,
+        OPTIONS_HEALTHCHECK, OPTIONS_TAP,   OPTIONS_RECORD,  OPTIONS_REPLAY};
 
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(settings_commands[i].name, word) == 0) {
@@ -291,8 +292,8 @@ static int read_command(struct reader *reader, const char *word)
         return OPTIONS_E_DONE;
     }
     err_set(reader->e, NULL, 0, 0,
-            "unexpected word '%.200s', the commands are serve, check, explain, man, healthcheck "
-            "and help",
+            "unexpected word '%.200s', the commands are serve, check, explain, man, healthcheck, "
+            "tap, record, replay and help",
             word);
     return -EINVAL;
 }
@@ -303,7 +304,8 @@ static int read_positional(struct reader *reader, const char *word)
 
     if (!reader->command)
         return read_command(reader, word);
-    if (o->command != OPTIONS_SERVE && o->command != OPTIONS_HEALTHCHECK)
+    if (o->command != OPTIONS_SERVE && o->command != OPTIONS_HEALTHCHECK &&
+        o->command != OPTIONS_TAP)
         return options_list_add(&o->arguments, word, strlen(word));
     err_set(reader->e, NULL, 0, 0, "unexpected word '%.200s', %s takes no arguments", word,
             reader->command);
@@ -362,10 +364,10 @@ static int check_commands(const struct reader *reader)
     for (size_t i = 0; i < reader->n_given; i++) {
         const struct setting *s = reader->given[i];
 
-        if (!s->command || strcmp(s->command, command) == 0)
+        if (setting_is_for(s, command))
             continue;
-        err_set(reader->e, NULL, 0, 0, "--%s is for %s only, write %s --%s", s->name, s->command,
-                s->command, s->name);
+        err_set(reader->e, NULL, 0, 0, "--%s is for %s only, write %.*s --%s", s->name, s->command,
+                (int)strcspn(s->command, " "), s->command, s->name);
         return -EINVAL;
     }
     return 0;
@@ -400,12 +402,16 @@ static int finish(struct options *o, struct err *e)
                   "check for those of --statsd.mapping-config";
     else if (o->command == OPTIONS_CHECK && o->arguments.n == 0)
         missing = "check needs a file: check FILE...";
+    else if ((o->command == OPTIONS_RECORD || o->command == OPTIONS_REPLAY) && o->arguments.n != 1)
+        missing = "record and replay need one file: record FILE, replay FILE; - is the standard "
+                  "output or input";
     else if (o->replace && !o->control_socket)
         missing = "--replace needs the running server's --control.socket, write the same flags";
     else if (o->command == OPTIONS_SERVE && !has_listener(o))
         missing = "nothing to listen on, give --statsd.listen-udp or --statsd.listen-tcp an "
                   "address, or --statsd.listen-unixgram a path";
-    else if ((o->command == OPTIONS_SERVE || o->command == OPTIONS_HEALTHCHECK) &&
+    else if ((o->command == OPTIONS_SERVE || o->command == OPTIONS_HEALTHCHECK ||
+              ((o->command == OPTIONS_TAP || o->command == OPTIONS_RECORD) && !o->tap_url)) &&
              o->web_listen.n == 0)
         missing = "no metrics page without an address, give --web.listen-address one";
     if (!missing)
@@ -478,5 +484,9 @@ void options_release(struct options *o)
     free(o->telemetry_path);
     free(o->dump_fsm);
     free(o->state_file);
+    free(o->tap_url);
+    free(o->tap_match);
+    free(o->replay_to);
+    free(o->replay_speed);
     memset(o, 0, sizeof *o);
 }

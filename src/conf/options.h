@@ -28,6 +28,9 @@ enum options_command {
     OPTIONS_EXPLAIN,
     OPTIONS_MAN, /* this program's page; with an argument that of mapping files */
     OPTIONS_HEALTHCHECK,
+    OPTIONS_TAP,
+    OPTIONS_RECORD, /* record FILE */
+    OPTIONS_REPLAY, /* replay FILE */
 };
 
 /* The most that --statsd.ingest-threads takes. */
@@ -56,6 +59,13 @@ struct options {
     enum options_command command;
     struct options_list arguments; /* check: files; explain: lines, perhaps none; man */
     bool explain_json;
+    char *tap_url;   /* NULL: as healthcheck */
+    char *tap_match; /* NULL: all lines */
+    uint64_t tap_rate;
+    int64_t record_ms; /* 0: without end */
+    char *replay_to;
+    char *replay_speed;
+    bool replay_tcp;
 
     struct options_list listen_udp; /* host:port, [v6]:port, :port */
     struct options_list listen_tcp;

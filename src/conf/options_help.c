@@ -143,7 +143,7 @@ static void complete_flag(FILE *out, const char *begun, const char *command)
     char flag[128];
 
     for (const struct setting *s = settings; s->name; s++) {
-        if (command && s->command && strcmp(s->command, command) != 0)
+        if (command && !setting_is_for(s, command))
             continue;
         snprintf(flag, sizeof flag, "--%s", s->name);
         if (begins(flag, begun))

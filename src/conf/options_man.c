@@ -100,6 +100,9 @@ static const struct roff_part after[] = {
      "on this machine.",
      "/api/v1/sources"},
     {ROFF_ITEM,
+     "Lines as they come in, with what becomes of each; for clients on this machine. See `tap`.",
+     "/api/v1/tap"},
+    {ROFF_ITEM,
      "PUT or POST reads the mapping again and answers when that is done: 200, or 500 with the "
      "mistake. Only with `--web.enable-lifecycle`.", "/-/reload"},
     {ROFF_ITEM, "PUT or POST ends the server. Only with `--web.enable-lifecycle`.", "/-/quit"},

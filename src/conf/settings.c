@@ -510,7 +510,32 @@ const struct setting settings[] = {
      .help = "Check the mapping and exit, before any socket is opened."},
     {"json", SETTING_SWITCH, set_switch, FIELD(explain_json),
      {"false"},
-     .help = "Write JSON, an object for each line.", .command = "explain"},
+     .help = "Write JSON, an object for each line.", .command = "explain or tap"},
+    {"url", SETTING_VALUE, set_text, FIELD(tap_url),
+     {""}, "URL",
+     .help = "The server to ask: http://HOST:PORT, or unix:PATH. Without it the first "
+             "--web.listen-address.", .command = "tap or record"},
+    {"match", SETTING_VALUE, set_text, FIELD(tap_match),
+     {""}, "TEXT",
+     .help = "Only lines that contain this text, in which * stands for anything.",
+     .command = "tap or record"},
+    {"rate", SETTING_VALUE, set_number, FIELD(tap_rate),
+     {"0"}, "N", .min = 0, .max = 1000000,
+     .help = "At most so many lines a second; 0 for 200 with tap and for no bound with record.",
+     .command = "tap or record"},
+    {"duration", SETTING_VALUE, set_duration_or_off, FIELD(record_ms),
+     {"0s"}, "DURATION",
+     .help = "End after this time; 0s for never.", .command = "tap or record"},
+    {"to", SETTING_VALUE, set_text, FIELD(replay_to),
+     {"127.0.0.1:8125"}, "ADDRESS",
+     .help = "The StatsD server that gets the lines.", .command = "replay"},
+    {"tcp", SETTING_SWITCH, set_switch, FIELD(replay_tcp),
+     {"false"},
+     .help = "Send over TCP instead of UDP.", .command = "replay"},
+    {"speed", SETTING_VALUE, set_text, FIELD(replay_speed),
+     {"1"}, "NUMBER",
+     .help = "So many times as fast as it was recorded; max for as fast as it goes.",
+     .command = "replay"},
     {"log.level", SETTING_VALUE, set_level, FIELD(log_level),
      {"info"}, "LEVEL", .choices = levels,
      .help = "Log lines of this level and above."},
@@ -546,6 +571,12 @@ const struct setting_word settings_commands[] = {
     {"healthcheck", "", "Ask the server at the first --web.listen-address, or the first that is a "
      "Unix socket, whether it receives; by TLS if --web.config.file says so. The exit status is 0 "
      "if it says so within 3 s, else 1."},
+    {"tap", "", "Print the lines that a running server receives, with what becomes of them: a "
+     "sample of them under load."},
+    {"record", "FILE", "Write the lines that a running server receives to a file, with their "
+     "times; - for the standard output."},
+    {"replay", "FILE", "Send what was recorded, or a file of lines, in its time or faster; - for "
+     "the standard input."},
     {"help", "", "The same as --help."},
     {.name = NULL},
 };
@@ -563,6 +594,17 @@ const struct setting *setting_find(const char *name, size_t len)
             return s;
     }
     return NULL;
+}
+
+bool setting_is_for(const struct setting *s, const char *command)
+{
+    size_t len = strlen(command);
+
+    for (const char *at = s->command; at != NULL; at = strchr(at, ' '), at += at != NULL) {
+        if (strncmp(at, command, len) == 0 && (at[len] == ' ' || at[len] == '\0'))
+            return true;
+    }
+    return s->command == NULL;
 }
 
 int settings_defaults(struct options *o)

@@ -37,7 +37,7 @@ struct setting {
     uint64_t min, max;          /* of a number */
     const char *const *choices; /* of a word; NULL ends them */
     const char *help;
-    const char *command; /* the only one that it has a meaning for; NULL: all */
+    const char *command; /* those that it has a meaning for, "tap or record"; NULL: all */
     const char *group;   /* of this row and those below, as the manual heads it; NULL: as above */
 };
 
@@ -47,6 +47,9 @@ extern const struct setting settings[];
 
 /* The field of @s in @o, or NULL. */
 void *setting_field(const struct setting *s, struct options *o);
+
+/* Has @s a meaning for @command? */
+bool setting_is_for(const struct setting *s, const char *command);
 
 /* The row named by the @len bytes of @name, or NULL. */
 const struct setting *setting_find(const char *name, size_t len);

@@ -6,11 +6,14 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import signal
+import subprocess
 import time
 import unittest
 from typing import Any
 
-from lib.harness import HOST, Server, ServerTest, read_all, wait_until
+from lib.harness import (HOST, Server, ServerTest, binary, environment, new_folder, read_all, run,
+                         wait_until)
 
 READERS = "bacowr_statsd_tap_readers"
 LINES = "bacowr_statsd_tap_lines_total"
@@ -134,6 +137,89 @@ class TapTest(ServerTest):
         for web in webs:
             with web:
                 read_all(web)
+
+
+class CommandTest(ServerTest):
+    def command(self, server: Server, *words: str) -> subprocess.Popen[bytes]:
+        """A tap or a record that is connected."""
+        process = subprocess.Popen([str(binary()), *words, f"--url=http://{HOST}:{server.ports.web}/"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=environment())
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        server.eventually("it is there", lambda p: p.value(READERS) == 1)
+        return process
+
+    def end(self, process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+        process.send_signal(signal.SIGINT)
+        told = process.communicate(timeout=20)
+        self.assertEqual(process.returncode, 0, told)
+        return told
+
+    def test_tap(self) -> None:
+        server = self.start(mapping=MAPPING)
+        tap = self.command(server, "tap", "--match=api*|c")
+        server.send("noise.x:1|c\napi.a:1|c\napi.b:1|g")
+        assert tap.stdout
+        self.assertTrue(tap.stdout.readline().endswith(
+            b'"api.a:1|c" -> api_total{what="a"} adds 1\n'))
+        self.assertEqual(self.end(tap), (b"", b""))
+
+    def test_record_and_replay(self) -> None:
+        """What was recorded comes again: its bytes, its datagrams, its time."""
+        server = self.start()
+        with new_folder() as folder:
+            path = str(folder / "lines.capture")
+            record = self.command(server, "record", path)
+            server.send(b"a:1|c\nb:\x00\xff|c", b"c:1|c")
+            server.settle(lines=3)
+            time.sleep(0.6)
+            server.send(b"a:1|c")
+            server.settle(lines=4)
+            server.eventually("all are told", lambda p: p.value(LINES) == 4)
+            wait_until("all are written", lambda: (folder / "lines.capture").read_bytes().count(b"\n") == 5)
+            _, told = self.end(record)
+            self.assertIn(b"recorded 4 lines", told)
+            self.assertEqual((folder / "lines.capture").stat().st_mode & 0o77, 0)
+            for flags, least in (((), 0.5), (("--tcp", "--speed=max"), 0.0)):
+                other = self.start()
+                begin = time.monotonic()
+                port = other.ports.tcp if flags else other.ports.udp
+                done = run("replay", path, f"--to={HOST}:{port}", *flags)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertGreaterEqual(time.monotonic() - begin, least)
+                self.assertIn("replayed 4 lines", done.stderr)
+                page = other.settle(lines=4)
+                self.assertEqual((page.value("a"), page.value("c")), (2, 1))
+                if not flags:
+                    self.assertEqual(page.value("statsd_exporter_udp_packets_total"), 3)
+
+    def test_replay_of_plain_lines(self) -> None:
+        server = self.start()
+        with new_folder() as folder:
+            lines = folder / "lines.txt"
+            lines.write_text("x:1|c\n" * 100)
+            done = run("replay", str(lines), f"--to={HOST}:{server.ports.udp}", "--speed=10")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            server.eventually("all are there", lambda p: p.get("x") == 100)
+            for text, words in (("# bacowr-statsd capture 2\n", "another version"),
+                                ("# bacowr-statsd capture 1\nx:1|c\n", "line 2 of the capture"),
+                                ("x" * 70000, "message too long")):
+                lines.write_text(text)
+                done = run("replay", str(lines), f"--to={HOST}:{server.ports.udp}")
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(words, done.stderr)
+
+    def test_what_cannot_be(self) -> None:
+        server = self.start()
+        web = f"{HOST}:{server.ports.web}"
+        for words, told in ((("tap", f"--url=https://{web}"), "TLS is not spoken"),
+                            (("tap", f"--url={web}", "--match=" + "a" * 300), "answers 400"),
+                            (("replay", "/nowhere"), "no such file"),
+                            (("replay", "-", "--speed=0"), "--speed=NUMBER")):
+            done = run(*words)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(told.lower(), done.stderr.lower())
 
 
 if __name__ == "__main__":

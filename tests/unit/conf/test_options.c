@@ -287,15 +287,22 @@ static const struct {
     {{"--web.listen-address="},
      "no metrics page without an address, give --web.listen-address one"},
     {{"run"},
-     "unexpected word 'run', the commands are serve, check, explain, man, healthcheck and help"},
-    {{""}, "unexpected word '', the commands are serve, check, explain, man, healthcheck and help"},
+     "unexpected word 'run', the commands are serve, check, explain, man, healthcheck, "
+     "tap, record, replay and help"},
+    {{""},
+     "unexpected word '', the commands are serve, check, explain, man, healthcheck, "
+     "tap, record, replay and help"},
+    {{"record"},
+     "record and replay need one file: record FILE, replay FILE; - is the standard output or "
+     "input"},
+    {{"tap", "--speed=2"}, "--speed is for replay only, write replay --speed"},
     {{"serve", "x"}, "unexpected word 'x', serve takes no arguments"},
     {{"healthcheck", "x"}, "unexpected word 'x', healthcheck takes no arguments"},
     {{"healthcheck", "--web.listen-address="},
      "no metrics page without an address, give --web.listen-address one"},
     {{"--", "--check-config"},
-     "unexpected word '--check-config', the commands are serve, check, explain, man, healthcheck "
-     "and help"},
+     "unexpected word '--check-config', the commands are serve, check, explain, man, healthcheck, "
+     "tap, record, replay and help"},
     {{"check"}, "check needs a file: check FILE..."},
     {{"check", "--statsd.mapping-config=a.yml", "b.yml"},
      "check takes its files as words: write check FILE..., or --check-config without check for "
@@ -305,8 +312,8 @@ static const struct {
      "those of --statsd.mapping-config"},
     {{"man", "serve"}, "there are two manual pages: man and man mapping"},
     {{"man", "mapping", "mapping"}, "there are two manual pages: man and man mapping"},
-    {{"--json"}, "--json is for explain only, write explain --json"},
-    {{"check", "a.yml", "--no-json"}, "--json is for explain only, write explain --json"},
+    {{"--json"}, "--json is for explain or tap only, write explain --json"},
+    {{"check", "a.yml", "--no-json"}, "--json is for explain or tap only, write explain --json"},
 };
 
 /* Every mistake is one sentence that names the flag and the word and says what to write. */
@@ -536,7 +543,7 @@ START_TEST(test_options_nothing_is_undocumented)
     ck_assert_int_eq(PARSE("--help-man"), OPTIONS_E_DONE);
     ck_assert_ptr_nonnull(
         strstr(printed, "\n\\fB\\-\\-web.listen\\-address=ADDRESS\\fR\nAddress of"));
-    ck_assert_ptr_nonnull(strstr(printed, "\nWith explain: Write JSON, "));
+    ck_assert_ptr_nonnull(strstr(printed, "\nWith explain or tap: Write JSON, "));
     ck_assert_ptr_nonnull(strstr(printed, "127.0.0.1:8125 and 127.0.0.1:9125)\n"));
 }
 END_TEST
@@ -561,8 +568,10 @@ START_TEST(test_options_completion)
         const char *args[5];
         const char *printed;
     } cases[] = {
-        {{"--completion-bash"}, "serve\ncheck\nexplain\nman\nhealthcheck\nhelp\n"},
-        {{"--completion-bash", ""}, "serve\ncheck\nexplain\nman\nhealthcheck\nhelp\n"},
+        {{"--completion-bash"},
+         "serve\ncheck\nexplain\nman\nhealthcheck\ntap\nrecord\nreplay\nhelp\n"},
+        {{"--completion-bash", ""},
+         "serve\ncheck\nexplain\nman\nhealthcheck\ntap\nrecord\nreplay\nhelp\n"},
         {{"--completion-bash", "ch"}, "check\n"},
         {{"--completion-bash", "--log"}, "--log.level\n--log.format\n--log.max-lines\n"},
         {{"--completion-bash", "--no-ch"}, "--no-check-config\n"},
