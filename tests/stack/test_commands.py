@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import unittest
 from pathlib import Path
@@ -47,6 +48,7 @@ NOT_RUN = {
     ("docs/scaling.md", "Beyond one machine"): [PICTURE],
     ("docs/security.md", "The web interface"): [TLS, TLS],
     ("docs/scaling.md", "Docker Compose"): [CONTAINERS],
+    ("docs/tuning.md", "Tuning"): ["changes the machine's settings, as root"],
 }
 # tests/stack/test_cookbook.py does each recipe.
 RUN = {("docs/cookbook.md", chapter) for chapter in documents.chapters("docs/cookbook.md")}
@@ -255,6 +257,63 @@ class CommandsTest(ServerTest):
             done = programs.run([programs.PROMTOOL, "check", "config", "prometheus.yml"],
                                 folder=file.parent.parent)
             self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+
+    # ---- docs/troubleshooting.md ----
+
+    def check_found(self, server: Server, command: str, shown: str) -> None:
+        """The words on the screen are the document's; digits may differ."""
+        said = self.shell(change(command, {9102: server.ports.web}))
+        self.assertEqual(re.sub(r"[0-9]+", "N", said), re.sub(r"[0-9]+", "N", shown))
+
+    @runs("docs/troubleshooting.md", "The wrong port")
+    def test_the_wrong_port(self, command: str, shown: str) -> None:
+        server = self.start()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"jobs.done:1|c", (HOST, free_port()))
+        self.check_found(server, command, shown)
+        self.assertEqual(server.scrape().value("statsd_exporter_lines_total"), 0)
+
+    @runs("docs/troubleshooting.md", "A typo in the mapping")
+    def test_a_typo_in_the_mapping(self, command: str, shown: str, mistake: str) -> None:
+        rules = ("mappings:\n- match: shop.order.*\n  name: shop_orders_total\n"
+                 "  labels:\n    country: $1\n")
+        server = self.start(mapping=rules)
+        server.send("shop.orders.de:1|c")
+        self.assertEqual(server.settle().value("statsd_exporter_events_unmapped_total"), 1)
+        (self.folder / "rules.yml").write_text(rules)
+        self.assertEqual(self.shell(command), shown)
+        (self.folder / "rules.yml").write_text(change(rules, {"labels": "lables"}))
+        self.assertEqual(self.shell("bacowr-statsd check rules.yml", status=1), mistake)
+
+    @runs("docs/troubleshooting.md", "A tag that explodes")
+    def test_a_tag_that_explodes(self, command: str, shown: str) -> None:
+        server = self.start()
+        for first in range(0, 1000, 20):
+            server.send("\n".join(f"checkout.done:1|c|#country:{'de' if i % 2 else 'fr'},user_id:{i}"
+                                  for i in range(first, first + 20)))
+        server.settle()
+        self.check_found(server, command, shown)
+
+    @runs("docs/troubleshooting.md", "One name, two types")
+    def test_one_name_two_types(self, command: str, shown: str) -> None:
+        server = self.start()
+        server.send("job:1|c", "job:500|ms")
+        server.settle()
+        self.check_found(server, command, shown)
+
+    @runs("docs/troubleshooting.md", "The kernel drops")
+    def test_the_kernel_drops(self, command: str, shown: str, told: str) -> None:
+        server = self.start("--statsd.read-buffer=65536")
+        server.signal(signal.SIGSTOP)
+        try:
+            server.send(*["jobs.done:1|c"] * 2000)
+        finally:
+            server.signal(signal.SIGCONT)
+        wait_until("the log tells", lambda: "event=udp_datagrams_dropped" in server.log())
+        self.check_found(server, command, shown)
+        [line] = [line for line in server.log().splitlines() if "udp_datagrams_dropped" in line]
+        self.assertEqual(re.sub(r"[0-9]+", "N", line.split(" ", 1)[1] + "\n"),
+                         re.sub(r"[0-9]+", "N", told))
 
     # ---- clients/python/README.md ----
 
