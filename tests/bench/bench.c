@@ -8,8 +8,8 @@
  *
  *      bench [--rounds N] [--only NAME] [--json FILE] [--gates]
  *
- * NAME is a workload (W1 to W5) or lines, scale, births, pages, memory. A missed goal is exit
- * status 1, with --gates or without; a benchmark that cannot be believed is 2.
+ * NAME is a workload (W1 to W5) or lines, native, scale, births, pages, memory, churn. A missed
+ * goal is exit status 1, with --gates or without; a benchmark that cannot be believed is 2.
  */
 #include "bench/bench.h"
 
@@ -33,8 +33,8 @@ struct options {
 
 static void usage(void)
 {
-    fputs("usage: bench [--rounds N] [--only W1..W5|lines|scale|births|pages|memory] [--json FILE] "
-          "[--gates]\n",
+    fputs("usage: bench [--rounds N] [--only W1..W5|lines|native|scale|births|pages|memory|churn] "
+          "[--json FILE] [--gates]\n",
           stderr);
     exit(2);
 }
@@ -89,6 +89,8 @@ int main(int argc, char **argv)
         bench_pages(&b);
     if (bench_wants(&b, "memory"))
         bench_sizes(&b);
+    if (bench_wants(&b, "churn"))
+        bench_churn(&b);
     if (report.n_rows == 0)
         usage();
     report_table(&report, stdout);

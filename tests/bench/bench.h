@@ -8,6 +8,7 @@
  *      bench_scale.c   ns a line from ten series to a million
  *      bench_births.c  ns from an identity's first sight to its series
  *      bench_pages.c   ns a sample of the page, against copying texts; memory of a series
+ *      bench_churn.c   memory over a day in which labels come and go
  *      workloads.c     the datagrams and the mapping
  *      reference.c     the two reference loops
  *      report.c        medians, goals, the table, JSON
@@ -45,6 +46,9 @@ struct bench_limits {
 /* An engine with the mapping loaded; @limits NULL: the usual ones. */
 struct bacowr *bench_engine(const struct bench_limits *limits);
 
+/* Another mapping for it. */
+void bench_map(struct bacowr *b, const char *mapping);
+
 /* @n datagrams in the batches in which the server receives. @n_feeds: whole traffics fed before. */
 void bench_feed(struct bacowr *b, const struct bacowr_datagram *datagrams, unsigned n,
                 unsigned n_feeds);
@@ -64,5 +68,6 @@ void bench_scale(struct bench *b);
 void bench_births(struct bench *b);
 void bench_pages(struct bench *b);
 void bench_sizes(struct bench *b);
+void bench_churn(struct bench *b);
 
 #endif

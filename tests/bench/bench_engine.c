@@ -46,6 +46,15 @@ static void on_warning(void *ctx, const struct err *e)
     bench_die(e->text);
 }
 
+void bench_map(struct bacowr *b, const char *mapping)
+{
+    struct err e;
+
+    if (bacowr_load_mapping(b, "bench.yml", slice_of(mapping, strlen(mapping)), on_warning, NULL,
+                            &e) != 0)
+        bench_die(e.text);
+}
+
 struct bacowr *bench_engine(const struct bench_limits *limits)
 {
     struct bacowr_config config = {
