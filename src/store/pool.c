@@ -9,7 +9,8 @@
  *         `----> free cell --> free cell --> ...      link in the cell's second word
  *
  * Chunks double from 4 to 64 KiB, so a server with ten series is small and one with a million does
- * not ask often. They are aligned to cache lines and belong to one worker.
+ * not ask often; a large class goes on in huge pages. They are aligned to cache lines and belong to
+ * one worker.
  *
  * Laws: a chunk is never given back before the pool is. The first word of a free cell, where its
  * birth and tick stand, is not touched: birth stays 0, and a stale route that looks is turned away.
@@ -20,11 +21,15 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "base/huge.h"
 #include "store/cell.h"
 
 #define CHUNK_MIN  4096u
 #define CHUNK_MAX  (64u * 1024u)
 #define CACHE_LINE 64u
+
+/* A class of so much goes on in huge pages. */
+#define HUGE_FROM  (2 * HUGE_SIZE)
 
 struct pool_chunk {
     struct pool_chunk *next;
@@ -35,6 +40,9 @@ struct pool_chunk {
 };
 _Static_assert(sizeof(struct pool_chunk) == CACHE_LINE, "cells begin on a cache line");
 
+/* The cells of a chunk that is a huge page; no other has so many bytes of them. */
+#define HUGE_CELLS (HUGE_SIZE - sizeof(struct pool_chunk))
+
 struct free_cell {
     uint64_t head; /* birth and tick */
     struct free_cell *next;
@@ -43,6 +51,7 @@ struct free_cell {
 struct pool_class {
     struct pool_class *next;
     size_t size;
+    size_t n_bytes; /* of its chunks */
     struct pool_chunk *chunks;
     struct free_cell *free;
 };
@@ -67,6 +76,8 @@ static size_t chunk_size_after(const struct pool_class *c)
 {
     size_t size = c->chunks == NULL ? CHUNK_MIN : 2 * c->chunks->size;
 
+    if (c->n_bytes >= HUGE_FROM && c->size <= CHUNK_MAX)
+        return HUGE_CELLS;
     if (size > CHUNK_MAX)
         size = CHUNK_MAX;
     return size < c->size ? (c->size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE : size;
@@ -74,12 +85,21 @@ static size_t chunk_size_after(const struct pool_class *c)
 
 static struct pool_chunk *chunk_new(size_t size)
 {
-    struct pool_chunk *chunk = aligned_alloc(CACHE_LINE, sizeof *chunk + size);
+    struct pool_chunk *chunk = size == HUGE_CELLS ? huge_alloc(HUGE_SIZE)
+                                                  : aligned_alloc(CACHE_LINE, sizeof *chunk + size);
 
     if (chunk == NULL)
         return NULL;
     *chunk = (struct pool_chunk){.size = size};
     return chunk;
+}
+
+static void chunk_free(struct pool_chunk *chunk)
+{
+    if (chunk->size == HUGE_CELLS)
+        huge_free(chunk, HUGE_SIZE);
+    else
+        free(chunk);
 }
 
 void *pool_take(struct pool *p, size_t size)
@@ -103,6 +123,7 @@ void *pool_take(struct pool *p, size_t size)
             return NULL;
         chunk->next = c->chunks;
         c->chunks = chunk;
+        c->n_bytes += sizeof *chunk + chunk->size;
         p->n_bytes += sizeof *chunk + chunk->size;
     }
     chunk->used += size;
@@ -128,7 +149,7 @@ void pool_release(struct pool *p)
             struct pool_chunk *chunk = c->chunks;
 
             c->chunks = chunk->next;
-            free(chunk);
+            chunk_free(chunk);
         }
         p->classes = c->next;
         free(c);

@@ -37,6 +37,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/huge.h"
 #include "store/route_find.h"
 
 #define BITS_MIN 6u
@@ -58,14 +59,30 @@ static uint64_t n_places(const struct routes *t)
     return n_lines(t->bits) * ROUTE_LINE;
 }
 
+static size_t lines_size(unsigned bits)
+{
+    return n_lines(bits) * sizeof(struct route_line);
+}
+
 static struct route_line *lines_new(unsigned bits)
 {
-    size_t size = n_lines(bits) * sizeof(struct route_line);
-    struct route_line *lines = aligned_alloc(_Alignof(struct route_line), size);
+    size_t size = lines_size(bits);
+    struct route_line *lines;
 
+    if (size >= HUGE_SIZE)
+        return huge_alloc(size);
+    lines = aligned_alloc(_Alignof(struct route_line), size);
     if (lines != NULL)
         memset(lines, 0, size);
     return lines;
+}
+
+static void lines_free(struct route_line *lines, unsigned bits)
+{
+    if (lines_size(bits) >= HUGE_SIZE)
+        huge_free(lines, lines_size(bits));
+    else
+        free(lines);
 }
 
 int routes_new(struct routes **out, uint64_t seed, uint64_t max_routes)
@@ -185,7 +202,7 @@ void routes_free(struct routes *t)
             route_plan_give(&t->plans, route_at(t, *ref_at(t, i))->plan);
     table_release(&t->plans.table);
     slab_release(&t->slab);
-    free(t->lines);
+    lines_free(t->lines, t->bits);
     free(t);
 }
 
@@ -276,7 +293,7 @@ static int resize(struct routes *t, unsigned bits)
     t->hand = 0;
     t->n_resizes++;
     move_all(t, &was);
-    free(was.lines);
+    lines_free(was.lines, was.bits);
     return 0;
 }
 

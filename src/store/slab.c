@@ -30,6 +30,9 @@
 #define CHUNK_MAX_UNITS (1u << SLAB_PLACE_BITS)
 #define FINE_UNITS      16u
 
+/* A class with so many chunks, 4 MiB, goes on in pieces of huge pages. */
+#define PIECES_FROM     128u
+
 #define LINE_SIZE       64u
 #define LINE_UNITS      (LINE_SIZE / SLAB_UNIT)
 
@@ -41,13 +44,16 @@ struct slab_chunk {
     uint16_t carved; /* what begins here was never taken */
     uint16_t end;
     uint16_t n_live;
-    uint16_t class;
+    uint8_t class;
+    bool is_piece; /* of a huge page */
 };
 
 #define HEAD_UNITS (sizeof(struct slab_chunk) / SLAB_UNIT)
 
 _Static_assert(HEAD_UNITS == SLAB_REF_MIN && sizeof(struct slab_chunk) % SLAB_UNIT == 0,
                "the first object of a chunk has the lowest number");
+_Static_assert(SLAB_N_CLASSES <= UINT8_MAX, "it fits a chunk's head");
+_Static_assert(CHUNK_MAX_UNITS *SLAB_UNIT == HUGE_PIECE, "a chunk fits a piece");
 _Static_assert(SLAB_MAX_SIZE / SLAB_UNIT + LINE_UNITS <= CHUNK_MAX_UNITS, "it fits a chunk");
 
 /* ---- sizes ---- */
@@ -139,20 +145,31 @@ static bool number_take(struct slab *s, uint32_t *number)
     return true;
 }
 
+static void memory_free(struct slab *s, struct slab_chunk *c)
+{
+    if (c->is_piece)
+        huge_piece_give(&s->pieces, c);
+    else
+        free(c);
+}
+
 static struct slab_chunk *chunk_new(struct slab *s, unsigned class, unsigned units)
 {
     unsigned end = end_for(units, s->classes[class].n_chunks);
     size_t n_lines = (end + LINE_UNITS - 1) / LINE_UNITS;
-    struct slab_chunk *c = aligned_alloc(LINE_SIZE, n_lines * LINE_SIZE);
+    bool is_piece = s->classes[class].n_chunks >= PIECES_FROM;
+    struct slab_chunk *c =
+        is_piece ? huge_piece_take(&s->pieces) : aligned_alloc(LINE_SIZE, n_lines * LINE_SIZE);
 
     if (c == NULL)
         return NULL;
     *c = (struct slab_chunk){.size = (uint16_t)units,
                              .carved = (uint16_t)begin_for(units),
                              .end = (uint16_t)end,
-                             .class = (uint16_t) class};
+                             .class = (uint8_t) class,
+                             .is_piece = is_piece};
     if (!number_take(s, &c->number)) {
-        free(c);
+        memory_free(s, c);
         return NULL;
     }
     atomic_store_explicit(entry_of(s, c->number), c, memory_order_relaxed);
@@ -169,7 +186,7 @@ static void chunk_free(struct slab *s, struct slab_chunk *c)
     s->n_chunks--;
     s->classes[c->class].n_chunks--;
     s->n_bytes -= (size_t)c->end * SLAB_UNIT;
-    free(c);
+    memory_free(s, c);
 }
 
 /* ---- objects ---- */
@@ -220,8 +237,12 @@ void slab_give(struct slab *s, uint32_t ref)
 
 void slab_release(struct slab *s)
 {
-    for (uint32_t i = 0; i < s->n_numbers; i++)
-        free(atomic_load_explicit(entry_of(s, i), memory_order_relaxed));
+    for (uint32_t i = 0; i < s->n_numbers; i++) {
+        struct slab_chunk *c = atomic_load_explicit(entry_of(s, i), memory_order_relaxed);
+
+        if (c != NULL)
+            memory_free(s, c);
+    }
     for (uint32_t i = 0; i < SLAB_TABLE_SIZE; i++)
         free(atomic_load_explicit(&s->tables[i], memory_order_relaxed));
     memset(s, 0, sizeof *s);

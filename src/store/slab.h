@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/huge.h"
+
 /* Larger objects are refused. */
 #define SLAB_MAX_SIZE   31744u
 
@@ -45,6 +47,7 @@ struct slab {
         struct slab_chunk *first; /* of those with room */
         uint32_t n_chunks;
     } classes[SLAB_N_CLASSES];
+    struct huge_pieces pieces; /* chunks of large classes */
     uint32_t n_chunks;
     uint32_t n_numbers; /* of chunks, that were ever used */
     uint32_t hand;      /* where the search for one that is free again goes on */
