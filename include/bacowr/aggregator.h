@@ -117,6 +117,10 @@ struct bacowr_account {
 /* To be called by the thread that feeds @w. */
 void bacowr_account(const struct bacowr_worker *w, struct bacowr_account *out);
 
+/* Has the worker still to bring what it remembers up to newer rules? Each bacowr_feed() does a
+ * part. */
+bool bacowr_is_sweeping(const struct bacowr_worker *w);
+
 /* ---- the control thread's side ---- */
 
 /*
@@ -124,6 +128,12 @@ void bacowr_account(const struct bacowr_worker *w, struct bacowr_account *out);
  * about ten times a second.
  */
 void bacowr_tick(struct bacowr *b, int64_t now_ms);
+
+/*
+ * After a step at @now_ms: for how many ms, at most @max_ms, the next one may be put off beyond its
+ * time, unless a worker is fed or rules are published meanwhile.
+ */
+int64_t bacowr_rest_ms(struct bacowr *b, int64_t now_ms, int64_t max_ms);
 
 enum bacowr_metric_type { BACOWR_METRIC_COUNTER, BACOWR_METRIC_GAUGE };
 

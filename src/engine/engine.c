@@ -298,3 +298,26 @@ void bacowr_tick(struct bacowr *b, int64_t now_ms)
     collect_outgrown(b);
     reclaim_turn(&b->reclaim);
 }
+
+/* Have all workers swept, and is nothing left for control to free? */
+static bool workers_rest(const struct bacowr *b)
+{
+    uint64_t gen = atomic_load_explicit(&b->rules, memory_order_relaxed)->gen;
+
+    for (unsigned i = 0; i < b->config.n_workers; i++) {
+        const struct bacowr_worker *w = b->workers[i];
+
+        /* Relaxed: what is seen late is seen by the next step. */
+        if (relaxed_load(&w->stats[STAT_SWEPT]) != gen ||
+            atomic_load_explicit(&w->outgrown, memory_order_relaxed) != NULL)
+            return false;
+    }
+    return true;
+}
+
+int64_t bacowr_rest_ms(struct bacowr *b, int64_t now_ms, int64_t max_ms)
+{
+    if (!workers_rest(b) || !reclaim_rests(&b->reclaim))
+        return 0;
+    return registry_rest(&b->registry, now_ms, (uint32_t)(max_ms / CELL_TICK_MS)) * CELL_TICK_MS;
+}

@@ -68,3 +68,8 @@ void sweep(struct bacowr_worker *w, unsigned n_datagrams)
     /* Release: who sees the sweep ended sees what it did. */
     atomic_store_explicit(&w->stats[STAT_SWEPT], w->swept_gen, memory_order_release);
 }
+
+bool bacowr_is_sweeping(const struct bacowr_worker *w)
+{
+    return w->swept_gen != w->sweeping_gen;
+}

@@ -5,6 +5,10 @@
  * What the control thread does once everything runs: ten times a second the engine's step, the
  * kernel's drop counts and listeners that wait for descriptors; signals; and what HTTP asks for.
  *
+ * When all workers are quiet and the engine has nothing to do, it ticks once a second. The first
+ * line ends that at once: a worker that is quiet no more wakes control. So nothing expires later
+ * than with ten ticks, and an idle server costs next to nothing.
+ *
  * A scrape borrows the server's own families until http gives it back, which may be much later than
  * it began, and scrapes may overlap. So each has its own page of them, in a list; there are seldom
  * more than two.
@@ -21,6 +25,10 @@
 #include "server/journal.h"
 #include "server/mapfile.h"
 #include "server/source_json.h"
+
+#define TICK_MS         100
+#define MAX_REST_MS     900
+#define WATCHDOG_FAR_MS 4000
 
 /* A scrape under way, and what it borrows. */
 struct live_page {
@@ -89,6 +97,38 @@ void control_tell_ready(const struct server *s)
     notify_ready(&s->notify, status);
 }
 
+/* A watchdog with so little time hears of us, and control of the workers, at every tick: no worker
+ * is ever quiet. */
+static bool is_watched_closely(const struct server *s)
+{
+    return s->notify.watchdog_ms != 0 && s->notify.watchdog_ms < WATCHDOG_FAR_MS;
+}
+
+/* Relaxed: who is quiet no more has sent `busy`, which is seen after this tick. */
+static bool all_quiet(const struct server *s)
+{
+    for (unsigned i = 0; i < s->n_workers; i++) {
+        if (relaxed_load(&s->workers[i]->counters.quiet) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* How much later than in a tenth of a second the next tick may come. */
+static int64_t rest_ms(struct server *s, int64_t now_ms)
+{
+    if (!all_quiet(s) || tcp_is_asleep(s->tcp))
+        return 0;
+    if (s->held || handover_is_on(s) || tap_n_readers(s->tap) > 0)
+        return 0; /* their steps count on the tenth of a second */
+    return bacowr_rest_ms(s->engine, now_ms, MAX_REST_MS);
+}
+
+static void tick_in(struct server *s, int64_t ms)
+{
+    uv_timer_start(&s->tick, control_on_tick, (uint64_t)ms, 0); /* cannot fail with a callback */
+}
+
 void control_on_tick(uv_timer_t *tick)
 {
     struct server *s = tick->data;
@@ -103,6 +143,33 @@ void control_on_tick(uv_timer_t *tick)
     tell_alive(s, now_ms);
     handover_tick(s, now_ms);
     http_tap_tick(s->http);
+    tick_in(s, TICK_MS + rest_ms(s, now_ms));
+}
+
+void control_end_rest(struct server *s)
+{
+    if (!uv_is_closing((uv_handle_t *)&s->tick) && uv_timer_get_due_in(&s->tick) > TICK_MS)
+        tick_in(s, TICK_MS);
+}
+
+void control_on_busy(uv_async_t *busy)
+{
+    control_end_rest(busy->data);
+}
+
+static void on_worker_busy(void *ctx)
+{
+    uv_async_send(ctx);
+}
+
+void control_begin(struct server *s)
+{
+    for (unsigned i = 0; i < s->n_workers; i++) {
+        s->workers[i]->on_busy = on_worker_busy;
+        s->workers[i]->busy_ctx = &s->busy;
+        s->workers[i]->restless = is_watched_closely(s);
+    }
+    tick_in(s, TICK_MS);
 }
 
 void control_on_mapping_changed(void *ctx)
@@ -144,6 +211,9 @@ void control_on_reload_done(void *ctx, uint64_t run, int r, struct slice message
     struct server *s = ctx;
 
     control_tell_ready(s);
+    for (unsigned i = 0; i < s->n_workers; i++)
+        worker_rouse(s->workers[i]);
+    control_end_rest(s);
     http_reload_done(s->http, run, r, message);
 }
 

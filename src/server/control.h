@@ -57,6 +57,7 @@ struct server {
     bool has_loop;      /* and with it the timer */
     uv_work_t reserved; /* the first job of libuv's pool: server/reserve.h */
     uv_timer_t tick;
+    uv_async_t busy; /* sent by a worker that was quiet */
     uv_signal_t signals[SERVER_N_SIGNALS];
     size_t n_signals; /* of them initialised */
 
@@ -103,6 +104,7 @@ struct server {
 /* ---- what the loop calls: the timer, signals, HTTP ---- */
 
 void control_on_tick(uv_timer_t *tick);
+void control_on_busy(uv_async_t *busy);
 void control_on_signal(uv_signal_t *handle, int signum);
 
 int control_on_scrape(void *ctx, struct slice accept, const struct bacowr_format **format,
@@ -122,6 +124,12 @@ int control_on_explain(void *ctx, struct slice line, enum bacowr_explain_form fo
                        struct buf *out);
 
 /* ---- the steps that server.c and start.c share with it ---- */
+
+/* Begin to tick. The workers are there and do not run yet. */
+void control_begin(struct server *s);
+
+/* Tick ten times a second again, from now on: there may be something to do. */
+void control_end_rest(struct server *s);
 
 /* The service manager hears that all is well. */
 void control_tell_ready(const struct server *s);

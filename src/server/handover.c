@@ -458,6 +458,7 @@ static void admit(struct handover *h, int fd, int pid)
     p->pid = pid;
     p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     h->peer = p;
+    control_end_rest(h->s);
     enter(h, STAGE_HELLO);
     uv_poll_start(&p->poll, UV_READABLE, on_readable);
 }
@@ -526,6 +527,11 @@ bool handover_allows_quit(struct server *s)
     }
     refuse(h, "the server ends");
     return true;
+}
+
+bool handover_is_on(const struct server *s)
+{
+    return s->handover != NULL && (s->handover->peer != NULL || s->handover->done);
 }
 
 bool handover_is_done(const struct server *s)

@@ -26,6 +26,9 @@ void handover_tick(struct server *s, int64_t now_ms);
  */
 bool handover_allows_quit(struct server *s);
 
+/* Is there a successor that asks, or has asked? */
+bool handover_is_on(const struct server *s);
+
 /* Is somebody else the server, so that nothing may be drained, removed or saved any more? */
 bool handover_is_done(const struct server *s);
 

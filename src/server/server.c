@@ -70,6 +70,7 @@ static void close_loop(struct server *s)
     if (!s->has_loop)
         return;
     uv_close((uv_handle_t *)&s->tick, NULL);
+    uv_close((uv_handle_t *)&s->busy, NULL);
     for (size_t i = 0; i < s->n_signals; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
     uv_run(&s->loop, UV_RUN_DEFAULT);

@@ -29,8 +29,6 @@
 #include "server/replace.h"
 #include "server/reserve.h"
 
-#define TICK_MS 100
-
 /* ---- what a step says when it fails ---- */
 
 int start_fail(const struct server *s, int r, const struct err *e)
@@ -188,10 +186,16 @@ static int start_loop(struct server *s)
 
     if (r != 0)
         return start_fail_step(s, "loop", r);
+    r = uv_async_init(&s->loop, &s->busy, control_on_busy);
+    if (r != 0) {
+        uv_loop_close(&s->loop);
+        return start_fail_step(s, "loop", r);
+    }
     r = reserve_descriptors(&s->loop, listen_n_fds(s));
     if (r == 0)
         r = reserve_pool(&s->loop, &s->reserved);
     s->has_loop = true;
+    s->busy.data = s;
     uv_timer_init(&s->loop, &s->tick);
     s->tick.data = s;
     for (size_t i = 0; i < SERVER_N_SIGNALS && r == 0; i++)
@@ -445,12 +449,11 @@ static int start_threads(struct server *s)
 
     if (s->replaced_fd < 0)
         statefile_load(s->state); /* else all of it came from who is replaced */
+    control_begin(s);
     for (unsigned i = 0; i < s->n_workers && r == 0; i++)
         r = worker_start(s->workers[i]);
     if (r == 0)
         r = tcp_start(s->tcp);
-    if (r == 0)
-        r = uv_timer_start(&s->tick, control_on_tick, TICK_MS, TICK_MS);
     if (r == 0)
         r = statefile_begin(s->state);
     if (r != 0)

@@ -241,6 +241,15 @@ void tcp_resume(struct tcp *t)
     }
 }
 
+bool tcp_is_asleep(const struct tcp *t)
+{
+    for (const struct listener *l = t->listeners; l != NULL; l = l->next) {
+        if (l->asleep)
+            return true;
+    }
+    return false;
+}
+
 /* ---- opening and closing ---- */
 
 /* A socket that listens, or a negative errno. */

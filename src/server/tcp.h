@@ -63,6 +63,9 @@ int tcp_start(struct tcp *t);
 /* Now and then: listeners that stopped because descriptors or memory ran out try again. */
 void tcp_resume(struct tcp *t);
 
+/* Is there such a listener? */
+bool tcp_is_asleep(const struct tcp *t);
+
 /* Accept nothing until tcp_start(); who connects meanwhile waits. */
 void tcp_hold(struct tcp *t);
 

@@ -15,6 +15,11 @@
  * whether it was emptied. A timer beside sockets that are not polled meanwhile costs as much, and
  * has no time below a millisecond, which is all that the default limit of receive buffers allows.
  *
+ * Quiet. The idle timer has the engine forget what it does not meet any more, ten times a second.
+ * When nothing came for a second it rings once a second, and the engine is told of the tenths one
+ * after the other: the same is forgotten in the same time. The first line, and newer rules, end
+ * that.
+ *
  * Laws: control makes and destroys all handles while the thread does not run, so a failure to
  *       start is an ordinary error and the last counts can be read before the sockets close.
  *       A connection handed over is closed by the worker, or by worker_free().
@@ -41,6 +46,7 @@
 #define MIN_PAUSE_NS     (NS_PER_MS / 10)
 #define MAX_DRAIN_NS     (1000ull * NS_PER_MS)
 #define IDLE_TIMER_MS    100
+#define QUIET_TIMER_MS   (WORKER_STILL * IDLE_TIMER_MS)
 #define CHUNK_BYTES      ((size_t)WORKER_N_CHUNKS * WORKER_CHUNK_SIZE + BACOWR_PADDING)
 
 /* Holds a million datagrams a second for the longest pause, with as much again to spare. */
@@ -56,8 +62,27 @@ int64_t worker_now_ms(void)
     return (int64_t)(uv_hrtime() / NS_PER_MS);
 }
 
+static void on_idle_timer(uv_timer_t *timer);
+
+static void set_idle_timer(struct worker *w, uint64_t ms)
+{
+    uv_timer_start(&w->idle_timer, on_idle_timer, ms, ms); /* cannot fail with a callback */
+}
+
+static void end_quiet(struct worker *w)
+{
+    if (w->n_still == WORKER_STILL) {
+        set_idle_timer(w, IDLE_TIMER_MS);
+        relaxed_store(&w->counters.quiet, 0);
+        if (w->on_busy != NULL)
+            w->on_busy(w->busy_ctx);
+    }
+    w->n_still = 0;
+}
+
 void worker_feed(struct worker *w, const struct bacowr_datagram *batch, unsigned n)
 {
+    end_quiet(w);
     if (w->relay != NULL)
         relay_sender_take(w->relay, batch, n);
     if (w->tap != NULL && tap_is_on(w->tap))
@@ -89,14 +114,35 @@ static void on_check(uv_check_t *check)
     w->received = w->backlog = w->streamed = w->failed = false;
 }
 
+/* Another tenth of a second without a line. Who owes waits for a time that is not far. */
+static void note_still(struct worker *w)
+{
+    if (w->restless || !TAILQ_EMPTY(&w->owing) || w->n_still == WORKER_STILL)
+        return;
+    if (++w->n_still == WORKER_STILL) {
+        set_idle_timer(w, QUIET_TIMER_MS);
+        relaxed_store(&w->counters.quiet, 1);
+    }
+}
+
 /* The engine forgets what it does not meet any more, also when nothing comes; no line to be
  * relayed waits longer than this for others to fill its packet. */
 static void on_idle_timer(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
+    int64_t ago_ms = w->n_still == WORKER_STILL ? QUIET_TIMER_MS - IDLE_TIMER_MS : 0;
+    int64_t now_ms = worker_now_ms();
+    bool sweeping = false;
 
     relaxed_add(&w->counters.beats, 1);
-    bacowr_feed(w->engine, NULL, 0, worker_now_ms());
+    for (; ago_ms >= 0 && !sweeping; ago_ms -= IDLE_TIMER_MS) {
+        bacowr_feed(w->engine, NULL, 0, now_ms - ago_ms);
+        sweeping = bacowr_is_sweeping(w->engine);
+    }
+    if (sweeping)
+        end_quiet(w);
+    else
+        note_still(w);
     if (w->relay != NULL)
         relay_sender_flush(w->relay);
     conn_next_payment(w);
@@ -127,6 +173,7 @@ static void on_wake(uv_async_t *wake)
     for (size_t i = 0; i < n; i++)
         conn_open(w, arrivals[i]);
     free(arrivals);
+    end_quiet(w);
     if (stop)
         uv_stop(&w->loop);
 }
@@ -183,7 +230,7 @@ static int open_handles(struct worker *w)
     uv_idle_init(&w->loop, &w->spin);
     uv_timer_init(&w->loop, &w->idle_timer);
     w->idle_timer.data = w;
-    uv_timer_start(&w->idle_timer, on_idle_timer, IDLE_TIMER_MS, IDLE_TIMER_MS);
+    set_idle_timer(w, IDLE_TIMER_MS);
     return 0;
 }
 
@@ -278,6 +325,7 @@ int worker_start(struct worker *w)
     int r;
 
     w->stop = w->hold = false; /* nobody else is there */
+    end_quiet(w);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     r = uv_thread_create(&w->thread, run, w);
@@ -311,6 +359,11 @@ int worker_hand_over(struct worker *w, struct worker_arrival arrival)
     if (r == 0)
         uv_async_send(&w->wake);
     return r;
+}
+
+void worker_rouse(struct worker *w)
+{
+    uv_async_send(&w->wake);
 }
 
 static void end(struct worker *w, bool hold)

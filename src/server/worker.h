@@ -27,6 +27,9 @@
 
 #define WORKER_CACHE_LINE 64
 
+/* So many tenths of a second without a line, and the worker is quiet: it looks up once a second. */
+#define WORKER_STILL      10
+
 struct conn;
 struct gate;
 struct relay_sender;
@@ -36,6 +39,7 @@ struct tap_lane;
 struct worker_counters {
     relaxed_u64 batches; /* handed to the engine */
     relaxed_u64 beats;   /* of the idle timer: the thread is alive */
+    relaxed_u64 quiet;   /* 1: nothing came for a second, and the first line will be told */
     relaxed_u64 tcp_bytes;
     relaxed_u64 tcp_errors;   /* reads that failed, connections that could not be set up */
     relaxed_u64 tcp_too_long; /* lines */
@@ -86,6 +90,12 @@ struct worker {
     bool streamed;     /* bytes of a connection, in this turn */
     bool failed;       /* a call to receive: not for want of datagrams */
     bool draining;     /* stopping: no pauses any more */
+    unsigned n_still;  /* ticks of the idle timer in a row without a line; at WORKER_STILL: quiet */
+
+    /* Called when a quiet time ends, mostly on the thread. Set before the start; or NULL. */
+    void (*on_busy)(void *ctx);
+    void *busy_ctx;
+    bool restless; /* it is never quiet: a watchdog looks at `beats`. Set before the start. */
 
     /* Control's own. */
     unsigned id;
@@ -113,6 +123,9 @@ int worker_start(struct worker *w);
 
 /* Give a connection to the thread: taken on 0. -ENOMEM: the caller keeps it. */
 int worker_hand_over(struct worker *w, struct worker_arrival arrival);
+
+/* There are newer rules: a quiet worker shall not wait for its next look. */
+void worker_rouse(struct worker *w);
 
 /*
  * Ask the thread to end as it stands: nothing more is taken in, no connection ends.

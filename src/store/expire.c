@@ -185,3 +185,17 @@ void registry_expire(struct registry *r, int64_t now_ms)
     pthread_mutex_unlock(&r->lock);
     r->dying_epoch = reclaim_advance(r->reclaim);
 }
+
+/* ---- rest ---- */
+
+uint32_t registry_rest(struct registry *r, int64_t now_ms, uint32_t max)
+{
+    bool left;
+
+    pthread_mutex_lock(&r->lock);
+    left = r->to_time != 0 || r->outgrown != NULL || r->dead != 0 || r->changed != NULL;
+    pthread_mutex_unlock(&r->lock);
+    if (left || r->n_dying > 0 || r->n_moving > 0)
+        return 0;
+    return wheel_rest(&r->wheel, (uint32_t)(now_ms / CELL_TICK_MS), max);
+}

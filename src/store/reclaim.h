@@ -12,6 +12,7 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define RECLAIM_MAX_WORKERS 64
@@ -66,6 +67,12 @@ void reclaim_retire(struct reclaim *r, struct retired *item, void (*fn)(struct r
 
 /* Free what is due. Bounded by what was retired; called now and then. */
 void reclaim_turn(struct reclaim *r);
+
+/* Does nothing wait to be freed? */
+static inline bool reclaim_rests(const struct reclaim *r)
+{
+    return r->open == NULL && r->oldest == NULL;
+}
 
 void reclaim_pin(struct reclaim *r, struct reclaim_pin *pin);
 void reclaim_unpin(struct reclaim *r, struct reclaim_pin *pin);

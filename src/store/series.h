@@ -371,6 +371,12 @@ void registry_expire(struct registry *r, int64_t now_ms);
 void registry_rebuild(struct registry *r, int64_t now_ms);
 
 /*
+ * After the two steps above: how many ticks, at most @max, have nothing for them to do if no worker
+ * runs meanwhile.
+ */
+uint32_t registry_rest(struct registry *r, int64_t now_ms, uint32_t max);
+
+/*
  * Read all that the series has counted, as cell_read() does; with native buckets only what was
  * counted since there are any (see carry.c). 0 or -ENOMEM.
  */

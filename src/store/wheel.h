@@ -55,4 +55,17 @@ static inline uint32_t *wheel_next(struct wheel *w, uint32_t now)
     return NULL;
 }
 
+/* How many ticks after @now, at most @max, find nobody due, if nobody is put in. */
+static inline uint32_t wheel_rest(const struct wheel *w, uint32_t now, uint32_t max)
+{
+    uint32_t rest = 0;
+
+    /* A wheel that has not arrived at @now, or a clock that leapt, rests not at all. */
+    if (w->tick != now + 1)
+        return 0;
+    while (rest < max && rest < WHEEL_SLOTS && w->slots[(w->tick + rest) % WHEEL_SLOTS] == 0)
+        rest++;
+    return rest;
+}
+
 #endif

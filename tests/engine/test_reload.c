@@ -364,6 +364,29 @@ START_TEST(test_reload_sweep_is_silent)
 }
 END_TEST
 
+/* Control has no rest before the workers have swept and what they left is freed. */
+START_TEST(test_reload_lets_control_rest)
+{
+    struct engine e;
+    unsigned n_calls = 0;
+
+    engine_init(&e, NULL, "defaults: {ttl: 2h}\n");
+    engine_feed(&e, "a:1|c\nb:1|c");
+    engine_map(&e, "defaults: {ttl: 1h}\n");
+    for (unsigned i = 0; i < 5; i++) {
+        bacowr_tick(e.b, e.now_ms);
+        ck_assert_int_eq(bacowr_rest_ms(e.b, e.now_ms, 900), 0);
+    }
+    while (bacowr_rest_ms(e.b, e.now_ms, 900) < 900 && ++n_calls < 20) {
+        idle(&e, 0);
+        ck_assert(!bacowr_is_sweeping(bacowr_worker(e.b, 0)));
+        engine_pass(&e, 100);
+    }
+    ck_assert_uint_lt(n_calls, 20);
+    engine_release(&e);
+}
+END_TEST
+
 /* A table of many routes is swept in steps, however few lines come; another reload begins anew. */
 START_TEST(test_reload_sweep_in_steps)
 {
@@ -503,6 +526,7 @@ static Suite *suite(void)
     tcase_add_test(ttl, test_reload_no_ttl_while_marked);
     tcase_add_test(ttl, test_reload_sweep_is_silent);
     tcase_add_test(ttl, test_reload_sweep_in_steps);
+    tcase_add_test(ttl, test_reload_lets_control_rest);
     suite_add_tcase(s, ttl);
     return s;
 }

@@ -41,6 +41,33 @@ START_TEST(test_expire_in_time)
 }
 END_TEST
 
+/* Steps that come only when there is something for them to do expire as early as all of them. */
+START_TEST(test_expire_rests_in_between)
+{
+    enum { MAX = 100, LONG = 40 };
+    struct born a = {.name = "a", .ttl = LONG};
+    unsigned n_steps = 0;
+    struct series_ref ref;
+    struct world w;
+    int64_t start;
+
+    world_init(&w, 10);
+    control(&w);
+    ck_assert_uint_eq(registry_rest(&w.r, w.now_ms, MAX), MAX);
+    ref = must_acquire(&w, &a);
+    ck_assert_uint_eq(registry_rest(&w.r, w.now_ms, MAX), 0);
+    start = w.now_ms;
+    while (find(&w, &a, &ref) == 0) {
+        ck_assert_uint_lt(++n_steps, LONG / 2);
+        w.now_ms += CELL_TICK_MS;
+        control(&w);
+        w.now_ms += (int64_t)registry_rest(&w.r, w.now_ms, MAX) * CELL_TICK_MS;
+    }
+    ck_assert_int_le(w.now_ms, start + (LONG + 3) * CELL_TICK_MS);
+    world_release(&w);
+}
+END_TEST
+
 /* The time to live may change while the series lives, with any sample: also to and from "never". */
 START_TEST(test_expire_after_the_ttl_changed)
 {
@@ -250,6 +277,7 @@ static Suite *suite(void)
     TCase *ttl = tcase_create("ttl"), *orders = tcase_create("orders");
 
     tcase_add_test(ttl, test_expire_in_time);
+    tcase_add_test(ttl, test_expire_rests_in_between);
     tcase_add_test(ttl, test_expire_after_the_ttl_changed);
     tcase_add_test(ttl, test_expire_not_what_became_immortal);
     tcase_add_test(ttl, test_expire_then_return_at_zero);

@@ -125,10 +125,31 @@ START_TEST(test_wheel_put_of_the_past_comes_next)
 }
 END_TEST
 
+/* It rests until the next link, as far as that is asked for and a turn reaches; not before it has
+ * arrived. */
+START_TEST(test_wheel_rest_until_the_next)
+{
+    struct wheel w = {0};
+
+    ck_assert_ptr_null(next(&w, 500));
+    ck_assert_uint_eq(wheel_rest(&w, 500, 9), 9);
+    ck_assert_uint_eq(wheel_rest(&w, 501, 9), 0);
+    ck_assert_uint_eq(wheel_rest(&w, 499, 9), 0);
+    put(&w, &timers[5], 900);
+    ck_assert_uint_eq(wheel_rest(&w, 500, 9), 9);
+    ck_assert_uint_eq(wheel_rest(&w, 500, 1000), TURN);
+    put(&w, &timers[6], 504);
+    ck_assert_uint_eq(wheel_rest(&w, 500, 9), 3);
+    put(&w, &timers[7], 501);
+    ck_assert_uint_eq(wheel_rest(&w, 500, 9), 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("wheel");
     TCase *next_case = tcase_create("next"), *put_case = tcase_create("put");
+    TCase *rest_case = tcase_create("rest");
 
     tcase_add_loop_test(next_case, test_wheel_next_is_in_time, 0, 4);
     tcase_add_loop_test(next_case, test_wheel_next_finds_all_after_a_leap, 0, 7);
@@ -136,6 +157,8 @@ static Suite *suite(void)
     suite_add_tcase(s, next_case);
     tcase_add_test(put_case, test_wheel_put_of_the_past_comes_next);
     suite_add_tcase(s, put_case);
+    tcase_add_test(rest_case, test_wheel_rest_until_the_next);
+    suite_add_tcase(s, rest_case);
     return s;
 }
 
