@@ -8,7 +8,7 @@
  *       `------wake, hold----> all stays as it is, for this process or the next one
  *
  * The pause. At ordinary rates the wake-up for each datagram is the largest cost by far. So a turn
- * that emptied every socket it read sleeps up to a millisecond before it polls again, and the
+ * that emptied every socket it read sleeps up to two milliseconds before it polls again, and the
  * datagrams of that time come in one batch; so it goes on until a turn finds nothing. Three
  * conditions, each learnt from a loss: never after a turn that left something in a socket; never
  * longer than the granted receive buffers hold; not when a stream was read, since nobody knows
@@ -42,7 +42,7 @@
 #include "server/tap.h"
 
 #define NS_PER_MS        1000000u
-#define MAX_PAUSE_NS     (1 * NS_PER_MS)
+#define MAX_PAUSE_NS     (2 * NS_PER_MS)
 #define MIN_PAUSE_NS     (NS_PER_MS / 10)
 #define MAX_DRAIN_NS     (1000ull * NS_PER_MS)
 #define IDLE_TIMER_MS    100
@@ -50,7 +50,7 @@
 #define CHUNK_BYTES      ((size_t)WORKER_N_CHUNKS * WORKER_CHUNK_SIZE + BACOWR_PADDING)
 
 /* Holds a million datagrams a second for the longest pause, with as much again to spare. */
-#define FULL_PAUSE_BYTES (2 << 20)
+#define FULL_PAUSE_BYTES (4 << 20)
 
 _Static_assert(offsetof(struct worker, loop) % WORKER_CACHE_LINE == 0,
                "what control reads all the time shares no line with what the thread writes");
