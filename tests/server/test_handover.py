@@ -429,6 +429,7 @@ class FailureTest(HandoverTest):
             process.kill()
             process.wait()
             if "handed_over" in server.log():
+                server.check_end(server.process.wait(20))  # SIGTERM could come when it ends
                 return
             server.send("lines:1|c")
             server.settle()
