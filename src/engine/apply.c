@@ -44,9 +44,11 @@ static double scaled(const struct route *r, double v)
 }
 
 /* No counter takes @v, which is scaled: count why. */
-static void refuse_count(struct bacowr_worker *w, const struct route *r, double v)
+static void refuse_count(struct bacowr_worker *w, const struct route *r, struct slice text,
+                         double v)
 {
     count_unapplied(w, r, isfinite(v) ? STAT_NEGATIVE : STAT_NOT_FINITE);
+    notes_refused(w, isfinite(v) ? REFUSAL_NEGATIVE : REFUSAL_NOT_FINITE, text);
 }
 
 static bool is_count(double v)
@@ -56,11 +58,12 @@ static bool is_count(double v)
 
 /* What no counter takes is refused as such, whether or not there is a series for it: then
  * resolve_route() makes none. */
-static bool refuses_count(struct bacowr_worker *w, const struct route *r, double v)
+static bool refuses_count(struct bacowr_worker *w, const struct route *r, struct slice text,
+                          double v)
 {
     if (r->plan->kind != MAPPING_COUNTER || is_count(scaled(r, v)))
         return false;
-    refuse_count(w, r, scaled(r, v));
+    refuse_count(w, r, text, scaled(r, v));
     return true;
 }
 
@@ -68,7 +71,7 @@ static void apply_count(struct bacowr_worker *w, const struct route *r, struct s
 {
     v = scaled(r, v);
     if (!is_count(v)) {
-        refuse_count(w, r, v);
+        refuse_count(w, r, text, v);
         return;
     }
     cell_add(r->cell, v, w->time);
@@ -142,6 +145,7 @@ static void apply_set(struct bacowr_worker *w, const struct route *r, struct sli
 
     if (cell_set_add(r->cell, r->plan->shape, text, w->time, &outgrown) != 0) {
         count_unapplied(w, r, STAT_NO_MEMORY);
+        notes_refused(w, REFUSAL_NO_MEMORY, text);
         return;
     }
     if (outgrown != NULL)
@@ -162,12 +166,14 @@ static void apply_refuse(struct bacowr_worker *w, const struct route *r, struct 
                          double v)
 {
     stat_add(w, STAT_REASONS + r->plan->reason, 1);
+    notes_refused(w, r->plan->reason, text);
 }
 
 static void apply_empty_name(struct bacowr_worker *w, const struct route *r, struct slice text,
                              double v)
 {
     stat_add(w, STAT_EMPTY_NAME, r->plan->weight > 0 ? (uint64_t)r->plan->weight : 0);
+    notes_refused(w, REFUSAL_EMPTY_NAME, text);
 }
 
 static void apply_conflict(struct bacowr_worker *w, const struct route *r, struct slice text,
@@ -175,17 +181,21 @@ static void apply_conflict(struct bacowr_worker *w, const struct route *r, struc
 {
     uint64_t weight = r->plan->weight > 0 ? (uint64_t)r->plan->weight : 0;
 
-    if (refuses_count(w, r, v))
+    if (refuses_count(w, r, text, v))
         return;
     stat_add(w, r->plan->flags & ROUTE_MAPPED ? STAT_UNAPPLIED_MAPPED : STAT_UNAPPLIED_UNMAPPED,
              weight);
+    stat_add(w, STAT_CONFLICT, weight);
     cell_add(r->cell, (double)weight, w->time);
+    notes_refused(w, REFUSAL_CONFLICT, text);
 }
 
 static void apply_limit(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
 {
-    if (!refuses_count(w, r, v))
-        count_unapplied(w, r, STAT_LIMIT + r->plan->reason);
+    if (refuses_count(w, r, text, v))
+        return;
+    count_unapplied(w, r, STAT_LIMIT + r->plan->reason);
+    notes_refused(w, REFUSAL_LIMIT + r->plan->reason, text);
 }
 
 /* As the fold is kept, whatever the family's type is by now. */
@@ -199,7 +209,7 @@ static void apply_fold(struct bacowr_worker *w, const struct route *r, struct sl
         [METRIC_SET] = apply_set,
     };
 
-    if (refuses_count(w, r, v))
+    if (refuses_count(w, r, text, v))
         return;
     stat_add(w, STAT_FOLDED + r->plan->reason, r->plan->weight > 0 ? (uint64_t)r->plan->weight : 0);
     by_type[r->plan->shape->type](w, r, text, v);
@@ -208,8 +218,10 @@ static void apply_fold(struct bacowr_worker *w, const struct route *r, struct sl
 static void apply_too_long(struct bacowr_worker *w, const struct route *r, struct slice text,
                            double v)
 {
-    if (!refuses_count(w, r, v))
-        count_unapplied(w, r, STAT_TOO_LONG);
+    if (refuses_count(w, r, text, v))
+        return;
+    count_unapplied(w, r, STAT_TOO_LONG);
+    notes_refused(w, REFUSAL_TOO_LONG, text);
 }
 
 static void (*const apply_ops[N_OPS])(struct bacowr_worker *w, const struct route *r,
@@ -237,6 +249,8 @@ void feed_apply(struct bacowr_worker *w, const struct route *r, struct slice tex
     if (p->flags & ROUTE_RARE) {
         stat_add(w, STAT_TAG_ERRORS, p->n_tag_errors);
         stat_add(w, STAT_REASONS + STATSD_E_RATE, p->n_rate_errors);
+        if (p->n_rate_errors > 0)
+            notes_refused(w, STATSD_E_RATE, text);
     }
     apply_ops[p->op](w, r, text, v);
 }
@@ -257,7 +271,7 @@ static void apply_counts(struct bacowr_worker *w, const struct item *items, cons
         if (is_count(item->value)) {
             cell_add(item->route->cell, item->value, w->time);
         } else {
-            refuse_count(w, item->route, item->value);
+            refuse_count(w, item->route, item_values(item), item->value);
             n_refused++;
         }
     }

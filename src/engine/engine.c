@@ -36,6 +36,7 @@ static void rules_free(struct retired *item)
     struct rules *rules = (struct rules *)item;
 
     mapping_free(rules->mapping);
+    free(rules->counts);
     free(rules);
 }
 
@@ -73,6 +74,7 @@ static void worker_free(struct bacowr_worker *w)
     buf_release(&w->exemplar);
     exemplars_free(w->exemplars);
     folded_free(atomic_load_explicit(&w->folded, memory_order_relaxed));
+    notes_free(w->notes);
     free(w);
 }
 
@@ -86,7 +88,7 @@ static int worker_new(struct bacowr_worker **out, struct bacowr *b, unsigned i)
     memset(w, 0, size);
     w->b = b;
     w->i = i;
-    if (resolver_init(&w->resolver) != 0 || exemplars_init(w) != 0 ||
+    if (resolver_init(&w->resolver) != 0 || exemplars_init(w) != 0 || notes_new(&w->notes) != 0 ||
         routes_new(&w->routes, b->config.hash_seed + i, b->config.max_routes) != 0) {
         worker_free(w);
         return -ENOMEM;
@@ -227,10 +229,22 @@ const struct mapping *mapping_of(const struct bacowr_mapping *m)
     return m->rules.mapping;
 }
 
+/* Room to count what each rule takes on each worker, whose rows share no line of the cache. Rules
+ * work without it. */
+static void make_counts(struct rules *rules, unsigned n_workers)
+{
+    size_t per_line = 64 / sizeof(struct rule_count);
+
+    rules->stride = (mapping_n_rules(rules->mapping) + per_line - 1) / per_line * per_line;
+    if (rules->stride > 0)
+        rules->counts = calloc(rules->stride * n_workers, sizeof *rules->counts);
+}
+
 void bacowr_publish_mapping(struct bacowr *b, struct bacowr_mapping *m)
 {
     struct rules *old = atomic_load_explicit(&b->rules, memory_order_relaxed);
 
+    make_counts(&m->rules, b->config.n_workers);
     m->rules.gen = old != NULL ? old->gen + 1 : 1;
     /* Release: the mapping is whole before a worker can find it. */
     atomic_store_explicit(&b->rules, &m->rules, memory_order_release);

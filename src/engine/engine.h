@@ -12,12 +12,15 @@
  *      overflow.c  what becomes of an identity that is over a limit
  *      overflow_page.c             its families on the page; cardinality.c: as a document
  *      exemplar.c  tags for exemplars, from the sample to the page
+ *      insight.c   what an operator asks: counts, rules, notes
  *      labels.c    its part of the labels: tags and a rule's become one text
+ *      notes.c     some of the lines that were refused, or that no rule takes
  *      sweep.c     after a reload: the long way again for what is remembered
  *      own.c       the engine's own families
  *      scrape.c    the page, slice by slice
  *      state.c     all series to bytes and back: src/state with this engine's clock and rules
  *      stem.c      which counters may lose their _total on it
+ *      survey.c    all families and series, looked at; distinct.c counts labels' values
  *      explain.c   the long way without doing it; explain_text.c, explain_json.c tell of it
  */
 #ifndef ENGINE_ENGINE_H
@@ -27,6 +30,7 @@
 
 #include "bacowr/aggregator.h"
 #include "base/buf.h"
+#include "engine/notes.h"
 #include "mapping/mapping.h"
 #include "store/cell.h"
 #include "store/exemplar.h"
@@ -64,6 +68,7 @@ enum stat {
     STAT_TOO_COMPLEX = STAT_FOLDED + N_LIMITS,
     STAT_TOO_LONG,
     STAT_NO_MEMORY,
+    STAT_CONFLICT,
     STAT_RENAMED_LABELS,
     STAT_REGEX_LIMIT,
     STAT_ROUTE_HITS,
@@ -116,12 +121,20 @@ enum turn {
 };
 #define N_TURNS 5
 
+/* What a rule took on a worker: written by that, read by control. */
+struct rule_count {
+    relaxed_u64 n;     /* identities, each time that one was looked up */
+    relaxed_u64 at_ms; /* the last of them */
+};
+
 /* One generation of rules. */
 struct rules {
     struct retired retired;
     struct mapping *mapping;
     uint64_t fingerprint; /* of the texts: the same in every process */
     uint32_t gen;
+    size_t stride;             /* of each worker's row in: */
+    struct rule_count *counts; /* owned; NULL: there was no memory, nothing is counted */
 };
 
 struct label_pair {
@@ -173,6 +186,7 @@ struct bacowr_worker {
     struct buf check;            /* a service check as the line of a gauge */
     struct buf exemplar;         /* the labels of one */
     struct exemplars *exemplars; /* NULL: there are no tags for them */
+    struct notes *notes;
 
     /* Who is over a limit; made with the first, published with release. Control reads. */
     _Atomic(struct folded *) folded;

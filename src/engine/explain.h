@@ -81,6 +81,9 @@ struct explain_form {
     void (*end)(struct explain_teller *t, struct buf *out); /* appends what was told to @out */
 };
 
+/* What is told of rule @index: members of the object that is open in @j. */
+void explain_put_rule(struct json *j, const struct mapping *m, uint32_t index);
+
 extern const struct explain_form explain_text, explain_json, explain_brief;
 
 #endif

@@ -16,12 +16,11 @@ static void put_refusal(struct json *j, const struct explain_refusal *refusal)
     json_str(j, "counter", refusal->counter);
 }
 
-static void put_rule(struct json *j, const struct mapping *m, uint32_t index)
+void explain_put_rule(struct json *j, const struct mapping *m, uint32_t index)
 {
     const struct mapping_rule *rule = mapping_rule(m, index);
     bool drops = rule->action == MAPPING_DROP;
 
-    json_object(j, "rule");
     json_u64(j, "number", (uint64_t)index + 1);
     json_str(j, "file", rule->file);
     json_u64(j, "line", rule->line);
@@ -29,6 +28,12 @@ static void put_rule(struct json *j, const struct mapping *m, uint32_t index)
     json_str(j, "match_type", rule->match_type == MAPPING_GLOB ? "glob" : "regex");
     json_str(j, "action", drops ? "drop" : "map");
     json_str(j, "name", drops ? NULL : rule->name);
+}
+
+static void put_rule(struct json *j, const struct mapping *m, uint32_t index)
+{
+    json_object(j, "rule");
+    explain_put_rule(j, m, index);
     json_end_object(j);
 }
 

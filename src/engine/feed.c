@@ -331,6 +331,7 @@ void bacowr_feed(struct bacowr_worker *w, const struct bacowr_datagram *batch, u
 
     g.n_lines = g.n_samples = g.n_tagged = g.n_hits = 0;
     batch_begin(w, now_ms);
+    notes_batch(w->notes, batch, n);
     begin_group(w, &g);
     for (unsigned i = 0; i < n; i++) {
         const struct bacowr_datagram *d = &batch[i];
@@ -338,6 +339,7 @@ void bacowr_feed(struct bacowr_worker *w, const struct bacowr_datagram *batch, u
         feed_text(w, &g, d, d->truncated ? whole_lines(w, d) : slice_of(d->p, d->len));
     }
     run_group(w, &g);
+    notes_batch(w->notes, NULL, 0);
     sweep(w, n);
     stat_add(w, STAT_LINES, g.n_lines);
     stat_add(w, STAT_SAMPLES, g.n_samples);

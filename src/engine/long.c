@@ -44,6 +44,7 @@ static bool work_allowed(struct bacowr_worker *w, struct long_line *l, size_t wo
 
     if (work - own > w->work_left) {
         stat_add(w, STAT_TOO_COMPLEX, 1);
+        notes_refused(w, REFUSAL_TOO_COMPLEX, l->parts.name);
         return false;
     }
     l->work_own -= own;
@@ -84,6 +85,7 @@ static const struct route *sample_route(struct bacowr_worker *w, struct long_lin
     buf_renew(&w->suffix);
     if (buf_reserve(&w->suffix, suffix.len + 1) != 0) {
         stat_add(w, STAT_NO_MEMORY, 1);
+        notes_refused(w, REFUSAL_NO_MEMORY, l->parts.name);
         return NULL;
     }
     statsd_strip_extras(suffix, &w->b->config.statsd, w->suffix.p, &l->stripped);
@@ -101,9 +103,13 @@ bool feed_read_value(struct slice suffix, struct slice value, double *v)
 /* A malformed value: no series may come of it, and some refusals come before it. */
 static void refuse_value(struct bacowr_worker *w, struct long_line *l, struct slice suffix)
 {
+    enum statsd_reason reason;
+
     if (!work_allowed(w, l, l->parts.name.len + suffix.len))
         return;
-    stat_add(w, STAT_REASONS + resolve_refusal(w, l->parts.name, suffix), 1);
+    reason = resolve_refusal(w, l->parts.name, suffix);
+    stat_add(w, STAT_REASONS + reason, 1);
+    notes_refused(w, reason, l->parts.name);
 }
 
 static void feed_sample(struct bacowr_worker *w, struct long_line *l,
@@ -128,6 +134,14 @@ static void feed_sample(struct bacowr_worker *w, struct long_line *l,
     exemplar_keep(w, r, &l->stripped.exemplar, v);
 }
 
+static void feed_cut(struct bacowr_worker *w, struct slice line);
+
+static void refuse_line(struct bacowr_worker *w, struct slice line, enum statsd_reason reason)
+{
+    stat_add(w, STAT_REASONS + reason, 1);
+    notes_refused(w, reason, line);
+}
+
 /* A service check: only counted, or fed as the line of a gauge, which is no check again. */
 static void feed_check(struct bacowr_worker *w, struct slice line)
 {
@@ -140,16 +154,17 @@ static void feed_check(struct bacowr_worker *w, struct slice line)
     buf_renew(&w->check);
     if (buf_reserve(&w->check, STATSD_CHECK_SIZE(line.len)) != 0) {
         stat_add(w, STAT_NO_MEMORY, 1);
+        notes_refused(w, REFUSAL_NO_MEMORY, line);
         return;
     }
     reason = statsd_check_to_gauge(line, w->check.p, &len);
     if (reason != STATSD_OK)
-        stat_add(w, STAT_REASONS + reason, 1);
+        refuse_line(w, line, reason);
     else
-        feed_line(w, slice_of(w->check.p, len));
+        feed_cut(w, slice_of(w->check.p, len));
 }
 
-void feed_line(struct bacowr_worker *w, struct slice line)
+static void feed_cut(struct bacowr_worker *w, struct slice line)
 {
     struct route_plan plan;
     struct route room = {.plan = &plan};
@@ -163,9 +178,15 @@ void feed_line(struct bacowr_worker *w, struct slice line)
     } else if (reason == STATSD_E_CHECK) {
         feed_check(w, line);
     } else if (reason != STATSD_OK) {
-        stat_add(w, STAT_REASONS + reason, 1);
+        refuse_line(w, line, reason);
     } else {
         while (statsd_next_sample(&l.parts, &sample))
             feed_sample(w, &l, &sample);
     }
+}
+
+void feed_line(struct bacowr_worker *w, struct slice line)
+{
+    notes_line(w->notes, line);
+    feed_cut(w, line);
 }

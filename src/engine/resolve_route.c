@@ -292,6 +292,26 @@ static bool has_series_op(const struct route_plan *p)
     return p->op <= OP_SET;
 }
 
+/* What the mapping says of the identity in the resolver is news: count it for its rule, or note
+ * it. */
+static void note_rule(struct bacowr_worker *w, const struct resolution *res, struct slice part)
+{
+    const struct rules *rules = w->rules;
+    const struct mapping_rule *rule = res->match.rule;
+    struct rule_count *count;
+
+    if (res->op == OP_REFUSE || mapping_n_rules(rules->mapping) == 0)
+        return;
+    if (rule == NULL) {
+        notes_unmapped(w, w->resolver.identity.name, part);
+    } else if (rules->counts != NULL) {
+        count =
+            &rules->counts[w->i * rules->stride + (size_t)(rule - mapping_rule(rules->mapping, 0))];
+        relaxed_add(&count->n, 1);
+        relaxed_store(&count->at_ms, (uint64_t)w->time.now_ms);
+    }
+}
+
 struct route *resolve_route(struct bacowr_worker *w, const struct route_request *q,
                             struct route *room)
 {
@@ -302,6 +322,7 @@ struct route *resolve_route(struct bacowr_worker *w, const struct route_request 
 
     if (resolve(r, w->rules->mapping, &w->b->config, q->key.name, q->key.suffix, &res) != 0) {
         stat_add(w, STAT_NO_MEMORY, 1);
+        notes_refused(w, REFUSAL_NO_MEMORY, q->key.name);
         return NULL;
     }
     plan_from_identity(p, &r->identity, &res, q->n_name_tag_errors);
@@ -312,12 +333,14 @@ struct route *resolve_route(struct bacowr_worker *w, const struct route_request 
     stat_add(w, STAT_REGEX_LIMIT, res.match.limit_hit);
     if (has_series_op(p) && plan_wants(p, q->value) && route_to_series(w, &res, room) != 0) {
         stat_add(w, STAT_NO_MEMORY, 1);
+        notes_refused(w, REFUSAL_NO_MEMORY, q->key.name);
         return NULL;
     }
     plan_end(p, w->rules->gen);
     /* Without its series: the next value may be one that it wants. */
     if (has_series_op(p) && room->cell == &route_nowhere)
         return room;
+    note_rule(w, &res, q->key.name);
     kept = route_put(w->routes, &q->key, room);
     return kept != NULL ? kept : room;
 }
@@ -334,6 +357,8 @@ void resolve_again(struct bacowr_worker *w, struct route *r)
     if (resolve(&w->resolver, w->rules->mapping, &w->b->config, name, suffix, &res) != 0)
         return;
     plan_from_identity(&plan, &w->resolver.identity, &res, r->plan->n_name_tag_errors);
+    if (res.match.rule != NULL)
+        note_rule(w, &res, name);
     if (!has_series_op(&plan) || resolve_series(w, &res, false, series_follow, &ref) != 0)
         return;
     plan.flags |= r->plan->flags & ROUTE_PLAIN;

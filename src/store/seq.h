@@ -5,7 +5,8 @@
  * The writer makes the counter odd, writes the words, makes it even; it never waits. A reader
  * copies the words between two equal, even readings.
  *
- * Contract: private to the files of cells, exemplar.c and folded.c. The words are relaxed ones.
+ * Contract: for the files of cells, exemplar.c, folded.c and the engine's notes. The words are
+ * relaxed ones.
  */
 #ifndef STORE_SEQ_H
 #define STORE_SEQ_H
