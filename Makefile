@@ -9,7 +9,7 @@ TORTURE := # flags of tests/torture/run.py: --only NAME, --seed N
 export PEER
 
 .PHONY: all build deps test-deps run demo test test-unit test-stack torture bench bench-against \
-	bench-build dashboards-preview backup restore clean help
+	bench-build dashboards-preview status-preview backup restore clean help
 
 all: build
 
@@ -77,6 +77,11 @@ dashboards-preview:
 	@$(MAKE) --no-print-directory build
 	@$(PYTHON) tools/preview/preview.py
 
+status-preview:
+	@tools/deps.sh status
+	@$(MAKE) --no-print-directory build
+	@$(PYTHON) tools/preview/status.py
+
 backup restore:
 	@tools/volumes.sh $@
 
@@ -97,6 +102,7 @@ help:
 	@echo 'make bench      the benchmarks, in memory and over sockets; a missed gate is an exit status'
 	@echo "make bench-against PEER='COMMAND with {port}'  the same load against another server"
 	@echo 'make dashboards-preview  docs/dashboards/*.png anew (installs Chromium; 600 MB from npm)'
+	@echo 'make status-preview  docs/status.png anew (installs Chromium)'
 	@echo 'make backup     the volumes of the monitoring to $(or $(BACKUP_DIR),backup)/'
 	@echo 'make restore    and back'
 	@echo 'make clean      remove everything that was built'

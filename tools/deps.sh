@@ -3,7 +3,7 @@
 #
 # Installs what is missing to build (tools/deps.sh build), to show the whole stack too (tools/deps.sh
 # demo), to build and test (tools/deps.sh test), to test the containers (tools/deps.sh stack), or to
-# draw the dashboards (tools/deps.sh preview).
+# draw the dashboards (tools/deps.sh preview) or the status page (tools/deps.sh status).
 #
 # It names each missing Debian package and what it is for, shows the command that installs it, and
 # runs it; sudo only when not root. When nothing is missing it says nothing and asks no network.
@@ -78,7 +78,8 @@ need_to_test() {
     need python3-yaml 'reads configuration of Grafana and Prometheus'
     need python3-jsonschema 'checks the dashboards against schemas'
     need nodejs 'runs the live sender hot-shots, makes those schemas' node
-    need npm 'fetches hot-shots and what makes the schemas' npm
+    need npm 'fetches hot-shots, playwright-core and what makes the schemas' npm
+    need chromium 'the status page in a real browser (a program, no service)' chromium
     need ca-certificates 'npm talks TLS'
 }
 
@@ -157,8 +158,8 @@ case "${1:-build}" in
     demo) need_to_build; need_to_show ;;
     test) need_to_build; need_to_show; need_to_test ;;
     stack) need_for_stack ;;
-    preview) need_to_build; need_to_draw ;;
-    *) echo "usage: $0 build|demo|test|stack|preview" >&2; exit 2 ;;
+    preview | status) need_to_build; need_to_draw ;;
+    *) echo "usage: $0 build|demo|test|stack|preview|status" >&2; exit 2 ;;
 esac
 
 if [ -n "$missing" ]; then
@@ -185,6 +186,10 @@ fi
 
 case "${1:-build}" in
     test | stack) unpack prometheus-node-exporter usr/bin/prometheus-node-exporter ;;
+esac
+
+case "${1:-build}" in
+    test | status) fetch playwright-core 1.56.1 'drives Chromium' ;;
 esac
 
 if [ "${1:-build}" = test ]; then

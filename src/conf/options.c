@@ -270,6 +270,9 @@ static int read_flag(struct reader *reader, const char *word)
     r = note_given(reader, flag.setting);
     if (r < 0)
         return r;
+    if (options_list_add(&reader->o->given, flag.setting->name, strlen(flag.setting->name)) < 0 ||
+        options_list_add(&reader->o->given, value, strlen(value)) < 0)
+        return -ENOMEM;
     return flag.setting->set(flag.setting, value, setting_field(flag.setting, reader->o),
                              reader->e);
 }
@@ -474,6 +477,7 @@ void options_release(struct options *o)
     options_list_release(&o->mapping_config);
     options_list_release(&o->udp_allow);
     options_list_release(&o->tcp_allow);
+    options_list_release(&o->given);
     options_list_release(&o->ignored);
     free(o->listen_unixgram);
     free(o->listen_unix);

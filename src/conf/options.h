@@ -118,6 +118,7 @@ struct options {
     enum log_format log_format;
     uint64_t log_max_lines; /* a second */
 
+    struct options_list given;   /* in pairs: name and value, as they were written */
     struct options_list ignored; /* flags that were given and have no meaning here */
 };
 

@@ -231,10 +231,12 @@ static void put_line(struct json *j, const struct bacowr_tell *tell, const struc
     if (!tell->secrets) {
         json_null(j, "line");
         json_bool(j, "line_cut", false);
+        json_null(j, "source");
         return;
     }
     json_slice(j, "line", slice_of(note->line, note->line_len));
     json_bool(j, "line_cut", note->line_cut);
+    json_null(j, "source");
 }
 
 static void put_refused(const struct bacowr_tell *tell, const struct reason *reason, struct told *t,

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 
 #include "bacowr/cardinality.h"
+#include "server/api.h"
 #include "server/journal.h"
 #include "server/mapfile.h"
 #include "server/source_json.h"
@@ -129,6 +130,14 @@ static void tick_in(struct server *s, int64_t ms)
     uv_timer_start(&s->tick, control_on_tick, (uint64_t)ms, 0); /* cannot fail with a callback */
 }
 
+static void note_history(struct server *s, int64_t now_ms)
+{
+    if (!history_is_due(s->history, now_ms))
+        return;
+    api_read_counts(s, s->counts);
+    history_note(s->history, s->counts, now_ms);
+}
+
 void control_on_tick(uv_timer_t *tick)
 {
     struct server *s = tick->data;
@@ -138,6 +147,7 @@ void control_on_tick(uv_timer_t *tick)
         bacowr_tick(s->engine, now_ms); /* what was given away stays as it is */
     control_sample(s);
     journal_tick(s, now_ms);
+    note_history(s, now_ms);
     tcp_resume(s->tcp);
     relay_tick(s->relay, now_ms);
     tell_alive(s, now_ms);

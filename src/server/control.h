@@ -18,6 +18,7 @@
 #include "server/address.h"
 #include "server/door.h"
 #include "server/handover.h"
+#include "server/history.h"
 #include "server/http.h"
 #include "server/ingest.h"
 #include "server/inherit.h"
@@ -86,6 +87,9 @@ struct server {
     struct relay *relay;     /* NULL: nothing is relayed */
     struct statefile *state;
     struct live_page *pages; /* scrapes under way; server/control.c */
+    struct history *history;
+    uint64_t *counts; /* owned: room for what the history is made of */
+    int64_t begun_ms;
 
     uint64_t beats[BACOWR_MAX_WORKERS];     /* of the workers, when the watchdog was last told */
     struct told told_refused, told_dropped; /* TCP connections, datagrams; server/journal.c */

@@ -30,6 +30,25 @@ struct tap;
 /* A page is out this long after its beginning, or its connection is reset. */
 #define HTTP_SCRAPE_MAX_MS 10000
 
+/* What is asked of a document. */
+struct http_ask {
+    struct slice query, body;
+    bool may_see_senders; /* their lines as they came, and their addresses */
+};
+
+/* A document of the API, in JSON. */
+struct http_doc {
+    const char *path; /* below /api/v1/ */
+    bool takes_body;  /* asked for by POST with a body, else by GET */
+    /*
+     * Append what was asked for to @out, or a part of it: what is to be remembered goes to *@state,
+     * which is NULL at first. 1: there is more, in another turn; 0: that is all; -EINVAL: @ask is
+     * wrong; -ENOMEM. What is written before a failure is thrown away.
+     */
+    int (*step)(void *ctx, const struct http_ask *ask, void **state, struct buf *out);
+    void (*end)(void *state); /* of what step() left there; once, whatever happens */
+};
+
 struct http_config {
     const char *telemetry_path; /* borrowed; "/": there is no landing page; one that is free */
     bool enable_lifecycle;      /* POST or PUT /-/reload and /-/quit exist */
@@ -38,6 +57,8 @@ struct http_config {
     const char *version; /* for the landing page; borrowed */
     /* Names of this server beside localhost and addresses; borrowed; NULL: none. */
     const struct options_list *hosts;
+
+    const struct http_doc *docs; /* borrowed; a row without a path ends them; NULL: none */
 
     void *ctx;
     /* Begin a page in the @format that @accept asks for. 0 or -ENOMEM. */

@@ -60,6 +60,7 @@ static void on_closed(uv_handle_t *handle)
     buf_release(&c->head);
     buf_release(&c->cipher);
     tls_conn_free(c->tls);
+    buf_release(&c->body);
     password_forget(&c->request, sizeof c->request);
     free(c);
     http_handle_closed(h);
@@ -99,6 +100,15 @@ static void tune(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof unsent_max);
 }
 
+/* Ready for a first byte. What a former body took is given back. */
+static void expect_request(struct http_conn *c)
+{
+    request_init(&c->request);
+    buf_release(&c->body);
+    c->request.body = &c->body;
+    c->request.keeps_body = http_api_keeps_body;
+}
+
 int http_conn_open(struct http *h, int fd, bool unix_socket)
 {
     struct http_conn *c = calloc(1, sizeof *c);
@@ -115,7 +125,7 @@ int http_conn_open(struct http *h, int fd, bool unix_socket)
     c->shutdown.data = c;
     c->cut_ms = INT64_MAX;
     c->fresh = true;
-    request_init(&c->request);
+    expect_request(c);
     c->next = h->conns;
     c->link = &h->conns;
     if (c->next)
@@ -157,6 +167,7 @@ void http_conn_end(struct http_conn *c, bool reset)
     http_knock_drop(c);
     http_page_end(c);
     http_cardinality_end(c);
+    http_api_end(c);
     http_tap_end(c);
     if (!reset || uv_tcp_close_reset(&c->tcp, on_closed) < 0)
         uv_close((uv_handle_t *)&c->tcp, on_closed);
@@ -316,7 +327,7 @@ static void read_rest(struct http_conn *c)
 
 static void read_next(struct http_conn *c)
 {
-    request_init(&c->request);
+    expect_request(c);
     enter(c, HTTP_CONN_READING);
     read_rest(c);
 }

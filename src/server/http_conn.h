@@ -8,6 +8,8 @@
  *      http_tls.c    the same bytes, encrypted
  *      http_guard.c  who may come in, do and see what
  *      http_route.c  what is behind a path, and the small pages
+ *      http_api.c    documents of the API, step by step
+ *      http_landing.c the status page
  *      http_page.c   the metrics page, slice by slice
  *      http_tap.c    lines as they come in
  *      http_cardinality.c  what there is the most of, in JSON
@@ -33,8 +35,9 @@
 #define HTTP_READ_SIZE (16 * 1024)
 
 struct http_listener;
-struct http_page; /* http_page.c */
-struct http_tap;  /* http_tap.c */
+struct http_page;    /* http_page.c */
+struct http_api_job; /* http_api.c */
+struct http_tap;     /* http_tap.c */
 struct bacowr_cardinality;
 
 struct http {
@@ -98,7 +101,9 @@ struct http_conn {
 
     struct buf head;                        /* status line and headers, or a chunk's size */
     void (*written)(struct http_conn *c);   /* goes on when the write is done */
+    struct buf body;                        /* of the request, if it is one that is kept */
     struct http_page *page;                 /* owned; NULL: another kind of answer */
+    struct http_api_job *api_job;           /* likewise */
     struct bacowr_cardinality *cardinality; /* likewise */
     struct http_tap *tap;                   /* likewise */
     void (*work)(struct http_conn *c);      /* to be done in its turn; NULL: it does not wait */
@@ -233,6 +238,12 @@ bool http_may_change(struct http_conn *c);
  */
 bool http_may_see_senders(const struct http_conn *c);
 
+/*
+ * May c->request have what the API tells? Not a page of another site, nor what comes from this
+ * machine by a name that is none of ours: then it is answered here, 403, counted.
+ */
+bool http_may_read(struct http_conn *c);
+
 /* ---- http_route.c ---- */
 
 /* Answer c->request, which is whole. */
@@ -248,6 +259,22 @@ void http_cardinality_begin(struct http_conn *c);
 
 /* Release c->cardinality; nothing if there is none. */
 void http_cardinality_end(struct http_conn *c);
+
+/* ---- http_landing.c ---- */
+
+/* Answer with the status page. */
+void http_landing(struct http_conn *c);
+
+/* ---- http_api.c ---- */
+
+/* Answer c->request if it is for a document. False: it is not. */
+bool http_api_route(struct http_conn *c);
+
+/* For struct request: is its body for a document? */
+bool http_api_keeps_body(const struct request *r);
+
+/* Release c->api_job, done or not; nothing if there is none. */
+void http_api_end(struct http_conn *c);
 
 /* ---- http_tap.c ---- */
 

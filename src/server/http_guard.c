@@ -275,6 +275,18 @@ bool http_may_change(struct http_conn *c)
     return true;
 }
 
+bool http_may_read(struct http_conn *c)
+{
+    struct authority host = {0};
+    bool ours = host_is_ours(c, &host);
+
+    if (c->local && !ours)
+        return forbid(c, slice_str(bad_host));
+    if (c->request.has_origin && !same_origin(request_origin(&c->request), &host))
+        return forbid(c, slice_str(bad_origin));
+    return true;
+}
+
 bool http_may_see_senders(const struct http_conn *c)
 {
     struct authority host;

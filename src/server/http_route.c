@@ -65,64 +65,12 @@ static void serve_cardinality(struct http_conn *c)
         answer_wrong_method(c);
 }
 
-/* The operator's text in HTML, in an attribute or outside. */
-static void add_escaped(struct buf *out, const char *text)
-{
-    for (; *text; text++) {
-        switch (*text) {
-        case '&':
-            buf_add_str(out, "&amp;");
-            break;
-        case '<':
-            buf_add_str(out, "&lt;");
-            break;
-        case '>':
-            buf_add_str(out, "&gt;");
-            break;
-        case '"':
-            buf_add_str(out, "&quot;");
-            break;
-        default:
-            buf_add_byte(out, *text);
-        }
-    }
-}
-
-static void add_landing(struct buf *out, const struct http_config *config)
-{
-    buf_add_str(out, "<!DOCTYPE html>\n"
-                     "<html lang=\"en\">\n"
-                     "<head><meta charset=\"utf-8\"><title>bacowr-statsd</title></head>\n"
-                     "<body>\n"
-                     "<h1>bacowr-statsd</h1>\n"
-                     "<p>StatsD lines in, Prometheus metrics out. Version ");
-    add_escaped(out, config->version ? config->version : "unknown");
-    buf_add_str(out, ".</p>\n<ul>\n<li><a href=\"");
-    add_escaped(out, config->telemetry_path);
-    buf_add_str(out, "\">Metrics</a></li>\n"
-                     "<li><a href=\"/-/healthy\">Health</a></li>\n"
-                     "<li><a href=\"/-/ready\">Readiness</a></li>\n"
-                     "</ul>\n</body>\n</html>\n");
-}
-
 static void serve_landing(struct http_conn *c)
 {
-    struct buf page = {0};
-
-    if (!is_read(c)) {
-        answer_wrong_method(c);
-        return;
-    }
-    add_landing(&page, &c->http->config);
-    if (page.failed)
-        http_conn_answer_status(c, 503, NULL);
+    if (is_read(c))
+        http_landing(c);
     else
-        http_conn_answer(c, &(struct http_answer){
-                                .status = 200,
-                                .type = "text/html; charset=utf-8",
-                                .body = buf_slice(&page),
-                            });
-    buf_release(&page);
+        answer_wrong_method(c);
 }
 
 /* ---- health ---- */
@@ -252,7 +200,7 @@ bool http_path_is_free(const char *path, bool lifecycle)
             strcmp(r->path, path) == 0)
             return false;
     }
-    return true;
+    return !slice_starts(slice_str(path), SLICE_LIT("/api/v1/"));
 }
 
 static const struct route *find_route(const struct http_conn *c)
@@ -274,9 +222,9 @@ static const struct route *find_route(const struct http_conn *c)
 
 static void serve(struct http_conn *c, const struct route *r)
 {
-    if (r == NULL)
+    if (r == NULL && !http_api_route(c))
         http_conn_answer_status(c, 404, NULL);
-    else if (!r->lifecycle || !is_command(c) || http_may_change(c))
+    else if (r != NULL && (!r->lifecycle || !is_command(c) || http_may_change(c)))
         r->serve(c);
 }
 

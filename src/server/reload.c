@@ -148,6 +148,9 @@ static void log_warnings(const struct log *log, const char *event, const struct 
 static int note(struct reload_stats *stats, const struct outcome *o)
 {
     stats->last_failed = o->r != 0;
+    stats->n_warnings = o->n_warnings;
+    if (o->r != 0)
+        err_format(&o->e, stats->error, sizeof stats->error);
     if (o->r == 0)
         stats->last_good_seconds = process_now_seconds();
     return o->r;

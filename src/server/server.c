@@ -111,6 +111,8 @@ static void server_release(struct server *s)
     inherit_release(&s->inherit);
     if (s->replaced_fd >= 0)
         close(s->replaced_fd);
+    history_free(s->history);
+    free(s->counts);
     free(s->sockets);
     free(s->udp.items);
     free(s->tcp_addresses.items);

@@ -22,6 +22,7 @@
 
 #include "base/hostport.h"
 #include "server/activation.h"
+#include "server/api.h"
 #include "server/fsmfile.h"
 #include "server/gate.h"
 #include "server/journal.h"
@@ -387,6 +388,15 @@ static int start_relay(struct server *s)
     return 0;
 }
 
+static int start_history(struct server *s)
+{
+    int r = history_new(&s->history, api_n_counts());
+
+    s->begun_ms = worker_now_ms();
+    s->counts = calloc(api_n_counts(), sizeof *s->counts);
+    return r == 0 && s->counts != NULL ? 0 : start_fail_step(s, "history", -ENOMEM);
+}
+
 static int start_http(struct server *s)
 {
     const struct http_config config = {
@@ -396,6 +406,7 @@ static int start_http(struct server *s)
         .timeout_ms = s->o->web_timeout_ms,
         .version = BACOWR_VERSION,
         .hosts = &s->hosts,
+        .docs = api_docs,
         .ctx = s,
         .scrape = control_on_scrape,
         .scrape_done = control_on_scrape_done,
@@ -467,11 +478,11 @@ static int start_threads(struct server *s)
 int server_start(struct server *s)
 {
     static int (*const steps[])(struct server *) = {
-        start_addresses, start_hosts,     start_loop,    start_engine,   start_state,
-        start_watch,     start_web_watch, start_mapping, start_workers,  start_relay,
-        start_inherited, listen_instead,  listen_udp,    listen_tcp,     listen_unix,
-        start_http,      start_self,      listen_http,   listen_control, listen_rest,
-        replace_take,    start_threads,   replace_tell,
+        start_addresses, start_hosts,     start_loop,    start_engine,  start_state,
+        start_watch,     start_web_watch, start_mapping, start_workers, start_relay,
+        start_inherited, listen_instead,  listen_udp,    listen_tcp,    listen_unix,
+        start_history,   start_http,      start_self,    listen_http,   listen_control,
+        listen_rest,     replace_take,    start_threads, replace_tell,
     };
     int r = 0;
 

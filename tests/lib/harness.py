@@ -311,13 +311,13 @@ class Server:
     # ---- the wire out ----
 
     def get(self, path: str, method: str = "GET", headers: dict[str, str] | None = None,
-            timeout: float = WAIT_SECONDS) -> Response:
+            timeout: float = WAIT_SECONDS, body: bytes | None = None) -> Response:
         connection = (http.client.HTTPSConnection(HOST, self.ports.web, timeout=timeout,
                                                   context=self.tls) if self.tls
                       else http.client.HTTPConnection(HOST, self.ports.web, timeout=timeout))
         known = {"Authorization": basic(self.login)} if self.login else {}
         try:
-            connection.request(method, path, headers=known | (headers or {}))
+            connection.request(method, path, body=body, headers=known | (headers or {}))
             answer = connection.getresponse()
             fields = {name.lower(): value for name, value in answer.getheaders()}
             return Response(answer.status, fields, answer.read())

@@ -221,6 +221,15 @@ class CommandsTest(ServerTest):
         server.eventually("the job", lambda page: page.get("jobs_completed_total",
                                                            status="delivered") == 1)
 
+    # ---- docs/api.md ----
+
+    @runs("docs/api.md", "The API", "explain")
+    def test_api(self, rules: str, lines: str) -> None:
+        server = self.serve()
+        place = {"localhost:9102": f"localhost:{server.ports.web}"}
+        self.assertIn("bacowr.qc.score", self.shell(change(rules, place)).splitlines())
+        self.assertEqual(self.shell(change(lines, place)), '"samples"\n')
+
     # ---- docs/scaling.md, prometheus/targets ----
 
     @runs("docs/scaling.md", "Agent and remote write")
