@@ -301,4 +301,12 @@ enum bacowr_explain_form {
 int bacowr_explain(struct bacowr *b, struct slice text, enum bacowr_explain_form form,
                    struct buf *out);
 
+/*
+ * The same, where somebody waits: of each line the first sample, and those after it up to
+ * @max_work, which counts globs that are tried; a regex as ten, a sample as a hundred more. How
+ * many were left out is told.
+ */
+int bacowr_explain_within(struct bacowr *b, struct slice text, enum bacowr_explain_form form,
+                          size_t max_work, struct buf *out);
+
 #endif

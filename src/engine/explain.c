@@ -9,7 +9,8 @@
  *
  * Laws: what is told is what feeding the line does. Samples that share a suffix, as packed ones do,
  *       are looked up once, and one sample at a time is held: a line of many costs no more memory
- *       than its telling.
+ *       than its telling. Where others wait, work is bounded: a line's first sample is always
+ *       explained, what comes past the bound is counted.
  */
 #include "engine/explain.h"
 
@@ -17,6 +18,10 @@
 #include <math.h>
 
 #include "base/num.h"
+
+/* What work is counted in: a glob that is tried. To try a regex, to tell of a sample cost more. */
+#define WORK_REGEX  10
+#define WORK_SAMPLE 100
 
 static const char sample_errors[] = "statsd_exporter_sample_errors_total";
 static const char event_errors[] = "statsd_exporter_events_error_total";
@@ -27,6 +32,8 @@ struct explainer {
     const struct explain_form *form;
     struct explain_teller teller;
     struct buf check; /* a service check as the line of a gauge */
+    size_t max_work;  /* a line */
+    size_t rules_work;
 
     /* Of the identity last looked up. The scratch is apart from the resolver's, whose texts the
      * labels point into. */
@@ -200,16 +207,48 @@ static struct explain_line find_line(struct explainer *x, struct slice text,
     return line;
 }
 
-static int explain_samples(struct explainer *x, struct statsd_parts *parts)
+/* What trying all rules costs. */
+static size_t work_of_rules(const struct mapping *m)
 {
+    size_t work = 0;
+
+    for (size_t i = 0; i < mapping_n_rules(m); i++) {
+        const struct mapping_rule *rule = mapping_rule(m, i);
+
+        work += (rule->match_type == MAPPING_GLOB ? 1 : WORK_REGEX) + rule->except.n;
+    }
+    return work;
+}
+
+/* Take what the next sample costs from @left. False: it costs more than that. */
+static bool may_work(const struct explainer *x, struct slice suffix, size_t *left)
+{
+    bool known = x->has_identity && x->suffix.p == suffix.p;
+    size_t work = WORK_SAMPLE + (known ? 0 : x->rules_work);
+
+    if (work > *left)
+        return false;
+    *left -= work;
+    return true;
+}
+
+/* @n_more: samples that the bound left out. */
+static int explain_samples(struct explainer *x, struct statsd_parts *parts, size_t *n_more)
+{
+    size_t left = x->max_work;
     struct statsd_sample cut;
     unsigned n = 0;
 
     x->has_identity = false;
     while (statsd_next_sample(parts, &cut)) {
         struct explain_sample sample = {.n = ++n, .value = cut.value, .suffix = cut.suffix};
-        int rc = find_sample(x, parts->name, &sample);
+        int rc;
 
+        if (*n_more > 0 || (!may_work(x, cut.suffix, &left) && n > 1)) {
+            ++*n_more;
+            continue;
+        }
+        rc = find_sample(x, parts->name, &sample);
         if (rc != 0)
             return rc;
         x->form->sample(&x->teller, &sample);
@@ -221,19 +260,26 @@ static int explain_line(struct explainer *x, struct slice text, struct buf *out)
 {
     struct statsd_parts parts;
     struct explain_line line = find_line(x, text, &parts);
+    size_t n_more = 0;
     int rc = 0;
 
     buf_clear(&x->teller.told);
     x->form->line(&x->teller, &line);
     if (line.outcome == EXPLAIN_SAMPLES)
-        rc = explain_samples(x, &parts);
+        rc = explain_samples(x, &parts, &n_more);
     if (rc == 0)
-        x->form->end(&x->teller, out);
+        x->form->end(&x->teller, n_more, out);
     return rc != 0 || x->teller.told.failed || x->check.failed ? -ENOMEM : 0;
 }
 
 int bacowr_explain(struct bacowr *b, struct slice text, enum bacowr_explain_form form,
                    struct buf *out)
+{
+    return bacowr_explain_within(b, text, form, SIZE_MAX, out);
+}
+
+int bacowr_explain_within(struct bacowr *b, struct slice text, enum bacowr_explain_form form,
+                          size_t max_work, struct buf *out)
 {
     static const struct explain_form *const forms[] = {
         [BACOWR_EXPLAIN_TEXT] = &explain_text,
@@ -244,11 +290,13 @@ int bacowr_explain(struct bacowr *b, struct slice text, enum bacowr_explain_form
         .b = b,
         .mapping = atomic_load_explicit(&b->rules, memory_order_relaxed)->mapping,
         .form = forms[form],
+        .max_work = max_work,
     };
     struct statsd_cursor cursor = statsd_cursor(text, text.len > 0);
     struct slice line;
     int rc = mapping_scratch_new(&x.scratch);
 
+    x.rules_work = work_of_rules(x.mapping);
     while (rc == 0 && statsd_next_line(&cursor, &line))
         rc = explain_line(&x, line, out);
     mapping_scratch_free(x.scratch);

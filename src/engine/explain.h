@@ -78,7 +78,9 @@ struct explain_teller {
 struct explain_form {
     void (*line)(struct explain_teller *t, const struct explain_line *line);
     void (*sample)(struct explain_teller *t, const struct explain_sample *sample);
-    void (*end)(struct explain_teller *t, struct buf *out); /* appends what was told to @out */
+
+    /* Appends what was told to @out. @n_more samples were left out. */
+    void (*end)(struct explain_teller *t, size_t n_more, struct buf *out);
 };
 
 /* What is told of rule @index: members of the object that is open in @j. */

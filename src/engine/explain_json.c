@@ -200,9 +200,10 @@ static void json_form_line(struct explain_teller *t, const struct explain_line *
     json_array(j, "samples");
 }
 
-static void json_form_end(struct explain_teller *t, struct buf *out)
+static void json_form_end(struct explain_teller *t, size_t n_more, struct buf *out)
 {
     json_end_array(&t->json);
+    json_u64(&t->json, "more_samples", n_more);
     json_end_object(&t->json);
     buf_add_byte(&t->told, '\n');
     buf_add_slice(out, buf_slice(&t->told));

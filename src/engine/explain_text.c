@@ -199,8 +199,10 @@ static void text_line(struct explain_teller *t, const struct explain_line *line)
         add_refusal(out, &line->refusal);
 }
 
-static void text_end(struct explain_teller *t, struct buf *out)
+static void text_end(struct explain_teller *t, size_t n_more, struct buf *out)
 {
+    if (n_more > 0)
+        buf_addf(&t->told, "and %zu samples more, which would take long\n", n_more);
     add_harmless(out, buf_slice(&t->told));
 }
 
@@ -263,7 +265,7 @@ static void brief_sample(struct explain_teller *t, const struct explain_sample *
     }
 }
 
-static void brief_end(struct explain_teller *t, struct buf *out)
+static void brief_end(struct explain_teller *t, size_t n_more, struct buf *out)
 {
     buf_add_byte(&t->told, '\n');
     add_harmless(out, buf_slice(&t->told));

@@ -4,7 +4,7 @@
  *
  * Most documents are what the engine tells, in an object. Two take several turns: the walk past all
  * series, some thousands of them a turn, and lines that are explained, one a turn. What a line may
- * cost is bounded by its length, so the more rules there are, the fewer lines are taken.
+ * cost is bounded, and the more rules there are, the fewer lines are taken.
  *
  * Laws: every document is one object. Keys are only added. Whether lines as they came are told is
  *       decided by who asks (http_guard.c) and passed on.
@@ -25,7 +25,10 @@
 #define EXPLAIN_LINES    100
 #define EXPLAIN_LINE_MAX 2048
 
-/* Lines that are explained when there are many rules: each of its samples asks all rules. */
+/* What one of them may cost, as bacowr_explain_within() counts: some milliseconds. */
+#define EXPLAIN_WORK     20000
+
+/* Lines that are explained when there are many rules: each asks all of them. */
 #define EXPLAIN_RULES    100000
 
 /* ---- what is asked ---- */
@@ -161,7 +164,7 @@ static bool has_more(const struct lines *l, struct slice body)
 
 static int explain_line(const struct server *s, struct slice line, struct buf *out)
 {
-    int r = bacowr_explain(s->engine, line, BACOWR_EXPLAIN_JSON, out);
+    int r = bacowr_explain_within(s->engine, line, BACOWR_EXPLAIN_JSON, EXPLAIN_WORK, out);
 
     if (r == 0 && out->len > 0 && out->p[out->len - 1] == '\n')
         out->len--;

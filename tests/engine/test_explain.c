@@ -339,20 +339,21 @@ static const struct {
     const char *told;
 } objects[] = {
     {"", "{\"line\":\"\",\"outcome\":\"empty\",\"reason\":null,\"counter\":null,\"tag_errors\":0,"
-         "\"samples\":[]}\n"},
+         "\"samples\":[],\"more_samples\":0}\n"},
     {"x", "{\"line\":\"x\",\"outcome\":\"refused\",\"reason\":\"malformed_line\",\"counter\":"
-          "\"statsd_exporter_sample_errors_total\",\"tag_errors\":0,\"samples\":[]}\n"},
+          "\"statsd_exporter_sample_errors_total\",\"tag_errors\":0,\"samples\":[],\"more_"
+          "samples\":0}\n"},
     {"x\n_sc|x|1",
      "{\"line\":\"x\",\"outcome\":\"refused\",\"reason\":\"malformed_line\",\"counter\":"
-     "\"statsd_exporter_sample_errors_total\",\"tag_errors\":0,\"samples\":[]}\n"
+     "\"statsd_exporter_sample_errors_total\",\"tag_errors\":0,\"samples\":[],\"more_samples\":0}\n"
      "{\"line\":\"_sc|x|1\",\"outcome\":\"service_check\",\"reason\":null,\"counter\":null,"
-     "\"tag_errors\":0,\"samples\":[]}\n"},
+     "\"tag_errors\":0,\"samples\":[],\"more_samples\":0}\n"},
     {"h[a]:y|c",
      "{\"line\":\"h[a]:y|c\",\"outcome\":\"samples\",\"reason\":null,\"counter\":null,"
      "\"tag_errors\":1,\"samples\":[{\"value\":\"y\",\"suffix\":\"|c\"," UNREAD
      "\"outcome\":\"refused\",\"reason\":\"malformed_value\",\"counter\":"
      "\"statsd_exporter_sample_errors_total\",\"rule\":null,\"series\":null,\"candidates\":[],"
-     "\"more_candidates\":0}]}\n"},
+     "\"more_candidates\":0}],\"more_samples\":0}\n"},
     {"app.x.hits:1|c|@0.5|#u:\"",
      "{\"line\":\"app.x.hits:1|c|@0.5|#u:\\\"\",\"outcome\":\"samples\",\"reason\":null,"
      "\"counter\":null,\"tag_errors\":0,\"samples\":[{\"value\":\"1\",\"suffix\":\"|c|@0.5|#u:"
@@ -377,9 +378,47 @@ static const struct {
                                                                        "\"why\":\"segment 3 is "
                                                                        "\\\"hits\\\", the rule "
                                                                        "wants \\\"miss\\\"\"}],"
-                                                                       "\"more_candidates\":0}]}"
+                                                                       "\"more_candidates\":0}],"
+                                                                       "\"more_samples\":0}"
                                                                        "\n"},
 };
+
+static const struct {
+    const char *line;
+    size_t max_work;
+    const char *told;
+} bounds[] = {
+    {"a:1|c:2|c:3|c", 0, "\"more_samples\":2}\n"},
+    {"a:1|c:2|c:3|c", 2 * 100 + 2 * 16, "\"more_samples\":1}\n"},
+    {"a:1|c:2|c:3|c", 2 * 100 + 2 * 16 - 1, "\"more_samples\":2}\n"},
+    {"a:1:2:3|ms", 3 * 100 + 16, "\"more_samples\":0}\n"},
+    {"a:1:2:3|ms", 3 * 100 + 16 - 1, "\"more_samples\":1}\n"},
+    {"a:1|c\nb:1|c", 0, "\"more_samples\":0}\n"},
+};
+#define N_BOUNDS ((int)(sizeof bounds / sizeof bounds[0]))
+
+/* Where work is bounded, a line's first sample is told and those that the bound has room for; the
+ * rest is counted. Packed samples are looked up once. */
+START_TEST(test_explain_within_bounds)
+{
+    static const char rules[] = "mappings:\n"
+                                "- {match: x.*, name: x, except: [x.y]}\n"
+                                "- {match: y.*, name: y}\n- {match: z.*, name: z}\n"
+                                "- {match: w.*, name: w}\n- {match: v.*, name: v}\n"
+                                "- {match: u, match_type: regex, name: u}\n";
+    struct buf out = {0};
+    struct engine e;
+
+    engine_init(&e, NULL, rules);
+    ck_assert_int_eq(bacowr_explain_within(e.b, slice_str(bounds[_i].line), BACOWR_EXPLAIN_JSON,
+                                           bounds[_i].max_work, &out),
+                     0);
+    ck_assert_int_eq(buf_add_byte(&out, '\0'), 0);
+    ck_assert_msg(strstr(out.p, bounds[_i].told) != NULL, "%s", out.p);
+    buf_release(&out);
+    engine_release(&e);
+}
+END_TEST
 
 /* The keys, their order, and what stands in them: programs read this. */
 START_TEST(test_explain_json_is_exact)
@@ -407,6 +446,7 @@ static Suite *suite(void)
     tcase_add_test(tells, test_explain_tells_of_too_long_series);
     tcase_add_loop_test(tells, test_explain_json_is_exact, 0,
                         (int)(sizeof objects / sizeof *objects));
+    tcase_add_loop_test(tells, test_explain_within_bounds, 0, N_BOUNDS);
     suite_add_tcase(s, tells);
     tcase_add_loop_test(escapes, test_explain_escapes, 0, N_HOSTILE);
     tcase_add_test(escapes, test_explain_escapes_all);

@@ -178,6 +178,15 @@ class ApiTest(ServerTest):
         self.assertEqual(self.explain(server, "x" * 3000).status, 400)
         self.assertEqual(self.explain(server, "x\n" * 10000).status, 413)
 
+    def test_a_line_of_many_samples_holds_nobody_up(self) -> None:
+        """Against many rules the first samples are explained, the rest is counted."""
+        rules = "".join(f"- {{match: 'app.r{i}.*.*', name: r{i}}}\n" for i in range(5000))
+        server = self.start(mapping="mappings:\n" + rules)
+        told = json.loads(self.explain(server, "app.r7.x.y:1|c" + ":1|c" * 500).body)
+        (line,) = told["lines"]
+        self.assertEqual((len(line["samples"]), line["more_samples"]), (3, 498))
+        self.assertEqual(line["samples"][0]["series"]["name"], "r7")
+
     def test_explain_answers_as_the_command(self) -> None:
         """README's table of keys holds for both."""
         server = self.start(mapping=MAPPING)

@@ -24,7 +24,8 @@ mappings:
 - {match: 'to(.*)', match_type: regex, name: '$1'}
 """
 
-LINE_KEYS = {"line", "outcome", "reason", "counter", "tag_errors", "samples"}
+LINE_KEYS = {"line", "outcome", "reason", "counter", "tag_errors", "samples",
+             "more_samples"}
 SAMPLE_KEYS = {"value", "suffix", "type", "kind", "name", "tags", "tag_errors", "rate_errors",
                "effect", "outcome", "reason", "counter", "rule", "series", "candidates",
                "more_candidates"}
