@@ -59,10 +59,10 @@ static void serve_metrics(struct http_conn *c)
 
 static void serve_cardinality(struct http_conn *c)
 {
-    if (is_read(c))
-        http_cardinality_begin(c);
-    else
+    if (!is_read(c))
         answer_wrong_method(c);
+    else if (http_may_read(c))
+        http_cardinality_begin(c);
 }
 
 static void serve_landing(struct http_conn *c)

@@ -96,6 +96,15 @@
 
   const code = (text) => el("code", text);
 
+  // Where a rule stands: short, the whole path by pointing at it.
+  const place = (rule) => `${(rule.file ?? "").split("/").pop()}:${rule.line}`;
+
+  function placed(rule) {
+    const node = el("span", place(rule));
+    node.title = visible(`${rule.file}:${rule.line}`);
+    return node;
+  }
+
   function hiddenLine(row) {
     if (row.line === null) return el("span", "shown on this machine only", "note");
     return code(row.line + (row.line_cut ? " \u2026" : ""));
@@ -184,10 +193,9 @@
     ], told.unmapped, "There is none, or there are no rules.");
   }
 
-  let sendersKnown = null; // null: not told yet
+  let sendersKnown = false;
 
   async function askSenders() {
-    if (sendersKnown === null) return;
     if (!sendersKnown) {
       $("senders").replaceChildren(el("p", "Senders are told apart where the server does so, and shown on this machine only.", "note"));
       return;
@@ -221,13 +229,29 @@
     ], told.labels, "No series of these has a label.");
   }
 
+  async function askCardinality() {
+    const told = await get("/api/v1/cardinality"), about = (n) => "about " + number(Math.round(n));
+    table("hot", "Labels of a family with the most values", [
+      ["Family", (r) => code(r.family)], ["Label", (r) => code(r.label)],
+      ["Values", (r) => about(r.values), "n"],
+    ], told.top_labels, "No label has many values.");
+    if (told.overflow_families.length === 0) {
+      $("folded").replaceChildren();
+      return;
+    }
+    table("folded", "Families over a limit", [
+      ["Over a limit", (r) => code(r.name)], ["Identities", (r) => about(r.identities), "n"],
+      ["By label", (r) => r.labels.map((l) => `${l.label}: ${about(l.values)}`).join(", ")],
+    ], told.overflow_families, "");
+  }
+
   async function askMapping() {
     const never = $("never").checked ? "&never=1" : "";
     const told = await get("/api/v1/mapping?limit=300&match=" + query("match-mapping") + never);
     const rows = told.rules.map((r) => ({ ...r, never: r.identities === 0 }));
     table("mapping", "Rules", [
       ["Rule", (r) => number(r.number)], ["Match", (r) => code(r.match)],
-      ["Becomes", (r) => r.action === "drop" ? "dropped" : code(r.name)], ["Where", (r) => `${r.file}:${r.line}`],
+      ["Becomes", (r) => r.action === "drop" ? "dropped" : code(r.name)], ["Where", placed],
       ["Identities taken", (r) => r.never ? "none yet" : number(r.identities), "n"],
       ["Last new one", (r) => age(r.last_identity_age_seconds), "n"],
     ], rows, told.total === 0 ? "There are no rules: names are only escaped." : "No rule fits.");
@@ -286,7 +310,7 @@
     }
     const rules = el("ul");
     for (const near of sample.candidates)
-      rules.append(el("li", `Rule ${near.rule.number} (${near.rule.file}:${near.rule.line}) ${near.rule.match}: ${near.why}`,
+      rules.append(el("li", `Rule ${near.rule.number} (${place(near.rule)}) ${near.rule.match}: ${near.why}`,
         near.verdict === "wins" ? "good" : ""));
     if (sample.type !== null && sample.rule === null) to("No rule takes it.");
     if (sample.candidates.length) box.append(rules);
@@ -301,6 +325,8 @@
     box.append(head);
     if (line.outcome === "samples") {
       box.append(...line.samples.map(tellSample));
+      if (line.more_samples)
+        box.append(el("p", `and ${line.more_samples} samples more: bacowr-statsd explain tells of them all`, "note"));
     } else {
       const words = { refused: `Refused: ${line.reason}, counted in ${line.counter}`, empty: "An empty line",
         event: "A DogStatsD event: counted, left out", service_check: "A service check: counted, left out" };
@@ -376,9 +402,9 @@
   every(RATES_MS, askRates);
   every(LISTS_MS, askRefused);
   every(LISTS_MS, askUnmapped);
-  every(LISTS_MS, askStatus);
-  every(LISTS_MS, askSenders);
+  every(LISTS_MS, async () => { await askStatus(); await askSenders(); });
   search("match-families", every(WALKS_MS, askFamilies));
+  every(WALKS_MS, askCardinality);
   const rules = every(WALKS_MS, askMapping);
   search("match-mapping", rules);
   $("never").addEventListener("change", rules);

@@ -217,7 +217,9 @@ class ApiTest(ServerTest):
                     self.assertEqual(answer.status, 403)
                     self.assertNotIn(b"app", answer.body)
             self.document(server, name, Origin=own)
-        self.assertEqual(self.explain(server, "x:1|c", Origin="http://evil.example").status, 403)
+        evil = {"Origin": "http://evil.example"}
+        self.assertEqual(server.get("/api/v1/cardinality", headers=evil).status, 403)
+        self.assertEqual(self.explain(server, "x:1|c", **evil).status, 403)
         self.assertEqual(self.explain(server, "x:1|c", Origin=own).status, 200)
 
     def test_a_foreign_name_that_leads_here_gets_nothing(self) -> None:
@@ -229,6 +231,7 @@ class ApiTest(ServerTest):
             self.document(server, name, Host=f"localhost:{server.ports.web}")
         evil = {"Host": "evil.example", "Origin": "http://evil.example"}
         self.assertEqual(self.explain(server, "x:1|c", **evil).status, 403)
+        self.assertEqual(server.get("/api/v1/cardinality", headers=evil).status, 403)
         self.assertEqual(server.get("/metrics", headers={"Host": "evil.example"}).status, 200)
 
     def test_lines_are_not_for_who_was_passed_on(self) -> None:

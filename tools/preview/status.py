@@ -42,9 +42,10 @@ def send(server: Server, over: threading.Event) -> None:
 
 
 def main() -> None:
-    mapping = (ROOT / "conf" / "bacowr.yml").read_text(encoding="utf-8")
+    os.chdir(ROOT)
+    flags = ("--statsd.mapping-config=conf/bacowr.yml", "--statsd.sources=256")
     over = threading.Event()
-    with new_folder() as folder, Server((), mapping, "status") as server:
+    with new_folder() as folder, Server(flags, None, "status") as server:
         sender = threading.Thread(target=send, args=(server, over))
         sender.start()
         threading.Event().wait(SECONDS)
