@@ -192,6 +192,8 @@ class Response:
 class Server:
     """One running server. Flags of a test replace the harness's flags of the same name."""
 
+    runner: tuple[str, ...] = ()  # what starts the binary, if not we
+
     def __init__(self, flags: Sequence[str] = (), mapping: bytes | str | None = None,
                  name: str = "server", ports: Ports | None = None,
                  tls: ssl.SSLContext | None = None, login: str | None = None) -> None:
@@ -227,7 +229,7 @@ class Server:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with open(self.log_file, "wb") as log:
-            return subprocess.Popen([str(binary()), *self.flags], stdin=subprocess.DEVNULL,
+            return subprocess.Popen([*self.runner, str(binary()), *self.flags], stdin=subprocess.DEVNULL,
                                     stdout=log, stderr=log, env=environment())
 
     def _wait_ready(self) -> None:
