@@ -45,9 +45,9 @@ def soak(trial: Trial) -> str:
             if n % 200 == 0:
                 server.stream("streamed:1|c\n" * 10)
                 streams += 10
+                points.append((now, rss(server.process.pid)))
             if n % 1000 == 0:
                 server.scrape()
-                points.append((now, rss(server.process.pid)))
                 files = max(files, descriptors(server.process.pid))
             if n % 20_000 == 0:
                 server.signal(signal.SIGHUP)
@@ -58,6 +58,7 @@ def soak(trial: Trial) -> str:
         check(page.get("streamed") == streams, "lines of streams are missing")
         check(page.refused() == {"malformed_line": n}, f"refused: {page.refused()}")
     half = [point for point in points if point[0] > seconds / 2]
+    check(len(half) > 1, "too little was sent in the second half")
     rise = slope(half) * 3600 / 1024
     drift = (half[-1][1] - half[0][1]) / 1024
     check(drift < trial.pick(2048, SLOPE_KIB), f"{drift:.0f} KiB more in the second half")
