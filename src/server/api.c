@@ -2,7 +2,7 @@
 /*
  * API: see api.h
  *
- * Most documents are what the engine tells, in an object. Two take several turns: the walk past all
+ * Most documents are what the engine tells, in an object. Some take several turns: walks past
  * series, some thousands of them a turn, and lines that are explained, one a turn. What a line may
  * cost is bounded, and the more rules there are, the fewer lines are taken.
  *
@@ -15,9 +15,11 @@
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "bacowr/cardinality.h"
 #include "bacowr/insight.h"
 #include "server/control.h"
 #include "server/query.h"
+#include "server/source_json.h"
 
 #define DEFAULT_LIMIT    100
 #define SERIES_PER_TURN  4096
@@ -124,6 +126,41 @@ static void end_survey(void *state)
     bacowr_survey_free(state);
 }
 
+/* ---- cardinality ---- */
+
+static int cardinality(void *ctx, const struct http_ask *ask, void **state, struct buf *out)
+{
+    const struct server *s = ctx;
+    struct bacowr_cardinality *c = *state;
+    struct json j = json_writer(out);
+    int r = c == NULL ? bacowr_cardinality_new(&c, s->engine) : 0;
+
+    if (r != 0)
+        return r;
+    *state = c;
+    if (bacowr_cardinality_next(c, SERIES_PER_TURN))
+        return 1;
+    json_object(&j, NULL);
+    r = bacowr_cardinality_tell(c, &j);
+    json_end_object(&j);
+    buf_add_byte(out, '\n');
+    return r;
+}
+
+static void end_cardinality(void *state)
+{
+    bacowr_cardinality_free(state);
+}
+
+/* ---- senders ---- */
+
+static int sources(void *ctx, const struct http_ask *ask, void **state, struct buf *out)
+{
+    const struct server *s = ctx;
+
+    return source_json(out, s->workers, s->n_workers, worker_now_ms());
+}
+
 /* ---- explain ---- */
 
 /* How far a request has come. */
@@ -202,6 +239,8 @@ const struct http_doc api_docs[] = {
     {.path = "/api/v1/status", .step = api_status},
     {.path = "/api/v1/rates", .step = api_rates},
     {.path = "/api/v1/families", .step = families, .end = end_survey},
+    {.path = "/api/v1/cardinality", .step = cardinality, .end = end_cardinality},
+    {.path = "/api/v1/sources", .secret = true, .step = sources},
     {.path = "/api/v1/mapping", .step = mapping},
     {.path = "/api/v1/unmapped", .step = unmapped},
     {.path = "/api/v1/refused", .step = refused},

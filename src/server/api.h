@@ -2,7 +2,7 @@
 /*
  * API: the documents below /api/v1/, as docs/api.md describes them
  *
- *      api.c         the table; rules, refused lines, names, families, explain
+ *      api.c         the table; what the engine tells, and of senders
  *      api_status.c  status and rates: the server itself
  */
 #ifndef SERVER_API_H

@@ -21,11 +21,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bacowr/cardinality.h"
 #include "server/api.h"
 #include "server/journal.h"
 #include "server/mapfile.h"
-#include "server/source_json.h"
 
 #define TICK_MS         100
 #define MAX_REST_MS     900
@@ -252,13 +250,6 @@ bool control_on_ready(void *ctx)
     return s->ready;
 }
 
-int control_on_sources(void *ctx, struct buf *out)
-{
-    const struct server *s = ctx;
-
-    return source_json(out, s->workers, s->n_workers, worker_now_ms());
-}
-
 int control_on_explain(void *ctx, struct slice line, enum bacowr_explain_form form, struct buf *out)
 {
     const struct server *s = ctx;
@@ -320,11 +311,4 @@ void control_on_scrape_done(void *ctx, struct bacowr_scrape *scrape)
     bacowr_scrape_free(page->scrape);
     self_page_free(page->own);
     free(page);
-}
-
-int control_on_cardinality(void *ctx, struct bacowr_cardinality **out)
-{
-    const struct server *s = ctx;
-
-    return bacowr_cardinality_new(out, s->engine);
 }

@@ -114,7 +114,6 @@ void control_on_signal(uv_signal_t *handle, int signum);
 int control_on_scrape(void *ctx, struct slice accept, const struct bacowr_format **format,
                       struct bacowr_scrape **out);
 void control_on_scrape_done(void *ctx, struct bacowr_scrape *scrape);
-int control_on_cardinality(void *ctx, struct bacowr_cardinality **out);
 uint64_t control_on_reload(void *ctx);
 void control_on_mapping_changed(void *ctx);
 void control_on_reload_began(void *ctx);
@@ -123,7 +122,6 @@ void control_on_door(void *ctx, struct door *d, const struct options_list *files
 void control_on_reload_done(void *ctx, uint64_t run, int r, struct slice message);
 void control_on_quit(void *ctx);
 bool control_on_ready(void *ctx);
-int control_on_sources(void *ctx, struct buf *out);
 int control_on_explain(void *ctx, struct slice line, enum bacowr_explain_form form,
                        struct buf *out);
 

@@ -22,7 +22,6 @@
 #include "bacowr/aggregator.h"
 #include "conf/options.h"
 
-struct bacowr_cardinality;
 struct door;
 struct http;
 struct tap;
@@ -40,6 +39,7 @@ struct http_ask {
 struct http_doc {
     const char *path; /* below /api/v1/ */
     bool takes_body;  /* asked for by POST with a body, else by GET */
+    bool secret;      /* for who may see senders; others get 403 */
     /*
      * Append what was asked for to @out, or a part of it: what is to be remembered goes to *@state,
      * which is NULL at first. 1: there is more, in another turn; 0: that is all; -EINVAL: @ask is
@@ -69,14 +69,10 @@ struct http_config {
      * NULL: http calls bacowr_scrape_free().
      */
     void (*scrape_done)(void *ctx, struct bacowr_scrape *s);
-    /* Begin to look at what there is the most of. 0 or -ENOMEM. http frees it. */
-    int (*cardinality)(void *ctx, struct bacowr_cardinality **out);
     /* Begin a reload: its number, for http_reload_done(). 0: there is nothing to load. */
     uint64_t (*reload)(void *ctx);
     void (*quit)(void *ctx);
     bool (*ready)(void *ctx);
-    /* Append what is known of senders, as JSON. 0 or -ENOMEM. */
-    int (*sources)(void *ctx, struct buf *out);
     struct tap *tap; /* borrowed; NULL: nobody can tap */
     /* Append what becomes of @line. 0 or -ENOMEM. */
     int (*explain)(void *ctx, struct slice line, enum bacowr_explain_form form, struct buf *out);

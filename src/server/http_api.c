@@ -116,7 +116,11 @@ bool http_api_route(struct http_conn *c)
                                 doc->takes_body ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n");
     else if (c->request.query_cut)
         http_conn_answer_status(c, 414, headers);
-    else if (http_may_read(c))
+    else if (!http_may_read(c))
+        return true;
+    else if (doc->secret && !http_may_see_senders(c))
+        http_conn_answer_status(c, 403, headers);
+    else
         begin(c, doc);
     return true;
 }

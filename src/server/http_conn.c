@@ -166,7 +166,6 @@ void http_conn_end(struct http_conn *c, bool reset)
     http_turn_drop(c);
     http_knock_drop(c);
     http_page_end(c);
-    http_cardinality_end(c);
     http_api_end(c);
     http_tap_end(c);
     if (!reset || uv_tcp_close_reset(&c->tcp, on_closed) < 0)

@@ -12,7 +12,6 @@
  *      http_landing.c the status page
  *      http_page.c   the metrics page, slice by slice
  *      http_tap.c    lines as they come in
- *      http_cardinality.c  what there is the most of, in JSON
  *
  * Contract: all of it runs on the loop's thread. A connection is answered by exactly one call of
  * http_conn_answer(), or by http_conn_write() and then http_conn_done().
@@ -38,7 +37,6 @@ struct http_listener;
 struct http_page;    /* http_page.c */
 struct http_api_job; /* http_api.c */
 struct http_tap;     /* http_tap.c */
-struct bacowr_cardinality;
 
 struct http {
     struct http_config config;
@@ -104,7 +102,6 @@ struct http_conn {
     struct buf body;                        /* of the request, if it is one that is kept */
     struct http_page *page;                 /* owned; NULL: another kind of answer */
     struct http_api_job *api_job;           /* likewise */
-    struct bacowr_cardinality *cardinality; /* likewise */
     struct http_tap *tap;                   /* likewise */
     void (*work)(struct http_conn *c);      /* to be done in its turn; NULL: it does not wait */
     TAILQ_ENTRY(http_conn) waiting;         /* of http.waiting */
@@ -251,14 +248,6 @@ void http_route(struct http_conn *c);
 
 /* Likewise, after its password was found to be good. */
 void http_admitted(struct http_conn *c);
-
-/* ---- http_cardinality.c ---- */
-
-/* Answer with the document; all work is done in turns. */
-void http_cardinality_begin(struct http_conn *c);
-
-/* Release c->cardinality; nothing if there is none. */
-void http_cardinality_end(struct http_conn *c);
 
 /* ---- http_landing.c ---- */
 

@@ -57,14 +57,6 @@ static void serve_metrics(struct http_conn *c)
         answer_wrong_method(c);
 }
 
-static void serve_cardinality(struct http_conn *c)
-{
-    if (!is_read(c))
-        answer_wrong_method(c);
-    else if (http_may_read(c))
-        http_cardinality_begin(c);
-}
-
 static void serve_landing(struct http_conn *c)
 {
     if (is_read(c))
@@ -147,26 +139,6 @@ static void serve_quit(struct http_conn *c)
 
 /* ---- what not everybody is told ---- */
 
-static void serve_sources(struct http_conn *c)
-{
-    const struct http_config *config = &c->http->config;
-    struct buf body = {0};
-
-    if (!is_read(c))
-        answer_wrong_method(c);
-    else if (!http_may_see_senders(c))
-        http_conn_answer_status(c, 403, NULL);
-    else if (config->sources(config->ctx, &body) != 0)
-        http_conn_answer_status(c, 503, NULL);
-    else
-        http_conn_answer(c, &(struct http_answer){
-                                .status = 200,
-                                .type = "application/json",
-                                .body = buf_slice(&body),
-                            });
-    buf_release(&body);
-}
-
 static void serve_tap(struct http_conn *c)
 {
     if (!is_read(c))
@@ -182,10 +154,8 @@ static void serve_tap(struct http_conn *c)
 static const struct route routes[] = {
     {.path = NULL, .serve = serve_metrics},
     {.path = "/", .serve = serve_landing},
-    {.path = "/api/v1/cardinality", .serve = serve_cardinality},
     {.path = "/-/healthy", .serve = serve_healthy, .probe = true},
     {.path = "/-/ready", .serve = serve_ready, .probe = true},
-    {.path = "/api/v1/sources", .serve = serve_sources},
     {.path = "/api/v1/tap", .serve = serve_tap},
     {.path = "/-/reload", .serve = serve_reload, .lifecycle = true},
     {.path = "/-/quit", .serve = serve_quit, .lifecycle = true},

@@ -410,11 +410,9 @@ static int start_http(struct server *s)
         .ctx = s,
         .scrape = control_on_scrape,
         .scrape_done = control_on_scrape_done,
-        .cardinality = control_on_cardinality,
         .reload = control_on_reload,
         .quit = control_on_quit,
         .ready = control_on_ready,
-        .sources = control_on_sources,
         .tap = s->tap,
         .explain = control_on_explain,
     };
