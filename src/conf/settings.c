@@ -2,286 +2,19 @@
 /*
  * Settings: one row for everything that can be set
  *
- * To add a setting: a field in struct options, a row here. The row names the setter, and the setter
- * checks the value; most kinds of value have one already. Defaults are text and take the same way,
- * so a default that its own check refuses is caught by the first test that runs.
+ * To add a setting: a field in struct options, a row here. The row names the setter, which checks
+ * the value (setters.c); most kinds of value have one already. Defaults are text and take the same
+ * way, so a default that its own check refuses is caught by the first test that runs.
  *
  * Two sorts of rows: what this server does; and what statsd_exporter has and makes no sense here
  * (queues, caches), which is checked as it checks it, so that a wrong value is not discovered on
  * the way back.
- *
- * Laws: a message names the flag, the word, and what to write instead; nothing is stored when a
- *       value is refused.
  */
 #include "conf/settings.h"
 
-#include "base/cidr.h"
-#include "base/hostport.h"
-#include "base/name.h"
-#include "base/num.h"
+#include "conf/setters.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <strings.h>
-
-/* "--flag: 'word' " and what is wrong with it and how to mend it. Always -EINVAL. */
-static int refuse(const struct setting *s, const char *value, struct err *e, const char *remedy)
-{
-    err_set(e, NULL, 0, 0, "--%s: '%.200s' %s", s->name, value, remedy);
-    return -EINVAL;
-}
-
-/* ---- setters ---- */
-
-static int set_switch(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    bool on = strcmp(value, "true") == 0;
-
-    if (!on && strcmp(value, "false") != 0)
-        return refuse(s, value, e, "is neither true nor false");
-    *(bool *)field = on;
-    return 0;
-}
-
-/* An empty text is NULL. */
-static int set_text(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    char **text = field;
-    char *copy = NULL;
-
-    (void)s;
-    (void)e;
-    if (*value) {
-        copy = strdup(value);
-        if (!copy)
-            return -ENOMEM;
-    }
-    free(*text);
-    *text = copy;
-    return 0;
-}
-
-static int set_path(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    if (value[0] != '/')
-        return refuse(s, value, e, "is no path of a page, it must begin with '/' as in /metrics");
-    for (const char *p = value; *p; p++) {
-        if (*p <= ' ' || *p == 0x7f || *p == '?' || *p == '#')
-            return refuse(s, value, e, "is no path of a page, leave out blanks, '?' and '#'");
-    }
-    return set_text(s, value, field, e);
-}
-
-#define NO_LIMIT UINT64_MAX
-
-static int set_number(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    unsigned long long min = s->min, max = s->max;
-    char remedy[96];
-    uint64_t v;
-
-    if (num_parse_u64(slice_str(value), s->max, &v) != 0 || v < s->min) {
-        if (s->max == NO_LIMIT)
-            snprintf(remedy, sizeof remedy, "is no whole number, %llu or more", min);
-        else
-            snprintf(remedy, sizeof remedy, "is no whole number from %llu to %llu", min, max);
-        return refuse(s, value, e, remedy);
-    }
-    if (field)
-        *(uint64_t *)field = v;
-    return 0;
-}
-
-static int read_duration(const struct setting *s, const char *value, int64_t *ns, struct err *e)
-{
-    int r = num_parse_duration(slice_str(value), ns);
-
-    if (r == NUM_E_SYNTAX)
-        return refuse(s, value, e, "is no duration, write it with its unit as in 200ms or 30s");
-    if (r == NUM_E_RANGE)
-        return refuse(s, value, e, "is too long, write something like 200ms or 30s");
-    return r;
-}
-
-/* What is shorter than a millisecond, and not 0, is one. */
-static int64_t to_ms(int64_t ns)
-{
-    return ns > 0 && ns < 1000000 ? 1 : ns / 1000000;
-}
-
-/* The field is in milliseconds. */
-static int set_duration(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    int64_t ns;
-    int r = read_duration(s, value, &ns, e);
-
-    if (r != 0)
-        return r;
-    if (ns <= 0)
-        return refuse(s, value, e, "is not above zero, write something like 200ms or 30s");
-    if (field)
-        *(int64_t *)field = to_ms(ns);
-    return 0;
-}
-
-/* Likewise, where 0 switches it off. */
-static int set_duration_or_off(const struct setting *s, const char *value, void *field,
-                               struct err *e)
-{
-    int64_t ns;
-    int r = read_duration(s, value, &ns, e);
-
-    if (r != 0)
-        return r;
-    if (ns < 0)
-        return refuse(s, value, e, "is below zero, write something like 30s, or 0s for none");
-    *(int64_t *)field = to_ms(ns);
-    return 0;
-}
-
-/* The position of @value among the row's choices, or -EINVAL. */
-static int find_choice(const struct setting *s, const char *value, struct err *e)
-{
-    char remedy[96] = "is not known, choose one of";
-
-    for (int i = 0; s->choices[i]; i++) {
-        if (strcmp(s->choices[i], value) == 0)
-            return i;
-    }
-    for (size_t i = 0; s->choices[i]; i++) {
-        size_t len = strlen(remedy);
-
-        snprintf(remedy + len, sizeof remedy - len, "%s %s", i ? "," : "", s->choices[i]);
-    }
-    return refuse(s, value, e, remedy);
-}
-
-static int set_choice(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    int i = find_choice(s, value, e);
-
-    (void)field;
-    return i < 0 ? i : 0;
-}
-
-static int set_level(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    for (unsigned i = 0; s->choices[i]; i++) {
-        if (strcasecmp(s->choices[i], value) == 0) {
-            *(enum log_level *)field = (enum log_level)i;
-            return 0;
-        }
-    }
-    return find_choice(s, value, e);
-}
-
-/* The field is an enum whose values are the positions of the row's choices. */
-static int set_word(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    int i = find_choice(s, value, e);
-    unsigned word = (unsigned)i;
-
-    if (i < 0)
-        return i;
-    memcpy(field, &word, sizeof word);
-    return 0;
-}
-
-#define MAX_TAG_KEY 64
-
-static int set_exemplar_tag(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    struct options_list *list = field;
-    size_t len = strlen(value);
-
-    if (len == 0)
-        return 0;
-    if (!name_is_plain(slice_str(value)) || len > MAX_TAG_KEY)
-        return refuse(
-            s, value, e,
-            "is no label name of at most 64 bytes, write it with letters, digits and '_', "
-            "as in trace_id");
-    for (size_t i = 0; i < list->n; i++)
-        if (strcmp(list->items[i], value) == 0)
-            return refuse(s, value, e, "is named twice, name it once");
-    if (list->n == STATSD_MAX_EXEMPLAR_TAGS)
-        return refuse(s, value, e, "is one too many, there may be four");
-    return options_list_add(list, value, len);
-}
-
-static int set_address(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    const char *fault;
-    struct slice host;
-    uint16_t port;
-
-    if (*value == '\0')
-        return 0;
-    fault = hostport_split(slice_str(value), &host, &port);
-    if (fault)
-        return refuse(s, value, e, fault);
-    return options_list_add(field, value, strlen(value));
-}
-
-/* An address, or the path of a Unix socket. */
-static int set_web_address(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    if (strncmp(value, OPTIONS_UNIX, strlen(OPTIONS_UNIX)) != 0)
-        return set_address(s, value, field, e);
-    if (value[strlen(OPTIONS_UNIX)] == '\0')
-        return refuse(s, value, e, "names no socket, write it as in unix:/run/bacowr/web.sock");
-    return options_list_add(field, value, strlen(value));
-}
-
-static int set_mode(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    if (*value == '\0' || strlen(value) > 4 || value[strspn(value, "01234567")] != '\0')
-        return refuse(s, value, e, "is no mode of a file, write octal digits as in 660");
-    return set_text(s, value, field, e);
-}
-
-/* A name without a port, as a Host header has it. */
-static int set_host(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    static const char word_bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                     "0123456789-._";
-
-    if (value[strspn(value, word_bytes)] != '\0')
-        return refuse(s, value, e,
-                      "is no host name, write it without scheme and port as in "
-                      "metrics.example.com");
-    return *value ? options_list_add(field, value, strlen(value)) : 0;
-}
-
-#define MAX_NETWORKS 1024
-
-/* An address or a network more; an empty text is none. */
-static int set_network(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    struct options_list *list = field;
-    struct cidr range;
-    const char *fault;
-
-    if (*value == '\0')
-        return 0;
-    fault = cidr_parse(&range, slice_str(value));
-    if (fault)
-        return refuse(s, value, e, fault);
-    if (list->n == MAX_NETWORKS)
-        return refuse(s, value, e, "is one too many, there may be 1024: write larger networks");
-    return options_list_add(list, value, strlen(value));
-}
-
-/* One more; an empty text is none. */
-static int set_file(const struct setting *s, const char *value, void *field, struct err *e)
-{
-    (void)s;
-    (void)e;
-    return *value ? options_list_add(field, value, strlen(value)) : 0;
-}
-
-/* ---- the table ---- */
+#include <string.h>
 
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const formats[] = {"logfmt", "json", NULL};
@@ -296,253 +29,253 @@ static const char *const cache_types[] = {"lru", "random", NULL};
 
 /* clang-format off */
 const struct setting settings[] = {
-    {"web.listen-address", SETTING_LIST, set_web_address, FIELD(web_listen),
+    {"web.listen-address", SETTING_LIST, setter_web_address, FIELD(web_listen),
      {"127.0.0.1:9102"}, "ADDRESS",
      .help = "Address of the web interface and the metrics page; unix:PATH for a Unix socket, "
              "unix:@NAME for an abstract one.",
      .group = "The web interface"},
-    {"web.unixsocket-mode", SETTING_VALUE, set_mode, FIELD(web_unixsocket_mode),
+    {"web.unixsocket-mode", SETTING_VALUE, setter_mode, FIELD(web_unixsocket_mode),
      {"600"}, "MODE",
      .help = "Permissions of the web interface's Unix sockets, in octal: who may write to one may "
              "come in."},
-    {"web.config.file", SETTING_VALUE, set_text, FIELD(web_config),
+    {"web.config.file", SETTING_VALUE, setter_text, FIELD(web_config),
      {""}, "FILE",
      .help = "TLS, passwords, headers and rate of the web interface, in the format of Prometheus' "
              "exporters. Read again when it or a certificate changes, and on SIGHUP."},
-    {"web.telemetry-path", SETTING_VALUE, set_path, FIELD(telemetry_path),
+    {"web.telemetry-path", SETTING_VALUE, setter_path, FIELD(telemetry_path),
      {"/metrics"}, "PATH",
      .help = "Path of the metrics page."},
-    {"web.enable-lifecycle", SETTING_SWITCH, set_switch, FIELD(enable_lifecycle),
+    {"web.enable-lifecycle", SETTING_SWITCH, setter_switch, FIELD(enable_lifecycle),
      {"false"},
      .help = "Let a PUT or POST to /-/reload and /-/quit reload and end the server."},
-    {"web.allowed-host", SETTING_LIST, set_host, FIELD(web_hosts),
+    {"web.allowed-host", SETTING_LIST, setter_host, FIELD(web_hosts),
      {""}, "NAME",
      .help = "Name by which this server may be told to reload or end, beside localhost, addresses, "
              "the machine's own name and those in --web.listen-address."},
-    {"web.enable-openmetrics", SETTING_SWITCH, set_switch, FIELD(enable_openmetrics),
+    {"web.enable-openmetrics", SETTING_SWITCH, setter_switch, FIELD(enable_openmetrics),
      {"false"},
      .help = "Offer the metrics page in OpenMetrics too. Prometheus then prefers it, and sees le "
              "and quantile labels as floats: le=\"2\" becomes le=\"2.0\"."},
-    {"web.max-connections", SETTING_VALUE, set_number, FIELD(web_max_connections),
+    {"web.max-connections", SETTING_VALUE, setter_number, FIELD(web_max_connections),
      {"512"}, "N", .min = 1, .max = 1000000,
      .help = "Connections to the web interface at the same time."},
-    {"web.timeout", SETTING_VALUE, set_duration, FIELD(web_timeout_ms),
+    {"web.timeout", SETTING_VALUE, setter_duration, FIELD(web_timeout_ms),
      {"30s"}, "DURATION",
      .help = "Time for a request to come in, and for a response to make progress."},
 
-    {"web.zero-first", SETTING_VALUE, set_duration_or_off, FIELD(web_zero_first_ms),
+    {"web.zero-first", SETTING_VALUE, setter_duration_or_off, FIELD(web_zero_first_ms),
      {"0s"}, "DURATION",
      .help = "Show a new counter as 0 for so long, so that rate() sees its first increments: "
              "somewhat more than the scrape interval."},
 
-    {"statsd.listen-udp", SETTING_LIST, set_address, FIELD(listen_udp),
+    {"statsd.listen-udp", SETTING_LIST, setter_address, FIELD(listen_udp),
      {"127.0.0.1:8125", "127.0.0.1:9125"}, "ADDRESS",
      .help = "UDP address for StatsD lines; an empty value for none.", .group = "Receiving"},
-    {"statsd.listen-tcp", SETTING_LIST, set_address, FIELD(listen_tcp),
+    {"statsd.listen-tcp", SETTING_LIST, setter_address, FIELD(listen_tcp),
      {"127.0.0.1:8125", "127.0.0.1:9125"}, "ADDRESS",
      .help = "TCP address for StatsD lines; an empty value for none."},
-    {"statsd.listen-unixgram", SETTING_VALUE, set_text, FIELD(listen_unixgram),
+    {"statsd.listen-unixgram", SETTING_VALUE, setter_text, FIELD(listen_unixgram),
      {""}, "PATH",
      .help = "Unix datagram socket for StatsD lines; @NAME for an abstract one."},
-    {"statsd.listen-unix", SETTING_VALUE, set_text, FIELD(listen_unix),
+    {"statsd.listen-unix", SETTING_VALUE, setter_text, FIELD(listen_unix),
      {""}, "PATH",
      .help = "Unix stream socket for DogStatsD's frames: a length of four bytes, the lowest first, "
              "and so many bytes of lines."},
-    {"statsd.unixsocket-mode", SETTING_VALUE, set_text, FIELD(unixsocket_mode),
+    {"statsd.unixsocket-mode", SETTING_VALUE, setter_text, FIELD(unixsocket_mode),
      {"755"}, "MODE",
      .help = "Permissions of the Unix sockets' files, in octal."},
-    {"statsd.mapping-config", SETTING_LIST, set_file, FIELD(mapping_config),
+    {"statsd.mapping-config", SETTING_LIST, setter_file, FIELD(mapping_config),
      {""}, "FILE",
      .help = "Mapping file, read again on SIGHUP. A directory stands for its *.yml and *.yaml "
              "files; the rules of several files are one list. Without one, names are only "
              "escaped."},
-    {"statsd.read-buffer", SETTING_VALUE, set_number, FIELD(read_buffer),
+    {"statsd.read-buffer", SETTING_VALUE, setter_number, FIELD(read_buffer),
      {"0"}, "BYTES", .min = 0, .max = INT32_MAX,
      .help = "Receive buffer of each datagram socket; 0: as large as the system allows."},
-    {"statsd.ingest-threads", SETTING_VALUE, set_number, FIELD(ingest_threads),
+    {"statsd.ingest-threads", SETTING_VALUE, setter_number, FIELD(ingest_threads),
      {"1"}, "N", .min = 1, .max = OPTIONS_MAX_INGEST_THREADS,
      .help = "Threads that receive. With more than one, lines of different senders may be taken "
              "out of their order."},
-    {"statsd.max-series", SETTING_VALUE, set_number, FIELD(max_series),
+    {"statsd.max-series", SETTING_VALUE, setter_number, FIELD(max_series),
      {"1000000"}, "N", .min = 1, .max = UINT32_MAX,
      .help = "Series alive at the same time. Counters, observations and sets over it go to a "
              "series overflow=\"true\" of their name; gauges are refused and counted."},
-    {"statsd.max-series-per-family", SETTING_VALUE, set_number, FIELD(max_series_per_family),
+    {"statsd.max-series-per-family", SETTING_VALUE, setter_number, FIELD(max_series_per_family),
      {"0"}, "N", .min = 0, .max = UINT32_MAX,
      .help = "Likewise, series of one metric name; 0 for no such limit."},
-    {"statsd.max-label-values", SETTING_VALUE, set_number, FIELD(max_label_values),
+    {"statsd.max-label-values", SETTING_VALUE, setter_number, FIELD(max_label_values),
      {"0"}, "N", .min = 0, .max = UINT32_MAX,
      .help = "Likewise, distinct values of a label of one metric name; 0 for no such limit."},
-    {"statsd.tcp-max-connections", SETTING_VALUE, set_number, FIELD(tcp_max_connections),
+    {"statsd.tcp-max-connections", SETTING_VALUE, setter_number, FIELD(tcp_max_connections),
      {"1024"}, "N", .min = 1, .max = 1000000,
      .help = "TCP and Unix stream connections with StatsD lines at the same time."},
-    {"statsd.tcp-max-line", SETTING_VALUE, set_number, FIELD(tcp_max_line),
+    {"statsd.tcp-max-line", SETTING_VALUE, setter_number, FIELD(tcp_max_line),
      {"4096"}, "BYTES", .min = 64, .max = 65536,
      .help = "Longest line over TCP, its end included; a longer one ends its connection."},
 
-    {"statsd.udp-allow", SETTING_LIST, set_network, FIELD(udp_allow),
+    {"statsd.udp-allow", SETTING_LIST, setter_network, FIELD(udp_allow),
      {""}, "NETWORK",
      .help = "Address or network, as 10.0.0.0/8 or 2001:db8::/32, that may send over UDP; without "
              "one everybody may. Senders of UDP can be forged.",
      .group = "Who may send, and how much"},
-    {"statsd.tcp-allow", SETTING_LIST, set_network, FIELD(tcp_allow),
+    {"statsd.tcp-allow", SETTING_LIST, setter_network, FIELD(tcp_allow),
      {""}, "NETWORK",
      .help = "Address or network that may connect over TCP; without one everybody may."},
-    {"statsd.sources", SETTING_VALUE, set_number, FIELD(n_sources),
+    {"statsd.sources", SETTING_VALUE, setter_number, FIELD(n_sources),
      {"0"}, "N", .min = 0, .max = OPTIONS_MAX_SOURCES,
      .help = "Count lines, bytes, bad lines and new series of so many senders apart in each "
              "thread, the largest: see /api/v1/sources. 0 for none."},
-    {"statsd.source-max-datagrams", SETTING_VALUE, set_number, FIELD(source_max_datagrams),
+    {"statsd.source-max-datagrams", SETTING_VALUE, setter_number, FIELD(source_max_datagrams),
      {"0"}, "N", .min = 0, .max = 1000000000,
      .help = "Datagrams a second of one sender over UDP; 0 for no limit."},
-    {"statsd.source-max-lines", SETTING_VALUE, set_number, FIELD(source_max_lines),
+    {"statsd.source-max-lines", SETTING_VALUE, setter_number, FIELD(source_max_lines),
      {"0"}, "N", .min = 0, .max = 1000000000,
      .help = "Lines a second of one sender: UDP datagrams above it are refused, TCP connections "
              "are read more slowly; 0 for no limit."},
-    {"statsd.source-burst", SETTING_VALUE, set_duration, FIELD(source_burst_ms),
+    {"statsd.source-burst", SETTING_VALUE, setter_duration, FIELD(source_burst_ms),
      {"1s"}, "DURATION",
      .help = "How much of these rates a sender that was quiet may send at once."},
-    {"statsd.parse-dogstatsd-tags", SETTING_SWITCH, set_switch, FIELD(statsd.dogstatsd_tags),
+    {"statsd.parse-dogstatsd-tags", SETTING_SWITCH, setter_switch, FIELD(statsd.dogstatsd_tags),
      {"true"},
      .help = "Read DogStatsD tags: name:1|c|#key:value,...", .group = "Reading lines"},
-    {"statsd.parse-influxdb-tags", SETTING_SWITCH, set_switch, FIELD(statsd.influxdb_tags),
+    {"statsd.parse-influxdb-tags", SETTING_SWITCH, setter_switch, FIELD(statsd.influxdb_tags),
      {"true"},
      .help = "Read InfluxDB tags: name,key=value,...:1|c"},
-    {"statsd.parse-librato-tags", SETTING_SWITCH, set_switch, FIELD(statsd.librato_tags),
+    {"statsd.parse-librato-tags", SETTING_SWITCH, setter_switch, FIELD(statsd.librato_tags),
      {"true"},
      .help = "Read Librato tags: name#key=value,...:1|c"},
-    {"statsd.parse-signalfx-tags", SETTING_SWITCH, set_switch, FIELD(statsd.signalfx_tags),
+    {"statsd.parse-signalfx-tags", SETTING_SWITCH, setter_switch, FIELD(statsd.signalfx_tags),
      {"true"},
      .help = "Read SignalFX tags: name[key=value,...]:1|c"},
-    {"statsd.parse-graphite-tags", SETTING_SWITCH, set_switch, FIELD(statsd.graphite_tags),
+    {"statsd.parse-graphite-tags", SETTING_SWITCH, setter_switch, FIELD(statsd.graphite_tags),
      {"false"},
      .help = "Read Graphite tags: name;key=value;...:1|c"},
-    {"statsd.valueless-tags", SETTING_VALUE, set_word, FIELD(statsd.valueless_tags),
+    {"statsd.valueless-tags", SETTING_VALUE, setter_word, FIELD(statsd.valueless_tags),
      {"error"}, "WORD", .choices = valueless,
      .help = "A tag that has a key and no value: an error that is counted, a label with the value "
              "true or with an empty one, or nothing at all."},
-    {"statsd.max-tags", SETTING_VALUE, set_number, FIELD(statsd.max_labels),
+    {"statsd.max-tags", SETTING_VALUE, setter_number, FIELD(statsd.max_labels),
      {"128"}, "N", .min = 1, .max = STATSD_MAX_LABELS,
      .help = "Tags of a sample; those beyond are left out, each a tag error."},
-    {"statsd.max-tag-length", SETTING_VALUE, set_number, FIELD(statsd.max_label_length),
+    {"statsd.max-tag-length", SETTING_VALUE, setter_number, FIELD(statsd.max_label_length),
      {"0"}, "BYTES", .min = 0, .max = 65536,
      .help = "Longest value of a tag; one with a longer value is left out, a tag error. 0 for what "
              "fits: name and labels of a series take at most 8192 bytes together."},
-    {"statsd.container-id-label", SETTING_SWITCH, set_switch, FIELD(statsd.container_id_label),
+    {"statsd.container-id-label", SETTING_SWITCH, setter_switch, FIELD(statsd.container_id_label),
      {"true"},
      .help = "Make a label container_id of DogStatsD's |c:ID. Off, samples of all containers are "
              "one series."},
-    {"statsd.exemplar-tag", SETTING_LIST, set_exemplar_tag, FIELD(exemplar_tags),
+    {"statsd.exemplar-tag", SETTING_LIST, setter_exemplar_tag, FIELD(exemplar_tags),
      {""}, "KEY",
      .help = "Tag of a |# section that goes to exemplars and is no label; at most four keys."},
-    {"statsd.service-checks", SETTING_VALUE, set_word, FIELD(service_checks),
+    {"statsd.service-checks", SETTING_VALUE, setter_word, FIELD(service_checks),
      {"count"}, "WORD", .choices = checks,
      .help = "DogStatsD service checks: count them and leave them out, or make each a gauge "
              "NAME.status with the value 0 to 3."},
-    {"statsd.gauge-mode", SETTING_VALUE, set_word, FIELD(gauge_mode),
+    {"statsd.gauge-mode", SETTING_VALUE, setter_word, FIELD(gauge_mode),
      {"delta"}, "WORD", .choices = gauge_modes,
      .help = "A sign before a gauge's value: the value changes by so much; it is the number's; or "
              "the value changes where there is a number to change and is set where there is none."},
 
-    {"statsd.cache-size", SETTING_VALUE, set_number, IGNORED,
-     {"1000"}, "N", .max = NO_LIMIT,
+    {"statsd.cache-size", SETTING_VALUE, setter_number, IGNORED,
+     {"1000"}, "N", .max = SETTER_NO_LIMIT,
      .help = "No effect: the mapping needs no cache.", .group = "Taken for statsd_exporter's sake"},
-    {"statsd.cache-type", SETTING_VALUE, set_choice, IGNORED,
+    {"statsd.cache-type", SETTING_VALUE, setter_choice, IGNORED,
      {"lru"}, "TYPE", .choices = cache_types,
      .help = "No effect: the mapping needs no cache."},
-    {"statsd.event-queue-size", SETTING_VALUE, set_number, IGNORED,
-     {"10000"}, "N", .max = NO_LIMIT,
+    {"statsd.event-queue-size", SETTING_VALUE, setter_number, IGNORED,
+     {"10000"}, "N", .max = SETTER_NO_LIMIT,
      .help = "No effect: samples are not queued."},
-    {"statsd.event-flush-threshold", SETTING_VALUE, set_number, IGNORED,
-     {"1000"}, "N", .max = NO_LIMIT,
+    {"statsd.event-flush-threshold", SETTING_VALUE, setter_number, IGNORED,
+     {"1000"}, "N", .max = SETTER_NO_LIMIT,
      .help = "No effect: samples are not queued."},
-    {"statsd.event-flush-interval", SETTING_VALUE, set_duration, IGNORED,
+    {"statsd.event-flush-interval", SETTING_VALUE, setter_duration, IGNORED,
      {"200ms"}, "DURATION",
      .help = "No effect: samples are not queued."},
-    {"statsd.udp-packet-queue-size", SETTING_VALUE, set_number, IGNORED,
-     {"10000"}, "N", .max = NO_LIMIT,
+    {"statsd.udp-packet-queue-size", SETTING_VALUE, setter_number, IGNORED,
+     {"10000"}, "N", .max = SETTER_NO_LIMIT,
      .help = "No effect: datagrams wait in the socket's buffer only."},
 
-    {"statsd.relay.address", SETTING_LIST, set_address, FIELD(relay_targets),
+    {"statsd.relay.address", SETTING_LIST, setter_address, FIELD(relay_targets),
      {""}, "ADDRESS",
      .help = "UDP address of a StatsD server that gets every line as it came in.",
      .group = "Relaying"},
-    {"statsd.relay.packet-length", SETTING_VALUE, set_number, FIELD(relay_packet_length),
+    {"statsd.relay.packet-length", SETTING_VALUE, setter_number, FIELD(relay_packet_length),
      {"1400"}, "BYTES", .min = 2, .max = 65507,
      .help = "Longest datagram that is relayed; a line must leave room in it for its end."},
-    {"state.file", SETTING_VALUE, set_text, FIELD(state_file),
+    {"state.file", SETTING_VALUE, setter_text, FIELD(state_file),
      {""}, "FILE",
      .help = "Keep what is counted in this file over a restart: all of it if the server ends in "
              "order, gauges and sets if it does not.",
      .group = "State that survives"},
-    {"state.interval", SETTING_VALUE, set_duration_or_off, FIELD(state_interval_ms),
+    {"state.interval", SETTING_VALUE, setter_duration_or_off, FIELD(state_interval_ms),
      {"1m"}, "DURATION",
      .help = "Save gauges and sets so often while the server runs; 0s for never."},
-    {"state.max-age", SETTING_VALUE, set_duration_or_off, FIELD(state_max_age_ms),
+    {"state.max-age", SETTING_VALUE, setter_duration_or_off, FIELD(state_max_age_ms),
      {"1h"}, "DURATION",
      .help = "Gauges and sets that were saved longer ago are left out at the start; 0s for any "
              "age."},
 
-    {"debug.dump-fsm", SETTING_VALUE, set_text, FIELD(dump_fsm),
+    {"debug.dump-fsm", SETTING_VALUE, setter_text, FIELD(dump_fsm),
      {""}, "FILE",
      .help = "Draw the mapping's globs as a graph, in Graphviz's language, into this file at "
              "start.",
      .group = "Checks and the log"},
 
-    {"control.socket", SETTING_VALUE, set_text, FIELD(control_socket),
+    {"control.socket", SETTING_VALUE, setter_text, FIELD(control_socket),
      {""}, "PATH",
      .help = "Unix socket on which a successor of the same user may take over; @NAME for an "
              "abstract one.",
      .group = "Taking over"},
-    {"control.timeout", SETTING_VALUE, set_duration, FIELD(control_timeout_ms),
+    {"control.timeout", SETTING_VALUE, setter_duration, FIELD(control_timeout_ms),
      {"10s"}, "DURATION",
      .help = "Time for each step of a hand-over; a longer one fails, and the old server goes on."},
-    {"replace", SETTING_SWITCH, set_switch, FIELD(replace),
+    {"replace", SETTING_SWITCH, setter_switch, FIELD(replace),
      {"false"},
      .help = "Take over from the server at --control.socket: its sockets, connections and all that "
              "it counted. Is none there, start as usual."},
 
-    {"config.watch", SETTING_SWITCH, set_switch, FIELD(config_watch),
+    {"config.watch", SETTING_SWITCH, setter_switch, FIELD(config_watch),
      {"false"},
      .help = "Load the mapping again whenever one of its files has changed."},
-    {"check-config", SETTING_SWITCH, set_switch, FIELD(check_config),
+    {"check-config", SETTING_SWITCH, setter_switch, FIELD(check_config),
      {"false"},
      .help = "Check the mapping and exit, before any socket is opened."},
-    {"json", SETTING_SWITCH, set_switch, FIELD(explain_json),
+    {"json", SETTING_SWITCH, setter_switch, FIELD(explain_json),
      {"false"},
      .help = "Write JSON, an object for each line.", .command = "explain or tap"},
-    {"url", SETTING_VALUE, set_text, FIELD(tap_url),
+    {"url", SETTING_VALUE, setter_text, FIELD(tap_url),
      {""}, "URL",
      .help = "The server to ask: http://HOST:PORT, or unix:PATH. Without it the first "
              "--web.listen-address.", .command = "tap or record"},
-    {"match", SETTING_VALUE, set_text, FIELD(tap_match),
+    {"match", SETTING_VALUE, setter_text, FIELD(tap_match),
      {""}, "TEXT",
      .help = "Only lines that contain this text, in which * stands for anything.",
      .command = "tap or record"},
-    {"rate", SETTING_VALUE, set_number, FIELD(tap_rate),
+    {"rate", SETTING_VALUE, setter_number, FIELD(tap_rate),
      {"0"}, "N", .min = 0, .max = 1000000,
      .help = "At most so many lines a second; 0 for 200 with tap and for no bound with record.",
      .command = "tap or record"},
-    {"duration", SETTING_VALUE, set_duration_or_off, FIELD(record_ms),
+    {"duration", SETTING_VALUE, setter_duration_or_off, FIELD(record_ms),
      {"0s"}, "DURATION",
      .help = "End after this time; 0s for never.", .command = "tap or record"},
-    {"to", SETTING_VALUE, set_text, FIELD(replay_to),
+    {"to", SETTING_VALUE, setter_text, FIELD(replay_to),
      {"127.0.0.1:8125"}, "ADDRESS",
      .help = "The StatsD server that gets the lines.", .command = "replay"},
-    {"tcp", SETTING_SWITCH, set_switch, FIELD(replay_tcp),
+    {"tcp", SETTING_SWITCH, setter_switch, FIELD(replay_tcp),
      {"false"},
      .help = "Send over TCP instead of UDP.", .command = "replay"},
-    {"speed", SETTING_VALUE, set_text, FIELD(replay_speed),
+    {"speed", SETTING_VALUE, setter_text, FIELD(replay_speed),
      {"1"}, "NUMBER",
      .help = "So many times as fast as it was recorded; max for as fast as it goes.",
      .command = "replay"},
-    {"log.level", SETTING_VALUE, set_level, FIELD(log_level),
+    {"log.level", SETTING_VALUE, setter_level, FIELD(log_level),
      {"info"}, "LEVEL", .choices = levels,
      .help = "Log lines of this level and above."},
-    {"log.format", SETTING_VALUE, set_word, FIELD(log_format),
+    {"log.format", SETTING_VALUE, setter_word, FIELD(log_format),
      {"logfmt"}, "FORMAT", .choices = formats,
      .help = "Form of the log lines on the standard error output."},
-    {"log.max-lines", SETTING_VALUE, set_number, FIELD(log_max_lines),
+    {"log.max-lines", SETTING_VALUE, setter_number, FIELD(log_max_lines),
      {"200"}, "N", .min = 1, .max = 1000000,
      .help = "Log lines a second; those beyond are counted and not written."},
     {.name = NULL},

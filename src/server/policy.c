@@ -2,7 +2,7 @@
 /*
  * Policy: see policy.h
  *
- * The lists were read once when the flags were (conf/settings.c), so that what is wrong in them is
+ * The lists were read once when the flags were (conf/setters.c), so that what is wrong in them is
  * told there; here they become sets. The seed is random, so that no sender can choose the places
  * that it shares with others in the tables of sources and limits.
  *
