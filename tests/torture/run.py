@@ -8,7 +8,8 @@
     run.py --seed N         the same dice again
 
 The first promise that does not hold ends the run with exit status 1; what it said is shown, and
-kept under build/test-logs/torture. The last line is `N passed, N failed`.
+kept under build/test-logs/torture. The last line is `N passed, N failed`, of promises; above it
+stands which were not tried any more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import secrets
 import sys
 import time
 import traceback
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -77,30 +79,40 @@ def try_one(chosen: Promise, trial: Trial) -> tuple[bool, str, float]:
     return False, output.rstrip(), took
 
 
-def try_all(chosen: list[Promise], trial: Trial) -> dict[str, str] | None:
-    """The figures; None when a promise is broken, and none is begun after that."""
-    figures: dict[str, str] = {}
-    broken = False
+@dataclass
+class Tried:
+    figures: dict[str, str] = field(default_factory=dict)  # of those that held
+    broken: list[str] = field(default_factory=list)
+
+
+def try_all(chosen: list[Promise], trial: Trial) -> Tried:
+    """When a promise is broken, none is begun after that."""
+    tried = Tried()
 
     def one(promise: Promise) -> tuple[bool, str, float] | None:
-        return None if broken else try_one(promise, trial)
+        if tried.broken:
+            return None
+        result = try_one(promise, trial)
+        if not result[0]:
+            tried.broken.append(promise.name)
+        return result
 
     with concurrent.futures.ThreadPoolExecutor(builds.JOBS if trial.short else 1) as pool:
         for promise, result in zip(chosen, pool.map(one, chosen)):
-            if result is None:
-                continue
-            held, said, took = result
-            broken = broken or not held
-            word = "ok" if held else "BROKEN"
-            print(f"{word:6} {promise.name:18} {took:7.1f} s  {said if held else promise.text}",
-                  flush=True)
-            if held:
-                figures[promise.name] = said
-            else:
-                print(f"{said}\nagain: tests/torture/run.py --only {promise.name} --seed {trial.seed}"
-                      + " --short" * trial.short,
-                      flush=True)
-    return None if broken else figures
+            if result is not None:
+                tell(promise, trial, tried, result)
+    return tried
+
+
+def tell(promise: Promise, trial: Trial, tried: Tried, result: tuple[bool, str, float]) -> None:
+    held, said, took = result
+    word = "ok" if held else "BROKEN"
+    print(f"{word:6} {promise.name:18} {took:7.1f} s  {said if held else promise.text}", flush=True)
+    if held:
+        tried.figures[promise.name] = said
+        return
+    print(f"{said}\nagain: tests/torture/run.py --only {promise.name} --seed {trial.seed}"
+          + " --short" * trial.short, flush=True)
 
 
 # ---- the document: a row for each promise ----
@@ -184,14 +196,14 @@ def run(chosen: list[Promise], trial: Trial, write: bool) -> int:
     for name in sorted({promise.build for promise in chosen}):
         BUILDS[name]()
     print(f"seed {trial.seed}", flush=True)
-    figures = try_all(chosen, trial)
-    if figures is None:
-        print("0 passed, 1 failed")
-        return 1
+    tried = try_all(chosen, trial)
+    untried = [p.name for p in chosen if p.name not in tried.figures and p.name not in tried.broken]
+    if untried:
+        print(f"not tried: {', '.join(untried)}")
     if write:
-        write_document(figures)
-    print(f"{len(figures)} passed, 0 failed")
-    return 0
+        write_document(tried.figures)
+    print(f"{len(tried.figures)} passed, {len(tried.broken)} failed")
+    return 1 if tried.broken else 0
 
 
 if __name__ == "__main__":
