@@ -1,33 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server against a slow model in Python that was written from the reference, not from its code.
-
-A case that differs is made smaller, datagram by datagram and rule by rule, while it still differs.
 """
 
 from __future__ import annotations
 
-import concurrent.futures
 import copy
-import json
 import math
-import random
-import time
 from collections import Counter
-from dataclasses import replace
-from typing import Callable, Iterator
+from typing import Iterator
 
 from lib import protobuf
-from lib.builds import JOBS
 from lib.exposition import Page
-from lib.harness import Server
-from torture.model.dice import Case, Dice
+from lib.formats import PROTOBUF
+from torture.model.cases import ask, try_cases
+from torture.model.dice import Case
 from torture.model.server import Model
-from torture.promise import Broken, Trial, promise
+from torture.promise import Trial, promise
 
 LINES = 120        # of a case
-ATTEMPTS = 250     # to make a case smaller
-ACCEPT = ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
-          "encoding=delimited")
 
 # How the server counts what the model counts: family and the label that the rest of the key is.
 FAMILIES = {
@@ -52,27 +42,6 @@ def model_of(case: Case) -> Model:
     return model
 
 
-def ask_server(case: Case, name: str) -> tuple[Page, bytes]:
-    flags = [*case.options.flags(), f"--statsd.ingest-threads={case.threads}"]
-    if case.gauge_mode != "delta":
-        flags.append(f"--statsd.gauge-mode={case.gauge_mode}")
-    mapping = None if case.mapping is None else json.dumps(case.mapping)
-    with Server(flags, mapping, name) as server:
-        if case.stream:
-            server.stream(*pieces_of(b"\n".join(case.datagrams)))
-        else:
-            server.send(*case.datagrams)
-        page = server.settle(model_of(case).counts["lines"])
-        return page, server.get("/metrics", headers={"Accept": ACCEPT}).body
-
-
-def pieces_of(data: bytes) -> list[bytes]:
-    """Of a few bytes or many, cut anywhere."""
-    dice = random.Random(len(data))
-    at = sorted({0, len(data), *(dice.randrange(len(data) + 1) for _ in range(8))})
-    return [data[begin:end] for begin, end in zip(at, at[1:])]
-
-
 # ---- comparing ----
 
 def spelled(labels: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
@@ -92,8 +61,9 @@ def same(wanted: float | None, found: float) -> bool:
     return math.isclose(wanted, found, rel_tol=1e-9, abs_tol=1e-300)
 
 
-def differences(case: Case, page: Page, wire: bytes) -> Iterator[str]:
+def differences(case: Case, name: str) -> Iterator[str]:
     model = model_of(case)
+    page, (wire,) = ask(case, name, model.counts["lines"], [], [PROTOBUF])
     yield from compare_series(model, page)
     yield from compare_heads(model, page)
     yield from compare_counts(model.counts, page)
@@ -146,69 +116,6 @@ def compare_formats(page: Page, wire: bytes) -> Iterator[str]:
             yield f"{key} is {text.get(key)} as text and {binary.get(key)} in protobuf"
 
 
-def wrong_with(case: Case, name: str) -> list[str]:
-    try:
-        return list(differences(case, *ask_server(case, name)))
-    except Exception as error:  # a crash, a page that breaks the format: a finding too
-        return [f"{type(error).__name__}: {error}"]
-
-
-# ---- making a case smaller ----
-
-def smaller_lists(items: list[object]) -> Iterator[list[object]]:
-    size = len(items) // 2
-    while size >= 1:
-        for at in range(0, len(items), size):
-            yield items[:at] + items[at + size:]
-        size //= 2
-
-
-def smaller(case: Case) -> Iterator[Case]:
-    lines = [line for datagram in case.datagrams for line in datagram.split(b"\n")]
-    if len(lines) > len(case.datagrams):
-        yield replace(case, datagrams=lines)
-    for datagrams in smaller_lists(list(case.datagrams)):
-        yield replace(case, datagrams=datagrams)
-    for settings in smaller_mappings(case):
-        yield replace(case, mapping=settings)
-
-
-def smaller_mappings(case: Case) -> Iterator[dict[str, object] | None]:
-    if case.mapping is None:
-        return
-    yield None
-    for rules in smaller_lists(case.mapping["mappings"]):
-        yield {**case.mapping, "mappings": rules}
-    holders = [("defaults", case.mapping["defaults"])]
-    for key in holders[0][1]:
-        yield {**case.mapping, "defaults": {k: v for k, v in holders[0][1].items() if k != key}}
-    for nth, rule in enumerate(case.mapping["mappings"]):
-        for key in rule.keys() - {"match", "name"}:
-            less = {k: v for k, v in rule.items() if k != key}
-            rules = case.mapping["mappings"]
-            yield {**case.mapping, "mappings": [*rules[:nth], less, *rules[nth + 1:]]}
-
-
-def shrink(case: Case, fails: Callable[[Case], bool]) -> Case:
-    left = ATTEMPTS
-    while left > 0:
-        for candidate in smaller(case):
-            left -= 1
-            if fails(candidate):
-                case = candidate
-                break
-            if left <= 0:
-                break
-        else:
-            return case
-    return case
-
-
-def tell(case: Case, wrong: list[str]) -> str:
-    return "\n".join([f"mapping: {json.dumps(case.mapping)}", f"flags: {case.options} "
-                      f"{case.gauge_mode}, stream {case.stream}, threads {case.threads}", *map(repr, case.datagrams), "", *wrong[:8]])
-
-
 # ---- the promise ----
 
 @promise("model", "any lines under any mapping give the page that the reference gives",
@@ -216,24 +123,5 @@ def tell(case: Case, wrong: list[str]) -> str:
 def model(trial: Trial) -> str:
     """Random mappings, flags and lines, the whole page and all counters held against a model in
     Python written from the reference; protobuf read back too"""
-    end = time.monotonic() + trial.seconds(5, 1200)
-    dice = trial.dice
-    n_cases = 0
-
-    def one(seed: int) -> tuple[int, list[str]]:
-        return seed, wrong_with(Dice(random.Random(seed)).case(LINES), f"model-{seed % 2}")
-
-    with concurrent.futures.ThreadPoolExecutor(trial.pick(1, JOBS)) as pool:
-        while time.monotonic() < end:
-            for seed, wrong in pool.map(one, [dice.randrange(1 << 40) for _ in range(JOBS)]):
-                if wrong:
-                    fail(Dice(random.Random(seed)).case(LINES), wrong)
-                n_cases += 1
-    return f"{n_cases} mappings, {n_cases * LINES} lines: no page differs"
-
-
-def fail(case: Case, wrong: list[str]) -> None:
-    kind = wrong[0].split(" ")[0]
-    small = shrink(case, lambda c: any(w.startswith(kind) or kind.startswith("(")
-                                       for w in wrong_with(c, "model-shrink")))
-    raise Broken(tell(small, wrong_with(small, "model-shrink") or wrong))
+    n = try_cases(trial, trial.seconds(5, 1200), lambda dice: dice.case(LINES), differences)
+    return f"{n} mappings, {n * LINES} lines: no page differs"
