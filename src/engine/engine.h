@@ -15,7 +15,9 @@
  *      insight.c   what an operator asks: counts, rules, notes
  *      labels.c    its part of the labels: tags and a rule's become one text
  *      notes.c     some of the lines that were refused, or that no rule takes
+ *      settings.c  what a rule says of its samples, told
  *      sweep.c     after a reload: the long way again for what is remembered
+ *      identities.c  what workers remember, copied between batches and told as JSON
  *      own.c       the engine's own families
  *      scrape.c    the page, slice by slice
  *      state.c     all series to bytes and back: src/state with this engine's clock and rules

@@ -24,6 +24,9 @@
 #define DEFAULT_LIMIT    100
 #define SERIES_PER_TURN  4096
 
+/* The rules of its beginning are kept until it ends. */
+#define IDENTITIES_MS    60000
+
 #define EXPLAIN_LINES    100
 #define EXPLAIN_LINE_MAX 2048
 
@@ -240,6 +243,11 @@ const struct http_doc api_docs[] = {
     {.path = "/api/v1/rates", .step = api_rates},
     {.path = "/api/v1/families", .step = families, .end = end_survey},
     {.path = "/api/v1/cardinality", .step = cardinality, .end = end_cardinality},
+    {.path = "/api/v1/identities",
+     .secret = true,
+     .lines_ms = IDENTITIES_MS,
+     .step = api_identities,
+     .end = api_identities_end},
     {.path = "/api/v1/sources", .secret = true, .step = sources},
     {.path = "/api/v1/mapping", .step = mapping},
     {.path = "/api/v1/unmapped", .step = unmapped},

@@ -4,6 +4,7 @@
  *
  *      api.c         the table; what the engine tells, and of senders
  *      api_status.c  status and rates: the server itself
+ *      api_identities.c  what is sent, and its series, line by line
  */
 #ifndef SERVER_API_H
 #define SERVER_API_H
@@ -25,5 +26,10 @@ void api_read_counts(const struct server *s, uint64_t *counts);
 
 int api_status(void *ctx, const struct http_ask *ask, void **state, struct buf *out);
 int api_rates(void *ctx, const struct http_ask *ask, void **state, struct buf *out);
+
+/* ---- api_identities.c ---- */
+
+int api_identities(void *ctx, const struct http_ask *ask, void **state, struct buf *out);
+void api_identities_end(void *state);
 
 #endif

@@ -20,6 +20,7 @@
 #include "server/handover.h"
 #include "server/history.h"
 #include "server/http.h"
+#include "server/identities.h"
 #include "server/ingest.h"
 #include "server/inherit.h"
 #include "server/local.h"
@@ -79,6 +80,7 @@ struct server {
     struct inlet *unixgram; /* NULL: none */
     struct tcp *tcp;
     struct http *http;
+    struct identities *identities;
     struct self *self;
     struct reload *reload;
     struct watch *watch;     /* NULL: nobody looks after the mapping files */

@@ -435,6 +435,7 @@ void http_retire(struct http *h)
         next = c->next;
         c->keep_alive = false;
         http_tap_finish(c);
+        http_api_retire(c);
         if (c->state == HTTP_CONN_READING)
             http_conn_end(c, false);
     }

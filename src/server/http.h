@@ -33,17 +33,30 @@ struct tap;
 struct http_ask {
     struct slice query, body;
     bool may_see_senders; /* their lines as they came, and their addresses */
+
+    /* The document, which waits, may go on; on the loop's thread, at any time before it has
+     * ended. */
+    void (*wake)(void *waker);
+    void *waker;
 };
 
-/* A document of the API, in JSON. */
+/* What step() says of a document. */
+#define HTTP_DOC_MORE 1 /* in another turn */
+#define HTTP_DOC_WAIT 2 /* after ask->wake(); nothing was written */
+
+/* A document of the API: an object of JSON, or lines of them. */
 struct http_doc {
     const char *path; /* below /api/v1/ */
     bool takes_body;  /* asked for by POST with a body, else by GET */
     bool secret;      /* for who may see senders; others get 403 */
+
+    /* Lines are sent as they are made, and not longer than this. 0: an object, sent as one. */
+    int64_t lines_ms;
     /*
      * Append what was asked for to @out, or a part of it: what is to be remembered goes to *@state,
-     * which is NULL at first. 1: there is more, in another turn; 0: that is all; -EINVAL: @ask is
-     * wrong; -ENOMEM. What is written before a failure is thrown away.
+     * which is NULL at first. 0: that is all; HTTP_DOC_MORE, _WAIT; -EINVAL: @ask is wrong; -EBUSY:
+     * it is made for somebody else; -ENOMEM. What is written before a failure is thrown away; where
+     * lines were sent before, the connection is reset.
      */
     int (*step)(void *ctx, const struct http_ask *ask, void **state, struct buf *out);
     void (*end)(void *state); /* of what step() left there; once, whatever happens */

@@ -4,19 +4,22 @@
  *
  *      request --foreign page?--> 403
  *              --turn: step(), step(), ...--> all made --> answered as one
- *                `-- fails: 503, or 400 for what was asked wrong
+ *                |  |    `-- waits: nothing, until it is woken
+ *                |  `-- lines: what a step made is a chunk --written--> the next step
+ *                `-- fails: 503, or 400 for what was asked wrong; RST behind the first chunk
  *
  * What is behind a path is told by a table of documents (http.h), so that this file knows
  * connections and nothing of what is told. A document that takes long is made in steps, one a turn
  * of the loop, so scrapes and probes are answered in between; a connection that ends meanwhile ends
- * it.
+ * it. What is larger than memory should hold comes as lines, which a slow client slows down.
  *
  * Laws: a page of another site gets nothing, nor does one that a foreign name led to this machine
  *       (http_guard.c); an answer is for no cache and for no other site. Documents read, and change
- *       nothing.
+ *       nothing. Lines that are cut off never look whole: no last chunk, and RST.
  */
 #include "server/http_conn.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -25,10 +28,15 @@ struct http_api_job {
     struct http_ask ask; /* points into the connection */
     void *state;         /* the document's own */
     struct buf out;
+    bool begun; /* lines: the head is sent */
+    bool waits; /* to be woken */
 };
 
-static const char headers[] = "Cache-Control: no-store\r\n"
-                              "Cross-Origin-Resource-Policy: same-origin\r\n";
+#define HEADERS                   \
+    "Cache-Control: no-store\r\n" \
+    "Cross-Origin-Resource-Policy: same-origin\r\n"
+
+static const char headers[] = HEADERS;
 
 void http_api_end(struct http_conn *c)
 {
@@ -41,33 +49,150 @@ void http_api_end(struct http_conn *c)
     buf_release(&job->out);
     free(job);
     c->api_job = NULL;
+    c->cut_ms = INT64_MAX;
 }
 
-static void answer(struct http_conn *c, int r)
+void http_api_retire(struct http_conn *c)
+{
+    if (c->api_job && c->api_job->waits)
+        http_conn_end(c, true);
+}
+
+static void answer_fault(struct http_conn *c, int r)
+{
+    if (r == -EINVAL)
+        http_conn_answer_status(c, 400, headers);
+    else
+        http_conn_answer_status(c, 503, r == -EBUSY ? HEADERS "Retry-After: 5\r\n" : headers);
+    http_api_end(c);
+}
+
+static void work(struct http_conn *c);
+
+/* ---- lines ---- */
+
+static void on_all_written(struct http_conn *c)
+{
+    http_api_end(c);
+    http_conn_done(c);
+}
+
+static void on_written(struct http_conn *c)
+{
+    http_turn_ask(c, work);
+}
+
+static void put_head(struct http_conn *c)
+{
+    if (!c->request.http11)
+        c->keep_alive = false;
+    http_conn_head(c, 200, "application/x-ndjson");
+    buf_add_str(&c->head, headers);
+    if (c->request.http11)
+        buf_add_str(&c->head, "Transfer-Encoding: chunked\r\n");
+    buf_add_str(&c->head, "\r\n");
+}
+
+/* c->head, then the lines; HTTP/1.0 gets them without chunks, to the connection's end. */
+static void send_lines(struct http_conn *c, bool last)
+{
+    struct http_api_job *job = c->api_job;
+    bool chunked = c->request.http11;
+    const char *tail = !last ? "\r\n" : job->out.len > 0 ? "\r\n0\r\n\r\n" : "0\r\n\r\n";
+    uv_buf_t bufs[3];
+    unsigned n = 0;
+
+    if (chunked && job->out.len > 0)
+        buf_addf(&c->head, "%zx\r\n", job->out.len);
+    if (c->head.len > 0)
+        bufs[n++] = uv_buf_init(c->head.p, (unsigned)c->head.len);
+    if (job->out.len > 0)
+        bufs[n++] = uv_buf_init(job->out.p, (unsigned)job->out.len);
+    if (chunked)
+        bufs[n++] = uv_buf_init((char *)tail, (unsigned)strlen(tail)); /* only read */
+    if (n > 0)
+        http_conn_write(c, bufs, n, last ? on_all_written : on_written);
+    else
+        on_all_written(c); /* HTTP/1.0, and there is nothing more */
+}
+
+static void begin_lines(struct http_conn *c)
+{
+    c->api_job->begun = true;
+    c->cut_ms = http_now(c->http) + c->api_job->doc->lines_ms;
+    http_watch(c->http, c->cut_ms);
+    put_head(c);
+}
+
+static void pass_lines(struct http_conn *c, int r)
 {
     struct http_api_job *job = c->api_job;
 
-    if (r == 0 && !job->out.failed)
-        http_conn_answer(c, &(struct http_answer){
-                                .status = 200,
-                                .type = "application/json",
-                                .headers = headers,
-                                .body = buf_slice(&job->out),
-                            });
-    else
-        http_conn_answer_status(c, r == -EINVAL ? 400 : 503, headers);
+    if (r < 0 && job->begun) {
+        http_conn_end(c, true);
+        return;
+    }
+    if (r < 0) {
+        answer_fault(c, r);
+        return;
+    }
+    buf_clear(&c->head);
+    if (!job->begun)
+        begin_lines(c);
+    if (c->request.method == REQUEST_METHOD_HEAD) {
+        uv_buf_t buf = uv_buf_init(c->head.p, (unsigned)c->head.len);
+
+        http_conn_write(c, &buf, 1, on_all_written);
+    } else if (r > 0 && c->head.len == 0 && job->out.len == 0) {
+        http_turn_ask(c, work);
+    } else {
+        send_lines(c, r == 0);
+    }
+}
+
+/* ---- steps ---- */
+
+static void answer(struct http_conn *c)
+{
+    http_conn_answer(c, &(struct http_answer){
+                            .status = 200,
+                            .type = "application/json",
+                            .headers = headers,
+                            .body = buf_slice(&c->api_job->out),
+                        });
     http_api_end(c);
 }
 
 static void work(struct http_conn *c)
 {
     struct http_api_job *job = c->api_job;
-    int r = job->doc->step(c->http->config.ctx, &job->ask, &job->state, &job->out);
+    int r;
 
-    if (r > 0)
+    if (job->doc->lines_ms > 0)
+        buf_clear(&job->out);
+    r = job->doc->step(c->http->config.ctx, &job->ask, &job->state, &job->out);
+    if (job->out.failed)
+        r = -ENOMEM;
+    job->waits = r == HTTP_DOC_WAIT;
+    if (job->waits)
+        return;
+    if (job->doc->lines_ms > 0)
+        pass_lines(c, r);
+    else if (r > 0)
         http_turn_ask(c, work);
+    else if (r == 0)
+        answer(c);
     else
-        answer(c, r);
+        answer_fault(c, r);
+}
+
+static void wake(void *waker)
+{
+    struct http_conn *c = waker;
+
+    assert(c->api_job->waits);
+    c->api_job->waits = false;
+    http_turn_ask(c, work);
 }
 
 static void begin(struct http_conn *c, const struct http_doc *doc)
@@ -83,6 +208,8 @@ static void begin(struct http_conn *c, const struct http_doc *doc)
     job->ask.query = request_query(&c->request);
     job->ask.body = buf_slice(&c->body);
     job->ask.may_see_senders = http_may_see_senders(c);
+    job->ask.wake = wake;
+    job->ask.waker = c;
     c->api_job = job;
     http_turn_ask(c, work);
 }

@@ -265,6 +265,9 @@ bool http_api_keeps_body(const struct request *r);
 /* Release c->api_job, done or not; nothing if there is none. */
 void http_api_end(struct http_conn *c);
 
+/* No worker will wake it any more: reset the connection if it waits. */
+void http_api_retire(struct http_conn *c);
+
 /* ---- http_tap.c ---- */
 
 /* Answer with lines as they come in, until the client leaves. */

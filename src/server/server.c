@@ -90,7 +90,9 @@ static void server_release(struct server *s)
     handover_close(s);
     if (s->http != NULL)
         http_close(s->http);
+    identities_close(s->identities);
     close_loop(s);
+    identities_free(s->identities);
     watch_free(s->watch);
     watch_free(s->web_watch);
     door_free(s->door);

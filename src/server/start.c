@@ -416,8 +416,10 @@ static int start_http(struct server *s)
         .tap = s->tap,
         .explain = control_on_explain,
     };
-    int r = http_new(&s->http, &s->loop, &config);
+    int r = identities_new(&s->identities, &s->loop, s->workers, s->n_workers);
 
+    if (r == 0)
+        r = http_new(&s->http, &s->loop, &config);
     if (r != 0)
         return start_fail_step(s, "http", r);
     http_set_door(s->http, s->door);

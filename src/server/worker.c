@@ -163,6 +163,20 @@ static struct worker_arrival *take_inbox(struct worker *w, size_t *n, bool *stop
     return arrivals;
 }
 
+static void run_errand(struct worker *w)
+{
+    worker_errand_fn fn;
+    void *ctx;
+
+    uv_mutex_lock(&w->lock);
+    fn = w->errand;
+    ctx = w->errand_ctx;
+    w->errand = NULL;
+    uv_mutex_unlock(&w->lock);
+    if (fn != NULL)
+        fn(w, ctx);
+}
+
 static void on_wake(uv_async_t *wake)
 {
     struct worker *w = wake->data;
@@ -174,6 +188,7 @@ static void on_wake(uv_async_t *wake)
         conn_open(w, arrivals[i]);
     free(arrivals);
     end_quiet(w);
+    run_errand(w);
     if (stop)
         uv_stop(&w->loop);
 }
@@ -363,6 +378,16 @@ int worker_hand_over(struct worker *w, struct worker_arrival arrival)
 
 void worker_rouse(struct worker *w)
 {
+    uv_async_send(&w->wake);
+}
+
+void worker_ask(struct worker *w, worker_errand_fn fn, void *ctx)
+{
+    uv_mutex_lock(&w->lock);
+    assert(w->errand == NULL);
+    w->errand = fn;
+    w->errand_ctx = ctx;
+    uv_mutex_unlock(&w->lock);
     uv_async_send(&w->wake);
 }
 

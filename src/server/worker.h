@@ -65,6 +65,11 @@ struct worker_arrival {
     struct ip source; /* of a connection with lines */
 };
 
+struct worker;
+
+/* Something that another thread wants done on the worker's, between two batches. */
+typedef void (*worker_errand_fn)(struct worker *w, void *ctx);
+
 struct worker {
     alignas(WORKER_CACHE_LINE) struct worker_counters counters;
 
@@ -107,6 +112,8 @@ struct worker {
     struct worker_arrival *inbox; /* owned */
     size_t n_inbox;
     size_t inbox_cap;
+    worker_errand_fn errand; /* NULL: none */
+    void *errand_ctx;
     bool stop;
     bool hold; /* what the sockets hold stays there: the thread runs again, here or elsewhere */
     uv_async_t wake;
@@ -126,6 +133,10 @@ int worker_hand_over(struct worker *w, struct worker_arrival arrival);
 
 /* There are newer rules: a quiet worker shall not wait for its next look. */
 void worker_rouse(struct worker *w);
+
+/* Have @fn called on the thread once, soon: a step, bounded as a batch is. One errand at a time. A
+ * worker that is held does it when it goes on. */
+void worker_ask(struct worker *w, worker_errand_fn fn, void *ctx);
 
 /*
  * Ask the thread to end as it stands: nothing more is taken in, no connection ends.

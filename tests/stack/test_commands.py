@@ -155,6 +155,13 @@ class CommandsTest(ServerTest):
         (self.folder / "lines.txt").write_text("b:1|c\na:1|c|#k:v\nno colon\nb:2|c\n")
         self.assertEqual(self.shell(with_jq), 'a{k="v"}\nb\n')
 
+    @runs("docs/identities.md", "What is sent, and what becomes of it")
+    def test_identities(self, command: str) -> None:
+        server = self.start()
+        server.send("odd:1|c\nodd:1|g\n")
+        server.settle()
+        self.assertEqual(self.shell(change(command, {9102: server.ports.web})), "odd\n")
+
     @runs("docs/cardinality.md", "Who it was")
     def test_cardinality(self, command: str) -> None:
         server = self.start("--statsd.max-series=1")
