@@ -98,10 +98,10 @@ def in_datagrams(lines: list[str]) -> list[bytes]:
 def scrapers(trial: Trial) -> str:
     """Ten slow scrapers of a million series (20 000 in short) while other series of the same
     families are born, expire and come back, and all counters rise"""
-    n_steady, seconds = trial.pick(20_000, 900_000), trial.seconds(2, 300)
+    n_steady, seconds = trial.pick(20_000, 1_000_000), trial.seconds(2, 300)
     steady = [f"steady.n{i}:1|c" for i in range(n_steady - FAMILIES)]
     steady += [f"steady{i}:1|c" for i in range(FAMILIES)]
-    with Server(["--statsd.max-series=1000000"], MAPPING, trial.name) as server:
+    with Server(["--statsd.max-series=1100000"], MAPPING, trial.name) as server:
         send_paced(server.ports.udp, in_datagrams(steady))
         server.sent_datagrams = len(in_datagrams(steady))
         rounds = 1
