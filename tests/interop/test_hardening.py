@@ -116,6 +116,17 @@ class SeccompTest(FolderTest, ServerTest):
         server.stop()
         self.assertTrue((self.folder / "state").exists())
 
+    def test_a_hand_over(self) -> None:
+        server = Confined([f"--control.socket={self.folder}/control"], name=self.id())
+        self.addCleanup(server.kill)
+        server.send("kept:1|c")
+        server.settle()
+        old, server.log_file = server.process, self.folder / "successor.log"
+        server.flags.append("--replace")
+        server.process = server._spawn()
+        self.assertEqual(old.wait(20), 0)
+        self.assertEqual(server.settle().get("kept"), 1)
+
     def test_the_filter_bites(self) -> None:
         class Deaf(Confined):
             allowed = unit_calls() - {"listen"}
