@@ -52,7 +52,7 @@ test-unit: test-deps
 
 test-stack:
 	@tools/deps.sh stack
-	@$(PYTHON) tests/run.py --only containers
+	@$(PYTHON) tests/run.py --only containers --only systemd
 
 torture: test-deps
 	@$(PYTHON) -B tests/torture/run.py $(TORTURE)
@@ -97,7 +97,8 @@ help:
 	@echo 'make test       install what the tests need and run all of them'
 	@echo 'make test-deps  only install what the tests need'
 	@echo 'make test-unit  the style checks and the C unit tests only'
-	@echo 'make test-stack the Dockerfile and the compose file on a real Docker engine (as root)'
+	@echo 'make test-stack the Dockerfile, the compose file and the units on a real Docker engine and a real'
+	@echo '                systemd (as root)'
 	@echo 'make torture    every promise of docs/reliability.md, for two hours; TORTURE=--help'
 	@echo 'make bench      the benchmarks, in memory and over sockets; a missed gate is an exit status'
 	@echo "make bench-against PEER='COMMAND with {port}'  the same load against another server"

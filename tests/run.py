@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs every test: `make test`, or a part of it with --only STAGE. What needs root and a Docker engine
-of its own, `make test-stack`, is run only when named.
+"""Runs every test: `make test`, or a part of it with --only STAGE. What needs root, a Docker engine or a
+systemd of its own, `make test-stack`, is run only when named.
 
 Each stage prints one line; what a failing test said is shown above it, passing ones are quiet. The
 last line is `N passed, N failed`. A stage in which no test ran has failed. Everything a stage
@@ -243,6 +243,13 @@ def stage_containers() -> Count:
     return count_unittest("containers", file, env, (steps,))
 
 
+def stage_systemd() -> Count:
+    """As root, in namespaces; see tests/containers/manager.py."""
+    build_release()
+    return python_tests("systemd", [ROOT / "tests" / "containers" / "test_units.py"],
+                        "build-release/bacowr-statsd")
+
+
 STAGES: dict[str, tuple[Callable[[], Count], str]] = {
     "style": (stage_style, "which floor includes what, and how files look"),
     "unit": (stage_unit, "C tests with the address and undefined sanitizers"),
@@ -258,8 +265,9 @@ STAGES: dict[str, tuple[Callable[[], Count], str]] = {
     "stack": (stage_stack, "dashboards, several servers, the demo, the documents' commands"),
     "containers": (stage_containers, "the image and the stack on a real Docker engine; only when "
                                      "named"),
+    "systemd": (stage_systemd, "the units under a real systemd, restarts under load; only when named"),
 }
-NAMED_ONLY = {"containers"}
+NAMED_ONLY = {"containers", "systemd"}
 
 
 def run_stage(name: str) -> Count:

@@ -92,6 +92,7 @@ need_for_stack() {
     need iproute2 'sets up that namespace' ip
     need libdevmapper1.02.1 'the engine is linked with it'
     need libseccomp2 'runc is linked with it'
+    need systemd 'runs the units, in namespaces (a program, no service)' /lib/systemd/systemd
 }
 
 need_to_draw() {
