@@ -91,6 +91,7 @@ struct options {
     int64_t control_timeout_ms;
     bool replace;
     uint64_t read_buffer;    /* bytes of SO_RCVBUF; 0: as much as the system allows */
+    bool udp_gro;            /* the kernel may join datagrams */
     uint64_t ingest_threads; /* 1.. */
     uint64_t relay_packet_length;
     uint64_t max_series;

@@ -92,6 +92,11 @@ const struct setting settings[] = {
     {"statsd.read-buffer", SETTING_VALUE, setter_number, FIELD(read_buffer),
      {"0"}, "BYTES", .min = 0, .max = INT32_MAX,
      .help = "Receive buffer of each datagram socket; 0: as large as the system allows."},
+    {"statsd.udp-gro", SETTING_SWITCH, setter_switch, FIELD(udp_gro),
+     {"false"},
+     .help = "Let the kernel hand over UDP datagrams of one sender and size in groups (UDP_GRO): "
+             "cheaper where senders or network cards make such groups, but what the kernel drops "
+             "is then counted in groups."},
     {"statsd.ingest-threads", SETTING_VALUE, setter_number, FIELD(ingest_threads),
      {"1"}, "N", .min = 1, .max = OPTIONS_MAX_INGEST_THREADS,
      .help = "Threads that receive. With more than one, lines of different senders may be taken "

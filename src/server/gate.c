@@ -2,7 +2,7 @@
 /*
  * Gate: see gate.h
  *
- *      messages --allowed?--> --datagrams left?--> --lines left?--> batch --by runs--> engine
+ *      datagrams --allowed?--> --datagrams left?--> --lines left?--> batch --by runs--> engine
  *                  |                  |                  |
  *               refused            limited            limited        (counted, by source too)
  *
@@ -115,20 +115,20 @@ static bool passes(struct gate *g, struct inlet *in, struct ip ip, const struct 
     return true;
 }
 
-static void sort_out(struct gate *g, struct inlet *in, const struct mmsghdr *messages, unsigned n,
+static void sort_out(struct gate *g, struct inlet *in, const struct joined_batch *batch,
                      struct passed *out)
 {
     int64_t now_ns = (int64_t)uv_hrtime();
     uint64_t bytes = 0, truncated = 0;
 
     out->n = 0;
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < batch->n; i++) {
         struct bacowr_datagram *d = &out->datagrams[out->n];
         struct ip *ip = &out->ips[out->n];
 
-        *d = inlet_datagram(&messages[i]);
+        *d = batch->datagrams[i];
         *ip = (struct ip){0};
-        ip_of(ip, (const struct sockaddr *)&g->names[i]);
+        ip_of(ip, (const struct sockaddr *)&g->names[batch->messages[i]]);
         if (!passes(g, in, *ip, d, now_ns))
             continue;
         bytes += d->len;
@@ -220,12 +220,12 @@ static void feed_split(struct gate *g, const struct passed *p, int64_t now_ms)
 
 /* ---- the worker's thread ---- */
 
-void gate_take(struct gate *g, struct inlet *in, const struct mmsghdr *messages, unsigned n)
+void gate_take(struct gate *g, struct inlet *in, const struct joined_batch *batch)
 {
     struct passed p;
     int64_t now_ms;
 
-    sort_out(g, in, messages, n, &p);
+    sort_out(g, in, batch, &p);
     if (p.n == 0)
         return;
     if (g->sources == NULL) {

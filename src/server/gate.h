@@ -13,6 +13,7 @@
 
 #include "base/relaxed.h"
 #include "server/inlet.h"
+#include "server/joined.h"
 #include "server/limiter.h"
 #include "server/policy.h"
 #include "server/source.h"
@@ -37,7 +38,7 @@ struct gate {
     struct limiter *datagrams;                        /* owned; NULL: no limit */
     struct limiter *lines;                            /* owned; NULL: no limit */
     int64_t split_until_ms;
-    struct sockaddr_in6 names[WORKER_N_CHUNKS]; /* of the worker's messages; IPv4 fits too */
+    struct sockaddr_in6 names[WORKER_N_CHUNKS]; /* of its messages, joined or not; IPv4 fits too */
 };
 
 /* A gate for @w, which owns it. 0 or -ENOMEM; there is none if @policy looks at nobody. */
@@ -47,8 +48,8 @@ void gate_free(struct gate *g); /* accepts NULL */
 /* Let the kernel write the names of @n messages (again). */
 void gate_arm(struct gate *g, struct mmsghdr *messages, unsigned n);
 
-/* Count @n messages of @in, and feed those that may pass. */
-void gate_take(struct gate *g, struct inlet *in, const struct mmsghdr *messages, unsigned n);
+/* Count what @in received, and feed what may pass. The names are still those of its messages. */
+void gate_take(struct gate *g, struct inlet *in, const struct joined_batch *batch);
 
 /*
  * Feed lines of a stream that @ip sent. What they owe of its limit: how many milliseconds nothing

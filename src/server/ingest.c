@@ -21,6 +21,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/joined.h"
+
 _Static_assert(offsetof(struct ingest, inlet) == 0, "the inlet frees it");
 _Static_assert(offsetof(struct ingest, address) % WORKER_CACHE_LINE == 0,
                "what one thread writes shares no line with what the other writes");
@@ -155,6 +157,15 @@ int ingest_adopt(struct ingest **out, struct worker *w, int fd, const struct ing
     return begin(out, in, w, fd, r, e);
 }
 
+int ingest_join(struct ingest *in, bool wanted)
+{
+    int fd = in->inlet.fd;
+
+    if (wanted)
+        in->join_error = joined_turn_on(fd);
+    return joined_is_on(fd) ? inlet_join(&in->inlet) : 0;
+}
+
 void ingest_go_on(struct ingest *in, uint32_t drops)
 {
     in->last_drops = drops;
@@ -242,8 +253,7 @@ void ingest_sample(struct ingest *in, int64_t now_ms)
 
     sample_drops(in);
     /* Who refuses has received: it is no loss. */
-    total.received =
-        relaxed_load(&c->datagrams) + relaxed_load(&c->limited) + relaxed_load(&c->not_allowed);
+    total.received = relaxed_load(&c->groups);
     total.lost = in->kernel_dropped;
     loss_note(&in->loss, total, now_ms);
 }

@@ -29,7 +29,8 @@ struct ingest {
     int granted_buffer;                                /* bytes, as getsockopt tells */
     int64_t wanted_buffer;                             /* reckoned the same way */
     unsigned index;                                    /* among the sockets of its address */
-    struct loss loss;                                  /* of the last minute */
+    int join_error;                                    /* why they are not joined, as asked; or 0 */
+    struct loss loss; /* of the last minute, in what the kernel counts by: groups */
 };
 
 struct ingest_config {
@@ -53,6 +54,13 @@ int ingest_adopt(struct ingest **out, struct worker *w, int fd, const struct ing
 
 /* Before the start: who had the socket before has accounted for @drops of the kernel's count. */
 void ingest_go_on(struct ingest *in, uint32_t drops);
+
+/*
+ * Before the start, and when nobody else reads from the socket any more: let the kernel join
+ * datagrams, if that is @wanted and it can. What was joined before remains so, since groups may
+ * wait in the socket. 0 or -ENOMEM.
+ */
+int ingest_join(struct ingest *in, bool wanted);
 
 /* Close; freed from the worker's loop. The worker does not run. Accepts NULL. */
 void ingest_close(struct ingest *in);

@@ -10,10 +10,13 @@
  *
  * The message headers are the worker's and always the same: without names and control messages the
  * kernel writes nothing into them but lengths and flags, anew for each datagram. Where senders
- * matter there is a gate, and they have names.
+ * matter there is a gate, and they have names. A socket whose datagrams the kernel joins has
+ * messages of its own, with control data; other sockets never have any, since it is there that a
+ * sender on a Unix socket could leave us descriptors.
  *
- * Laws: only what was received is walked, never the room for it. An empty datagram is one empty
- *       line. A receive error is counted and reception goes on.
+ * Laws: only what was received is walked, never the room for it. Whoever comes behind this file
+ *       sees single datagrams. An empty datagram is one empty line. A receive error is counted and
+ *       reception goes on.
  */
 #include "server/inlet.h"
 
@@ -24,6 +27,7 @@
 #include <unistd.h>
 
 #include "server/gate.h"
+#include "server/joined.h"
 
 _Static_assert(offsetof(struct inlet, poll) % WORKER_CACHE_LINE == 0 &&
                    sizeof(struct inlet) % WORKER_CACHE_LINE == 0,
@@ -31,32 +35,42 @@ _Static_assert(offsetof(struct inlet, poll) % WORKER_CACHE_LINE == 0 &&
 
 /* ---- the worker's thread ---- */
 
-static void feed(struct inlet *in, const struct mmsghdr *messages, unsigned n)
+static void feed(struct inlet *in, const struct joined_batch *batch)
 {
-    struct bacowr_datagram batch[WORKER_N_CHUNKS];
     uint64_t bytes = 0, truncated = 0;
 
-    for (unsigned i = 0; i < n; i++) {
-        batch[i] = inlet_datagram(&messages[i]);
-        bytes += batch[i].len;
-        truncated += batch[i].truncated;
+    for (unsigned i = 0; i < batch->n; i++) {
+        bytes += batch->datagrams[i].len;
+        truncated += batch->datagrams[i].truncated;
     }
-    relaxed_add(&in->counters.datagrams, n);
+    relaxed_add(&in->counters.datagrams, batch->n);
     relaxed_add(&in->counters.bytes, bytes);
     relaxed_add(&in->counters.truncated, truncated);
-    worker_feed(in->worker, batch, n);
+    worker_feed(in->worker, batch->datagrams, batch->n);
 }
 
 static void take(struct inlet *in, struct mmsghdr *messages, unsigned n)
 {
-    struct gate *gate = in->worker->gate;
+    struct gate *gate = in->named ? in->worker->gate : NULL;
+    struct joined_walk walk = {.messages = messages, .n = n};
+    struct joined_batch batch;
 
-    if (gate != NULL && in->named)
-        gate_take(gate, in, messages, n);
-    else
-        feed(in, messages, n);
-    if (gate != NULL)
-        gate_arm(gate, messages, n);
+    relaxed_add(&in->counters.groups, n);
+    while (joined_next(&walk, &batch)) {
+        if (gate != NULL)
+            gate_take(gate, in, &batch);
+        else
+            feed(in, &batch);
+    }
+}
+
+/* Make @n messages ready for the next call: the kernel wrote into them how much it wrote. */
+static void arm(struct inlet *in, struct mmsghdr *messages, unsigned n)
+{
+    if (in->worker->gate != NULL)
+        gate_arm(in->worker->gate, messages, n);
+    if (in->joined)
+        joined_arm(in->worker->joined, n);
 }
 
 /* What libuv reports as an error is an error of the socket, which the receive call tells. */
@@ -64,23 +78,38 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct inlet *in = poll->data;
     struct worker *w = in->worker;
-    int n = recvmmsg(in->fd, w->messages, WORKER_N_CHUNKS, MSG_DONTWAIT, NULL);
+    struct mmsghdr *messages = in->joined ? w->joined->messages : w->messages;
+    int most = in->joined ? JOINED_N_MESSAGES : WORKER_N_CHUNKS;
+    int n = recvmmsg(in->fd, messages, (unsigned)most, MSG_DONTWAIT, NULL);
 
     (void)events;
     if (n > 0) {
-        take(in, w->messages, (unsigned)n);
+        take(in, messages, (unsigned)n);
+        arm(in, messages, (unsigned)n);
     } else if (n < 0 && errno != EAGAIN && errno != EINTR) {
         relaxed_add(&in->counters.errors, 1);
         w->failed = true;
     }
     w->received = true;
-    if (n == WORKER_N_CHUNKS)
+    if (n == most)
         w->backlog = true;
     if (status < 0)
         uv_poll_start(poll, UV_READABLE, on_readable);
 }
 
 /* ---- control's side ---- */
+
+int inlet_join(struct inlet *in)
+{
+    struct worker *w = in->worker;
+
+    if (w->joined == NULL && joined_new(&w->joined, w->rooms) != 0)
+        return -ENOMEM;
+    if (w->gate != NULL)
+        gate_arm(w->gate, w->joined->messages, JOINED_N_MESSAGES);
+    in->joined = true;
+    return 0;
+}
 
 int inlet_begin(struct inlet *in, struct worker *w, int fd)
 {

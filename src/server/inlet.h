@@ -16,6 +16,7 @@
 
 /* Written by the worker alone, read by control. */
 struct inlet_counters {
+    relaxed_u64 groups; /* messages: one datagram each, but where they are joined */
     relaxed_u64 datagrams;
     relaxed_u64 bytes;
     relaxed_u64 truncated;
@@ -34,24 +35,17 @@ struct inlet {
     int fd;                /* owned */
     struct worker *worker; /* owner of the loop; outlives the socket */
     bool named;            /* senders have addresses: set before the begin */
+    bool joined;           /* a message may be several datagrams: see server/joined.h */
 };
-
-/* What was received as @message. */
-static inline struct bacowr_datagram inlet_datagram(const struct mmsghdr *message)
-{
-    return (struct bacowr_datagram){
-        .p = message->msg_hdr.msg_iov->iov_base,
-        .len = message->msg_len,
-        .truncated = message->msg_hdr.msg_flags & MSG_TRUNC,
-        .padded = true,
-    };
-}
 
 /*
  * Receive from @fd, a bound socket, on @w's loop. @in, zeroed and on the heap, and @fd are taken,
  * also on failure. 0 or a negative errno.
  */
 int inlet_begin(struct inlet *in, struct worker *w, int fd);
+
+/* The worker does not run yet: a message of the socket may be several datagrams. 0 or -ENOMEM. */
+int inlet_join(struct inlet *in);
 
 /* Close the socket; freed from the worker's loop. Accepts NULL. */
 void inlet_close(struct inlet *in);

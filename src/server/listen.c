@@ -242,6 +242,32 @@ int listen_udp(struct server *s)
     return r;
 }
 
+/* Where it is not as the flag says; the first socket of an address speaks for all. */
+static void log_gro(const struct server *s, const struct ingest *in)
+{
+    if (in->inlet.joined == s->o->udp_gro || in->index > 0)
+        return;
+    if (s->o->udp_gro)
+        log_event(s->log, LOG_LEVEL_WARN, "udp_gro_refused", log_str("address", in->address.text),
+                  log_str("error", uv_strerror(in->join_error)),
+                  log_str("effect", "datagrams come one by one"));
+    else
+        log_event(s->log, LOG_LEVEL_WARN, "udp_gro_kept", log_str("address", in->address.text),
+                  log_str("reason", "the socket had it, and groups may wait in it"),
+                  log_str("effect", "what the kernel drops is counted in groups"));
+}
+
+int listen_gro(struct server *s)
+{
+    int r = 0;
+
+    for (unsigned i = 0; i < s->n_sockets && r == 0; i++) {
+        r = ingest_join(s->sockets[i], s->o->udp_gro);
+        log_gro(s, s->sockets[i]);
+    }
+    return r == 0 ? 0 : start_fail_step(s, "udp", r);
+}
+
 static int open_tcp(struct server *s, struct address *a)
 {
     int fd = take(s, INHERIT_TCP, a);

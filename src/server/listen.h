@@ -18,6 +18,10 @@ int listen_instead(struct server *s);
 /* One socket for each worker on each address. */
 int listen_udp(struct server *s);
 
+/* After replace_take(): until then another server may read from the same sockets, without a thought
+ * of groups. */
+int listen_gro(struct server *s);
+
 /* After listen_udp(): its sockets count among the descriptors. Makes s->tcp. */
 int listen_tcp(struct server *s);
 

@@ -56,6 +56,13 @@ static void add_received(struct self_page *p, const struct self_labels *s)
                       (double)relaxed_load(&s->config->sockets[i]->inlet.counters.datagrams));
 }
 
+static void add_groups(struct self_page *p, const struct self_labels *s)
+{
+    for (unsigned i = 0; i < s->config->n_sockets; i++)
+        self_page_add(p, s->socket_labels[i],
+                      (double)relaxed_load(&s->config->sockets[i]->inlet.counters.groups));
+}
+
 static void add_dropped(struct self_page *p, const struct self_labels *s)
 {
     for (unsigned i = 0; i < s->config->n_sockets; i++)
@@ -280,8 +287,13 @@ static const struct labelled labelled[] = {
      add_bytes},
     {"bacowr_statsd_udp_received_datagrams_total", "Datagrams received.", BACOWR_METRIC_COUNTER, 0,
      1, 0, 0, add_received},
+    {"bacowr_statsd_udp_received_groups_total",
+     "Groups in which datagrams came, refused ones too; without --statsd.udp-gro each datagram is "
+     "one.",
+     BACOWR_METRIC_COUNTER, 0, 1, 0, 0, add_groups},
     {"bacowr_statsd_udp_kernel_dropped_datagrams_total",
-     "Datagrams that the kernel dropped, most often because the receive buffer was full.",
+     "Datagrams that the kernel dropped, most often because the receive buffer was full; with "
+     "--statsd.udp-gro it counts a group of them as one.",
      BACOWR_METRIC_COUNTER, 0, 1, 0, 0, add_dropped},
     {"bacowr_statsd_udp_truncated_datagrams_total",
      "Datagrams that were cut; their whole lines were used.", BACOWR_METRIC_COUNTER, 0, 1, 0, 0,
@@ -299,7 +311,8 @@ static const struct labelled labelled[] = {
      "net.core.rmem_max.",
      BACOWR_METRIC_GAUGE, 0, 1, 0, 0, add_wanted},
     {"bacowr_statsd_udp_loss_ratio",
-     "Part of the datagrams of the last minute that the kernel dropped, 0 to 1.",
+     "Part of the datagrams of the last minute, or of their groups, that the kernel dropped, 0 to "
+     "1.",
      BACOWR_METRIC_GAUGE, 0, 0, 0, 1, add_loss},
     {"bacowr_statsd_state_saves_total", "Times that the state file was written, or was to be.",
      BACOWR_METRIC_COUNTER, 2, 0, 0, 0, add_state_saves},

@@ -482,7 +482,7 @@ int server_start(struct server *s)
         start_watch,     start_web_watch, start_mapping, start_workers, start_relay,
         start_inherited, listen_instead,  listen_udp,    listen_tcp,    listen_unix,
         start_history,   start_http,      start_self,    listen_http,   listen_control,
-        listen_rest,     replace_take,    start_threads, replace_tell,
+        listen_rest,     replace_take,    listen_gro,    start_threads, replace_tell,
     };
     int r = 0;
 

@@ -38,6 +38,7 @@
 
 #include "server/conn.h"
 #include "server/gate.h"
+#include "server/joined.h"
 #include "server/relay_sender.h"
 #include "server/tap.h"
 
@@ -329,6 +330,7 @@ void worker_free(struct worker *w)
     (void)r;
     uv_mutex_destroy(&w->lock);
     gate_free(w->gate);
+    joined_free(w->joined);
     free(w->inbox);
     munmap(w->chunks, CHUNK_BYTES);
     free(w);

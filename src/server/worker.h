@@ -32,6 +32,7 @@
 
 struct conn;
 struct gate;
+struct joined;
 struct relay_sender;
 struct tap_lane;
 
@@ -82,6 +83,7 @@ struct worker {
     char *chunks;                 /* owned, padded: datagrams and streams are read into it */
     struct iovec rooms[WORKER_N_CHUNKS];      /* each a chunk */
     struct mmsghdr messages[WORKER_N_CHUNKS]; /* each into its room */
+    struct joined *joined;                    /* owned; NULL: no socket's datagrams are joined */
     TAILQ_HEAD(, conn) conns;                 /* owned; silent for long come first */
     TAILQ_HEAD(, conn) full;  /* not read until their next turn; each is in conns too */
     TAILQ_HEAD(, conn) owing; /* not read until their lines are paid for; likewise */

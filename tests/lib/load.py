@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import socket
+import struct
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -110,3 +111,13 @@ def send_flat_out(port: int, datagrams: list[bytes], source: str = HOST) -> None
         sender.connect((HOST, port))
         for datagram in datagrams:
             sender.send(datagram)
+
+
+SOL_UDP, UDP_SEGMENT = 17, 103
+
+
+def send_group(s: socket.socket, size: int, data: bytes) -> int:
+    """Datagrams of @size bytes in one call, the last of them perhaps shorter; how many they are. On
+    loopback they stay together until they reach a socket."""
+    s.sendmsg([data], [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", size))])
+    return -(-len(data) // size)

@@ -18,6 +18,7 @@ from typing import Callable, Iterator
 
 from lib.exposition import Page
 from lib.harness import (HOST, FolderTest, Server, ServerTest, binary, environment, wait_until)
+from lib.load import send_group
 
 HEAD = struct.Struct("=IIQII")
 MAGIC, VERSION = 0x4f484342, 1
@@ -267,6 +268,34 @@ class TakeOverTest(HandoverTest):
         page = server.settle()
         self.assertGreater(page.total(DROPPED), 0)
         self.assertEqual(page.value(RECEIVED) + page.total(DROPPED), 1500)
+
+    def test_groups_come_apart_on_either_side(self) -> None:
+        """Neither reads groups that it does not expect: the flag is for who reads."""
+        server = self.serve()
+        over, n_sent = threading.Event(), 0
+
+        def send() -> None:
+            nonlocal n_sent
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                s.connect((HOST, server.ports.udp))
+                while not over.is_set():
+                    n_sent += send_group(s, 7, b"abc:1|c" * 20)
+                    time.sleep(0.0005)
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        try:
+            for flags in (["--statsd.udp-gro"], [], ["--statsd.udp-gro"]):
+                self.replace(server, *flags)
+        finally:
+            over.set()
+            thread.join()
+        server.sent_datagrams = n_sent
+        page = server.settle()
+        self.assertEqual((page.value("abc"), page.value(RECEIVED)), (n_sent, n_sent))
+        self.assertEqual((page.total(DROPPED), page.refused()), (0, {}))
+        self.assertLess(page.total("bacowr_statsd_udp_received_groups_total"), n_sent)
+        self.assertEqual(server.log().count("event=udp_gro_kept"), 1)
 
     def test_a_state_file(self) -> None:
         """It is the successor's: neither read at the hand-over nor written by who leaves."""

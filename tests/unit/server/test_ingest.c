@@ -6,12 +6,15 @@
 #include "server/ingest.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/unit.h"
+#include "server/joined.h"
 
 #define LINE          "abcd.efgh:1|c"
 #define SHARE         ((uint64_t)WORKER_N_CHUNKS) /* datagrams of a socket in a turn */
@@ -107,6 +110,44 @@ START_TEST(test_ingest_does_not_pause_at_the_cap)
     ck_assert_uint_eq(received(0), 2 * SHARE);
     ck_assert(turn());
     ck_assert_uint_eq(received(0), 2 * SHARE + 10);
+}
+END_TEST
+
+/* A group of @n datagrams. */
+static void send_group(unsigned i, unsigned n)
+{
+    const struct sockaddr *sa = (const struct sockaddr *)&in[i]->address.sa;
+    const int size = strlen(LINE);
+    char text[64 * sizeof LINE] = "";
+
+    for (unsigned k = 0; k < n; k++)
+        strcat(text, LINE);
+    ck_assert_int_eq(setsockopt(sender, SOL_UDP, UDP_SEGMENT, &size, sizeof size), 0);
+    ck_assert_int_eq(sendto(sender, text, strlen(text), 0, sa, address_len(sa)), strlen(text));
+}
+
+/* Likewise where messages are groups, of which a turn takes fewer; a socket beside it has its own
+ * share. */
+START_TEST(test_ingest_does_not_pause_at_the_cap_of_groups)
+{
+    open_socket(0, 0);
+    open_socket(1, 0);
+    ck_assert_int_eq(ingest_join(in[0], true), 0);
+    ck_assert_int_eq(ingest_join(in[1], false), 0);
+    ck_assert(in[0]->inlet.joined && !in[1]->inlet.joined);
+    worker->pause_ns = LONG_PAUSE_NS;
+    for (unsigned i = 0; i < 2 * JOINED_N_MESSAGES + 3; i++)
+        send_group(0, 10);
+    ck_assert(!turn());
+    ck_assert_uint_eq(received(0), 10 * JOINED_N_MESSAGES);
+    send_group(1, SHARE - 1);
+    ck_assert(!turn());
+    ck_assert_uint_eq(received(0), 20 * JOINED_N_MESSAGES);
+    ck_assert_uint_eq(received(1), SHARE - 1);
+    ck_assert(turn());
+    ck_assert_uint_eq(received(0), 20 * JOINED_N_MESSAGES + 30);
+    ck_assert_uint_eq(relaxed_load(&in[0]->inlet.counters.groups), 2 * JOINED_N_MESSAGES + 3);
+    ck_assert_uint_eq(relaxed_load(&in[1]->inlet.counters.groups), SHARE - 1);
 }
 END_TEST
 
@@ -264,6 +305,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(turns, start, stop);
     tcase_add_test(turns, test_ingest_pauses_when_empty);
     tcase_add_test(turns, test_ingest_does_not_pause_at_the_cap);
+    tcase_add_test(turns, test_ingest_does_not_pause_at_the_cap_of_groups);
     tcase_add_test(turns, test_ingest_is_fair);
     tcase_add_test(turns, test_ingest_forgets_a_full_share);
     tcase_add_test(turns, test_ingest_small_buffers_shorten_the_pause);
