@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "server/file.h"
+#include "server/openssl.h"
 
 static const char *fault(int r)
 {
@@ -71,6 +72,8 @@ int door_load(struct door **out, struct options_list *files, const char *path, e
 
     if (d != NULL && files != NULL && list_files(path, d->config, files) < 0)
         r = -ENOMEM;
+    if (r == 0 && d->config->n_users > 0)
+        r = openssl_open(path, e);
     if (r == 0 && d->config->has_tls)
         r = tls_new(&d->tls, d->config, e);
     if (r == -ENOMEM)

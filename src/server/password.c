@@ -14,11 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
 #include "base/buf.h"
+#include "server/openssl.h"
 
 bool password_matches(const char *password, const char *hash)
 {
@@ -28,7 +25,7 @@ bool password_matches(const char *password, const char *hash)
     bool same = made != NULL && strlen(made) == len && CRYPTO_memcmp(made, hash, len) == 0;
 
     if (data != NULL)
-        OPENSSL_cleanse(data, sizeof *data);
+        explicit_bzero(data, sizeof *data);
     free(data);
     return same;
 }
@@ -53,7 +50,7 @@ bool password_digest(struct password_digest *out, const struct password_digest *
     add_part(&all, password);
     done = !all.failed && HMAC(EVP_sha256(), key->bytes, sizeof key->bytes,
                                (const unsigned char *)all.p, all.len, out->bytes, &len) != NULL;
-    OPENSSL_cleanse(all.p, all.len);
+    explicit_bzero(all.p, all.len);
     buf_release(&all);
     return done;
 }
@@ -65,5 +62,5 @@ bool password_same(const struct password_digest *a, const struct password_digest
 
 void password_forget(void *p, size_t len)
 {
-    OPENSSL_cleanse(p, len);
+    explicit_bzero(p, len);
 }

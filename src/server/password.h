@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Passwords: bcrypt, and what is remembered of those that were looked at
+ *
+ * Contract: openssl_open() has said 0.
  */
 #ifndef SERVER_PASSWORD_H
 #define SERVER_PASSWORD_H

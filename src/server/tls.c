@@ -22,10 +22,6 @@
 #include <string.h>
 
 #include <arpa/inet.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 #include "server/file.h"
 #include "server/tls_context.h"
@@ -223,7 +219,7 @@ static int use(SSL_CTX *ctx, const struct web_config *c, const struct web_text *
     if (r < 0)
         return r;
     r = put(ctx, &s, e);
-    OPENSSL_cleanse(s.text.p, s.text.len);
+    explicit_bzero(s.text.p, s.text.len);
     buf_release(&s.text);
     return r;
 }
@@ -389,13 +385,16 @@ static void set_rules(SSL_CTX *ctx, const struct web_config *c)
 int tls_new(struct tls **out, const struct web_config *c, struct err *e)
 {
     struct tls *t = calloc(1, sizeof *t);
-    int r = -ENOMEM;
+    int r = openssl_open(c->file, e);
 
     assert(c->has_tls);
-    if (t == NULL)
-        return -ENOMEM;
+    if (t == NULL || r < 0) {
+        free(t);
+        return r < 0 ? r : -ENOMEM;
+    }
     t->n_owners = 1;
     t->ctx = SSL_CTX_new(TLS_server_method());
+    r = -ENOMEM;
     if (t->ctx != NULL) {
         set_rules(t->ctx, c);
         r = set_suites(t->ctx, c, e);

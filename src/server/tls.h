@@ -21,7 +21,8 @@ struct tls;
 
 /*
  * Certificates, keys and rules as @c says, which is borrowed during the call and has_tls. Opens
- * files. 0; -ENOMEM; -EINVAL with @e filled, with the place in @c.
+ * files. 0; -ENOMEM; -EINVAL or -ENOENT (no OpenSSL) with @e filled, with the
+ * place in @c.
  */
 int tls_new(struct tls **out, const struct web_config *c, struct err *e);
 struct tls *tls_share(struct tls *t); /* one more owner */
@@ -42,7 +43,8 @@ enum tls_outcome {
 int tls_conn_new(struct tls_conn **out, struct tls *t);
 void tls_conn_free(struct tls_conn *c); /* accepts NULL */
 
-/* The client's side, which believes every server: for who asks his own machine. 0 or -ENOMEM. */
+/* The client's side, which believes every server: for who asks his own machine. 0, -ENOMEM or
+ * -ENOENT (no OpenSSL). */
 int tls_conn_new_client(struct tls_conn **out);
 
 /* Give it ciphertext, which is copied. 0 or -ENOMEM. */

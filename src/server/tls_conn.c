@@ -17,8 +17,6 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#include <openssl/err.h>
-
 #include "server/tls_context.h"
 
 /* The text of one record. */
@@ -75,10 +73,15 @@ int tls_conn_new(struct tls_conn **out, struct tls *t)
 
 int tls_conn_new_client(struct tls_conn **out)
 {
-    struct tls_conn *c = calloc(1, sizeof *c);
-    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-    int r = c != NULL ? open_conn(c, ctx) : -ENOMEM;
+    struct tls_conn *c = NULL;
+    SSL_CTX *ctx;
+    int r = openssl_open(NULL, NULL);
 
+    if (r < 0)
+        return r;
+    c = calloc(1, sizeof *c);
+    ctx = SSL_CTX_new(TLS_client_method());
+    r = c != NULL ? open_conn(c, ctx) : -ENOMEM;
     SSL_CTX_free(ctx); /* the connection has its share */
     if (r < 0) {
         tls_conn_free(c);

@@ -5,8 +5,7 @@
 #ifndef SERVER_TLS_CONTEXT_H
 #define SERVER_TLS_CONTEXT_H
 
-#include <openssl/ssl.h>
-
+#include "server/openssl.h"
 #include "server/tls.h"
 
 SSL_CTX *tls_context(const struct tls *t); /* borrowed */

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import http.client
 import os
+import signal
 import socket
 import ssl
 import time
 import warnings
 from pathlib import Path
+from unittest import mock
 
 from lib.certs import Authority, Pair, openssl
 from lib.exposition import Page
 from lib.harness import HOST, FolderTest, Server, ServerTest, read_all, run, wait_until
 
+HASH = "$2y$04$" + "." * 53
 FAILURES = "bacowr_statsd_http_tls_failures_total"
 GET_LAST = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
@@ -56,6 +59,39 @@ class TlsTest(FolderTest, ServerTest):
             return False
         finally:
             connection.close()
+
+
+class OpenedTest(TlsTest):
+    """OpenSSL is opened by the first door that needs it."""
+
+    def maps(self, server: Server) -> str:
+        return Path(f"/proc/{server.process.pid}/maps").read_text()
+
+    def test_nobody_pays_for_no_door(self) -> None:
+        self.assertNotIn("libssl", self.maps(self.start()))
+        self.assertIn("libssl", self.maps(self.serve()))
+
+    def test_a_reload_may_be_the_first(self) -> None:
+        self.config.write_text("")
+        server = self.start(self.flag)
+        self.assertNotIn("libssl", self.maps(server))
+        self.write()
+        server.process.send_signal(signal.SIGHUP)
+        wait_until("TLS is spoken", lambda: self.answers(server, self.client()))
+
+    def test_a_machine_without_it(self) -> None:
+        (self.folder / "libssl.so.3").touch()
+        self.write()
+        with mock.patch.dict(os.environ, LD_LIBRARY_PATH=str(self.folder)):
+            with_tls = run(self.flag)
+            self.config.write_text(f"basic_auth_users:\n  a: {HASH}\n")
+            with_password = run(self.flag)
+            self.assertTrue(self.start().get("/-/ready"))
+        for told in with_tls, with_password:
+            self.assertEqual(told.returncode, 1, told.stderr)
+            self.assertIn(f"{self.config}: TLS and passwords need OpenSSL, which cannot be opened",
+                          told.stderr)
+            self.assertIn("install libssl.so.3 (libssl3 on Debian)", told.stderr)
 
 
 class SpokenTest(TlsTest):
