@@ -35,6 +35,8 @@
 #define FOLDS_MIN   16u
 #define FOLDS_SHARE 16u
 
+/* Families are fewer than series, and each makes a page of the table resident. */
+#define KNOWN_SHARE 8u
 #define KNOWN_MIN   1024u
 #define KNOWN_MAX   (16u * 1024u * 1024u)
 #define KNOWN_FULL  255u
@@ -43,7 +45,7 @@ int guard_init(struct guard *g, uint64_t max_series)
 {
     size_t n = KNOWN_MIN;
 
-    while (n < max_series / 2 && n < KNOWN_MAX)
+    while (n < max_series / KNOWN_SHARE && n < KNOWN_MAX)
         n *= 2;
     /* Pages of it become memory as families come. */
     *g = (struct guard){
