@@ -31,6 +31,7 @@
 #include "server/tap_client.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -442,6 +443,18 @@ static int flush_output(int status)
     return EXIT_FAILURE;
 }
 
+/*
+ * What is large goes back to the system when it is freed: the document of a mapping, the text of a
+ * file. glibc raises this bound of its own to the size of the first such piece, and from then on
+ * they leave holes behind that nothing else is large enough for.
+ */
+static void keep_memory_small(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+#endif
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
@@ -450,6 +463,7 @@ int main(int argc, char **argv)
     int status = EXIT_SUCCESS;
 
     (void)argc;
+    keep_memory_small();
     if (r == 0) {
         status = commands[o.command](&o);
     } else if (r < 0) {

@@ -26,7 +26,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BLOCK_SIZE 16384
+/* Each block has twice the room of the one before: most of a large document is in pieces that
+ * the allocator takes from the system, and gives back whole. */
+#define BLOCK_MIN 16384u
+#define BLOCK_MAX 262144u
 
 struct yaml_block {
     struct yaml_block *next;
@@ -67,8 +70,10 @@ void *yaml_doc_alloc(struct yaml_doc *doc, size_t size)
 
     size = (size + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
     if (b == NULL || b->size - b->used < size) {
-        size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
+        size_t room = b == NULL ? BLOCK_MIN : b->size < BLOCK_MAX ? 2 * b->size : BLOCK_MAX;
 
+        if (room < size)
+            room = size;
         b = calloc(1, sizeof(*b) + room);
         if (b == NULL)
             return NULL;

@@ -21,7 +21,7 @@
  *
  * Laws: rules are added in the order of their positions, so the first to claim a node has the
  *       smallest, and of two nodes the one made first has the smaller number. All memory is there
- *       before the first rule is added.
+ *       before the first rule is added; when they are all there, what was too much is given back.
  */
 #include "mapping/glob_tree.h"
 
@@ -142,7 +142,7 @@ static int collect_partials(struct glob *g)
     g->partials = malloc(g->n_partials * sizeof *g->partials);
     if (g->partials == NULL)
         return -ENOMEM;
-    for (uint32_t i = 0; i <= g->mask; i++) {
+    for (uint32_t i = 0; i <= g->edge_mask; i++) {
         const struct glob_edge *edge = &g->edges[i];
         struct slice text;
 
@@ -162,29 +162,111 @@ static int collect_partials(struct glob *g)
     return 0;
 }
 
+/* ---- tables ---- */
+
+static void tables_free(struct glob *g)
+{
+    free(g->words);
+    free(g->edges);
+}
+
+/* Places for @n entries at half of them, less one; or 0: too many. */
+static uint32_t mask_for(size_t n)
+{
+    size_t size = 16;
+
+    while (size < 2 * n)
+        size *= 2;
+    return size <= UINT32_MAX / 2 ? (uint32_t)size - 1 : 0;
+}
+
+/* Empty ones. On failure what is there is the caller's. 0 or -ENOMEM. */
+static int tables_new(struct glob *g, size_t n_words, size_t n_edges)
+{
+    g->word_mask = mask_for(n_words);
+    g->edge_mask = mask_for(n_edges);
+    g->words = calloc((size_t)g->word_mask + 1, sizeof *g->words);
+    g->edges = malloc(((size_t)g->edge_mask + 1) * sizeof *g->edges);
+    if (g->word_mask == 0 || g->edge_mask == 0 || g->words == NULL || g->edges == NULL)
+        return -ENOMEM;
+    memset(g->edges, 0xff, ((size_t)g->edge_mask + 1) * sizeof *g->edges);
+    return 0;
+}
+
+/* Words get new @numbers by their old ones. */
+static void copy_words(struct glob *to, const struct glob *from, uint32_t *numbers)
+{
+    for (uint32_t i = 0; i <= from->word_mask; i++) {
+        const struct glob_word *word = &from->words[i];
+
+        if (word->p == NULL)
+            continue;
+        numbers[i] = glob_word_place(to, slice_of(word->p, word->len), word->hash);
+        to->words[numbers[i]] = *word;
+    }
+}
+
+static void copy_edges(struct glob *to, const struct glob *from, const uint32_t *numbers)
+{
+    for (uint32_t i = 0; i <= from->edge_mask; i++) {
+        const struct glob_edge *edge = &from->edges[i];
+
+        if (edge->from == GLOB_NONE)
+            continue;
+        to->edges[glob_edge_place(to, edge->from, numbers[edge->word])] =
+            (struct glob_edge){edge->from, numbers[edge->word], edge->to};
+    }
+}
+
+static void count_entries(const struct glob *g, size_t *n_words, size_t *n_edges)
+{
+    *n_words = *n_edges = 0;
+    for (uint32_t i = 0; i <= g->word_mask; i++)
+        *n_words += g->words[i].p != NULL;
+    for (uint32_t i = 0; i <= g->edge_mask; i++)
+        *n_edges += g->edges[i].from != GLOB_NONE;
+}
+
+/* Rules share words, and a `*` is no edge: a quarter of the worst case is common. */
+static int tighten(struct glob *g)
+{
+    struct glob_node *nodes = realloc(g->nodes, ((size_t)g->n_nodes + 1) * sizeof *nodes);
+    uint32_t *numbers = malloc(((size_t)g->word_mask + 1) * sizeof *numbers);
+    struct glob tight;
+    size_t n_words, n_edges;
+    int r = -ENOMEM;
+
+    if (nodes != NULL)
+        g->nodes = nodes;
+    tight = *g;
+    count_entries(g, &n_words, &n_edges);
+    if (nodes != NULL && numbers != NULL) {
+        r = tables_new(&tight, n_words, n_edges);
+        if (r == 0) {
+            copy_words(&tight, g, numbers);
+            copy_edges(&tight, g, numbers);
+            tables_free(g);
+            *g = tight;
+        } else {
+            tables_free(&tight);
+        }
+    }
+    free(numbers);
+    return r;
+}
+
 /* ---- the whole ---- */
 
 /* Room for the worst case, no two rules alike: then nothing need grow while rules are added. */
 static int reserve(struct glob *g, size_t n_rules, size_t n_segments)
 {
-    size_t size = 16;
-
-    while (size < 2 * n_segments)
-        size *= 2;
-    if (size > UINT32_MAX / 2)
-        return -ENOMEM;
-    g->mask = (uint32_t)size - 1;
     g->roots = malloc((g->max_depth + 1) * sizeof *g->roots);
     g->nodes = malloc((n_segments + g->max_depth + 1) * sizeof *g->nodes);
-    g->words = calloc(size, sizeof *g->words);
-    g->edges = malloc(size * sizeof *g->edges);
     g->members = malloc((n_rules + 1) * sizeof *g->members);
-    if (g->roots == NULL || g->nodes == NULL || g->words == NULL || g->edges == NULL ||
-        g->members == NULL)
+    if (g->roots == NULL || g->nodes == NULL || g->members == NULL)
         return -ENOMEM;
-    memset(g->edges, 0xff, size * sizeof *g->edges);
     memset(g->roots, 0xff, (g->max_depth + 1) * sizeof *g->roots);
-    return 0;
+    return tables_new(g, n_segments, n_segments);
 }
 
 int glob_new(struct glob **out, const struct glob_rule *rules, size_t n, bool ordered)
@@ -207,6 +289,8 @@ int glob_new(struct glob **out, const struct glob_rule *rules, size_t n, bool or
     for (size_t i = 0; r == 0 && i < n; i++)
         add_rule(g, &rules[i], (uint32_t)i);
     if (r == 0)
+        r = tighten(g);
+    if (r == 0)
         r = collect_partials(g);
     if (r < 0)
         glob_free(g);
@@ -221,8 +305,7 @@ void glob_free(struct glob *g)
         return;
     free(g->roots);
     free(g->nodes);
-    free(g->words);
-    free(g->edges);
+    tables_free(g);
     free(g->partials);
     free(g->members);
     free(g);

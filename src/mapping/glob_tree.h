@@ -54,7 +54,7 @@ struct glob {
     uint32_t n_nodes;
     struct glob_word *words;
     struct glob_edge *edges;
-    uint32_t mask; /* of both tables; their size is a power of two, at most half full */
+    uint32_t word_mask, edge_mask; /* sizes are powers of two; a table is at most half full */
     struct glob_partial *partials;
     uint32_t n_partials;
     struct glob_member *members; /* the rules by position */
@@ -68,11 +68,11 @@ static inline bool glob_is_star(struct slice segment)
 /* Where @text is in the table of words, or the free place where it belongs. */
 static inline uint32_t glob_word_place(const struct glob *g, struct slice text, uint32_t hash)
 {
-    uint32_t i = hash & g->mask;
+    uint32_t i = hash & g->word_mask;
 
     while (g->words[i].p != NULL &&
            (g->words[i].hash != hash || !slice_eq(slice_of(g->words[i].p, g->words[i].len), text)))
-        i = (i + 1) & g->mask;
+        i = (i + 1) & g->word_mask;
     return i;
 }
 
@@ -85,10 +85,10 @@ static inline uint32_t glob_word_hash(struct slice text)
 static inline uint32_t glob_edge_place(const struct glob *g, uint32_t from, uint32_t word)
 {
     uint64_t mixed = ((uint64_t)from << 32 | word) * 0x9e3779b97f4a7c15u;
-    uint32_t i = (uint32_t)(mixed >> 32) & g->mask;
+    uint32_t i = (uint32_t)(mixed >> 32) & g->edge_mask;
 
     while (g->edges[i].from != GLOB_NONE && (g->edges[i].from != from || g->edges[i].word != word))
-        i = (i + 1) & g->mask;
+        i = (i + 1) & g->edge_mask;
     return i;
 }
 
