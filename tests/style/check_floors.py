@@ -45,6 +45,8 @@ LIBRARIES = {
     "llhttp.h": ["src/server/"],
     "zlib.h": ["src/server/"],
     "crypt.h": ["src/server/password.c"],
+    "dlfcn.h": ["src/server/openssl.c"],
+    "malloc.h": ["src/main.c"],
     "openssl/crypto.h": ["src/server/openssl.h"],
     "openssl/evp.h": ["src/server/openssl.h"],
     "openssl/hmac.h": ["src/server/openssl.h"],
