@@ -224,6 +224,35 @@ static const char *bind_remedy(bool udp, int r)
     }
 }
 
+int address_listen(int *out, struct address *a, int backlog)
+{
+    int fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const struct sockaddr *sa = (const struct sockaddr *)&a->sa;
+    int on = 1;
+    int r;
+
+    if (fd < 0)
+        return -errno;
+    r = address_prepare(a, fd);
+    if (r != 0)
+        goto fail;
+    /* For TCP this only lets us return to a port whose old connections still linger. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        bind(fd, sa, address_len(sa)) != 0 || listen(fd, backlog) != 0) {
+        r = -errno;
+        goto fail;
+    }
+    r = address_refresh(a, fd);
+    if (r != 0)
+        goto fail;
+    *out = fd;
+    return 0;
+
+fail:
+    close(fd);
+    return r;
+}
+
 int address_refused(struct err *e, const char *transport, const struct address *a, int r)
 {
     err_set(e, NULL, 0, 0, "cannot listen on %s %s: %s%s", transport, a->text, uv_strerror(r),

@@ -52,6 +52,12 @@ int address_refresh(struct address *a, int fd);
 /* Bind @fd and learn the port, if it was 0. 0 or a negative errno. */
 int address_bind(struct address *a, int fd);
 
+/*
+ * *@out: a TCP socket that listens on @a, which learns its port, and does not block. 0 or a
+ * negative errno.
+ */
+int address_listen(int *out, struct address *a, int backlog);
+
 /* Fill @e: listening on @a failed with @r, which is returned. @transport: "udp", "tcp", "http". */
 int address_refused(struct err *e, const char *transport, const struct address *a, int r);
 

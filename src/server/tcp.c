@@ -252,35 +252,6 @@ bool tcp_is_asleep(const struct tcp *t)
 
 /* ---- opening and closing ---- */
 
-/* A socket that listens, or a negative errno. */
-static int open_socket(struct address *a)
-{
-    int fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const struct sockaddr *sa = (const struct sockaddr *)&a->sa;
-    int on = 1;
-    int r;
-
-    if (fd < 0)
-        return -errno;
-    r = address_prepare(a, fd);
-    if (r != 0)
-        goto fail;
-    /* For TCP this only lets us return to a port whose old connections still linger. */
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        bind(fd, sa, address_len(sa)) != 0 || listen(fd, BACKLOG) != 0) {
-        r = -errno;
-        goto fail;
-    }
-    r = address_refresh(a, fd);
-    if (r != 0)
-        goto fail;
-    return fd;
-
-fail:
-    close(fd);
-    return r;
-}
-
 /* Takes @fd, also on failure. */
 static int add_listener(struct tcp *t, int fd, bool framed)
 {
@@ -308,9 +279,11 @@ fail:
 
 int tcp_listen(struct tcp *t, struct address *a, struct err *e)
 {
-    int fd = open_socket(a);
-    int r = fd < 0 ? fd : add_listener(t, fd, false);
+    int fd;
+    int r = address_listen(&fd, a, BACKLOG);
 
+    if (r == 0)
+        r = add_listener(t, fd, false);
     return r == 0 ? 0 : address_refused(e, "tcp", a, r);
 }
 
