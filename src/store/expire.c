@@ -186,6 +186,13 @@ void registry_expire(struct registry *r, int64_t now_ms)
     r->dying_epoch = reclaim_advance(r->reclaim);
 }
 
+void registry_let_go(struct registry *r, const struct series *s)
+{
+    pthread_mutex_lock(&r->lock);
+    series_set_ttl(r, series_at(r, series_number(s)), 1);
+    pthread_mutex_unlock(&r->lock);
+}
+
 /* ---- rest ---- */
 
 uint32_t registry_rest(struct registry *r, int64_t now_ms, uint32_t max)

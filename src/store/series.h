@@ -365,6 +365,12 @@ int registry_reserve(struct registry *r, struct slice name, struct slice help, b
 void registry_expire(struct registry *r, int64_t now_ms);
 
 /*
+ * Somebody wants @s to be forgotten: it has the shortest time to live from now on, until it is sent
+ * again and comes to the lock.
+ */
+void registry_let_go(struct registry *r, const struct series *s);
+
+/*
  * One bounded step: move series to the shape that was decided for their vector, and fold what those
  * moved earlier have left. rebuild.c tells the whole walk.
  */
