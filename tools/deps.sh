@@ -194,6 +194,11 @@ case "${1:-build}" in
 esac
 
 if [ "${1:-build}" = test ]; then
+    # With the libraries that it is linked with; each has a folder here whatever the architecture.
+    unpack haproxy usr/sbin/haproxy
+    unpack liblua5.3-0 usr/share/doc/liblua5.3-0
+    unpack libopentracing-c-wrapper0 usr/share/doc/libopentracing-c-wrapper0
+    unpack libopentracing1 usr/share/doc/libopentracing1
     fetch hot-shots 17.1.1 'a live sender'
     fetch @grafana/schema 11.6.14 "Grafana's own types, for the dashboards"
     fetch ts-json-schema-generator 2.3.0 'makes JSON Schemas of them'

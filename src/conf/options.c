@@ -470,6 +470,7 @@ void options_release(struct options *o)
     options_list_release(&o->arguments);
     options_list_release(&o->listen_udp);
     options_list_release(&o->listen_tcp);
+    options_list_release(&o->listen_admin);
     options_list_release(&o->web_listen);
     options_list_release(&o->web_hosts);
     options_list_release(&o->relay_targets);

@@ -69,6 +69,7 @@ struct options {
 
     struct options_list listen_udp; /* host:port, [v6]:port, :port */
     struct options_list listen_tcp;
+    struct options_list listen_admin; /* host:port; empty: none */
     char *listen_unixgram; /* path or @name; NULL: none */
     char *listen_unix;
     char *unixsocket_mode;             /* octal digits; perhaps none */

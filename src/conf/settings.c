@@ -84,6 +84,10 @@ const struct setting settings[] = {
     {"statsd.unixsocket-mode", SETTING_VALUE, setter_text, FIELD(unixsocket_mode),
      {"755"}, "MODE",
      .help = "Permissions of the Unix sockets' files, in octal."},
+    {"statsd.listen-admin", SETTING_LIST, setter_address, FIELD(listen_admin),
+     {""}, "ADDRESS",
+     .help = "TCP address for the commands of Etsy's admin port, which is 8126 there: help, "
+             "health, stats, counters, gauges, timers and others."},
     {"statsd.mapping-config", SETTING_LIST, setter_file, FIELD(mapping_config),
      {""}, "FILE",
      .help = "Mapping file, read again on SIGHUP. A directory stands for its *.yml and *.yaml "

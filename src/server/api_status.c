@@ -190,6 +190,10 @@ static void put_listeners(const struct server *s, struct json *j)
         put_listener(j, "tcp", s->tcp_addresses.items[i].text);
         json_end_object(j);
     }
+    for (size_t i = 0; i < s->admin_addresses.n; i++) {
+        put_listener(j, "admin", s->admin_addresses.items[i].text);
+        json_end_object(j);
+    }
     if (s->unixgram != NULL) {
         put_listener(j, "unixgram", s->o->listen_unixgram);
         json_u64(j, "datagrams", relaxed_load(&s->unixgram->counters.datagrams));

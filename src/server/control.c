@@ -147,6 +147,7 @@ void control_on_tick(uv_timer_t *tick)
     journal_tick(s, now_ms);
     note_history(s, now_ms);
     tcp_resume(s->tcp);
+    admin_tick(s->admin, now_ms);
     relay_tick(s->relay, now_ms);
     tell_alive(s, now_ms);
     handover_tick(s, now_ms);
@@ -247,7 +248,7 @@ bool control_on_ready(void *ctx)
 {
     const struct server *s = ctx;
 
-    return s->ready;
+    return s->ready && !s->drained;
 }
 
 int control_on_explain(void *ctx, struct slice line, enum bacowr_explain_form form, struct buf *out)

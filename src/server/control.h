@@ -16,6 +16,7 @@
 #include "conf/options.h"
 #include "bacowr/aggregator.h"
 #include "server/address.h"
+#include "server/admin.h"
 #include "server/door.h"
 #include "server/handover.h"
 #include "server/history.h"
@@ -65,7 +66,7 @@ struct server {
 
     struct notify notify;   /* the service manager, if there is one */
     struct inherit inherit; /* sockets that were open before; empty once all listen */
-    struct addresses udp, tcp_addresses, web;
+    struct addresses udp, tcp_addresses, web, admin_addresses;
     struct local *web_names; /* owned: Unix sockets of the web interface */
     size_t n_web_names;
     struct options_list hosts; /* names of this server */
@@ -81,6 +82,7 @@ struct server {
     struct tcp *tcp;
     struct http *http;
     struct identities *identities;
+    struct admin *admin; /* NULL: there is no such port */
     struct self *self;
     struct reload *reload;
     struct watch *watch;     /* NULL: nobody looks after the mapping files */
@@ -97,6 +99,7 @@ struct server {
     struct told told_refused, told_dropped; /* TCP connections, datagrams; server/journal.c */
     int64_t started_ms;                     /* by worker_now_ms() */
     bool ready;
+    bool drained; /* somebody said `health down`: load balancers are to leave */
 
     struct local control_name;
     struct handover *handover; /* NULL: no control socket; server/handover.c */

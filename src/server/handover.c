@@ -110,6 +110,7 @@ static void drop_peer(struct handover *h)
 static void hold(struct server *s)
 {
     tcp_hold(s->tcp);
+    admin_hold(s->admin);
     http_hold(s->http);
     for (unsigned i = 0; i < s->n_workers; i++)
         worker_hold(s->workers[i]);
@@ -131,6 +132,7 @@ static void go_on(struct server *s)
         return;
     s->held = false;
     http_resume(s->http);
+    admin_start(s->admin);
     tcp_start(s->tcp); /* what fails is tried again by tcp_resume() */
 }
 
@@ -245,6 +247,8 @@ static int offer_sockets(struct handover *h)
     tcp_each(s->tcp, offer_listener, &o);
     for (unsigned i = 0; (fd = http_listener_fd(s->http, i)) >= 0; i++)
         offer_one(&o, fd, INHERIT_HTTP);
+    for (unsigned i = 0; (fd = admin_listener_fd(s->admin, i)) >= 0; i++)
+        offer_one(&o, fd, INHERIT_ADMIN);
     offer_one(&o, h->fd, INHERIT_CONTROL);
     batch_flush(&o.batch);
     return o.batch.r;

@@ -110,6 +110,7 @@ struct http_stats {
     uint64_t scrapes_by_code[3]; /* 200, 500, 503 */
     uint64_t scrape_bytes;       /* sent, after compression */
     double scrape_seconds;       /* summed, from request to last byte produced */
+    int64_t last_scrape_at_ms; /* worker_now_ms() at its end; 0: there was none */
     double last_scrape_seconds;
     uint64_t last_scrape_bytes; /* before compression */
 };

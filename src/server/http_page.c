@@ -61,6 +61,7 @@ static void scrape_release(struct http *h, struct http_page *page)
 static void note_made(struct http_stats *stats, const struct http_page *page)
 {
     stats->last_scrape_seconds = (double)(uv_hrtime() - page->begun_ns) / 1e9;
+    stats->last_scrape_at_ms = (int64_t)(uv_hrtime() / 1000000);
     stats->scrape_seconds += stats->last_scrape_seconds;
     stats->last_scrape_bytes = page->n_text;
 }

@@ -23,7 +23,7 @@
 const char *inherit_kind_name(enum inherit_kind kind)
 {
     static const char *const names[INHERIT_N_KINDS] = {"udp",  "tcp",  "unixgram",
-                                                       "unix", "http", "control"};
+                                                       "unix", "http", "control", "admin"};
 
     return names[kind];
 }

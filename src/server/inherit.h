@@ -22,6 +22,7 @@ enum inherit_kind {
     INHERIT_UNIX,
     INHERIT_HTTP,
     INHERIT_CONTROL,
+    INHERIT_ADMIN,
     INHERIT_N_KINDS,
 };
 

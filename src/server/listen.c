@@ -34,11 +34,16 @@
 
 /* ---- limits ---- */
 
+static uint64_t n_admin_fds(const struct server *s)
+{
+    return s->admin_addresses.n > 0 ? s->admin_addresses.n + ADMIN_MAX_CONNS : 0;
+}
+
 /* All but those for connections. */
 static uint64_t own_fds(const struct server *s)
 {
     return N_SPARE_FDS + N_FDS_PER_LOOP * (s->n_workers + 1) + s->n_workers * s->udp.n +
-           s->tcp_addresses.n + s->web.n + s->n_web_names + N_UNIX_SOCKETS +
+           s->tcp_addresses.n + n_admin_fds(s) + s->web.n + s->n_web_names + N_UNIX_SOCKETS +
            s->n_workers * s->o->relay_targets.n;
 }
 
@@ -446,6 +451,33 @@ int listen_http(struct server *s)
         r = open_http(s, i);
     for (size_t i = 0; i < s->n_web_names && r == 0; i++)
         r = open_http_unix(s, &s->web_names[i]);
+    return r;
+}
+
+static int open_admin(struct server *s, struct address *a)
+{
+    int fd = take(s, INHERIT_ADMIN, a);
+    struct err e;
+    int r = fd >= 0 ? admin_listen_on(s->admin, fd) : admin_listen(s->admin, a, &e);
+
+    if (r != 0)
+        return fd >= 0 ? start_fail_step(s, "admin", r) : start_fail(s, r, &e);
+    log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "admin"),
+              log_str("address", a->text));
+    return 0;
+}
+
+int listen_admin(struct server *s)
+{
+    int r = 0;
+
+    if (s->admin_addresses.n == 0)
+        return 0;
+    r = admin_new(&s->admin, s);
+    if (r != 0)
+        return start_fail_step(s, "admin", r);
+    for (size_t i = 0; i < s->admin_addresses.n && r == 0; i++)
+        r = open_admin(s, &s->admin_addresses.items[i]);
     return r;
 }
 

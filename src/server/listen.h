@@ -34,6 +34,9 @@ int listen_http(struct server *s);
 /* How many descriptors there may be, as far as what is asked for goes. */
 int listen_n_fds(const struct server *s);
 
+/* Of the admin port, if asked for. Before start_self(). */
+int listen_admin(struct server *s);
+
 /* The socket on which the next process asks, if asked for. */
 int listen_control(struct server *s);
 

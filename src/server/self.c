@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/admin.h"
 #include "server/gate.h"
 #include "server/process.h"
 #include "server/self_carry.h"
@@ -75,6 +76,15 @@ struct reading {
     double http_accept_pauses;
     double http_timeouts;
     double http_bad_requests;
+    double admin_connections;
+    double admin_open;
+    double admin_refused;
+    double admin_evicted;
+    double admin_timeouts;
+    double admin_commands;
+    double admin_errors;
+    double admin_let_go;
+    double health;
     double state_saved_seconds;
     double state_bytes;
     double state_series;
@@ -195,6 +205,28 @@ static const struct scalar scalars[] = {
     {"bacowr_statsd_http_password_checks_total",
      "Passwords that bcrypt was run for; those that are known already are not among them.",
      COUNTER(password_checks)},
+    {"bacowr_statsd_health",
+     "0: somebody told the admin port `health down`, so /-/ready answers 503; 1: nobody did.",
+     GAUGE(health)},
+    {"bacowr_statsd_admin_connections_total", "Connections to the admin port accepted.",
+     COUNTER(admin_connections)},
+    {"bacowr_statsd_admin_connections_open", "Connections to the admin port that are open now.",
+     GAUGE(admin_open)},
+    {"bacowr_statsd_admin_connections_refused_total",
+     "Connections to the admin port closed at once because of the limit.", COUNTER(admin_refused)},
+    {"bacowr_statsd_admin_connections_evicted_total",
+     "Silent connections to the admin port that made room for others at the limit.",
+     COUNTER(admin_evicted)},
+    {"bacowr_statsd_admin_timeouts_total",
+     "Connections to the admin port that were silent for long, or too slow to take an answer.",
+     COUNTER(admin_timeouts)},
+    {"bacowr_statsd_admin_commands_total", "Commands of the admin port.", COUNTER(admin_commands)},
+    {"bacowr_statsd_admin_command_errors_total",
+     "Commands of the admin port that are none, were too long or not allowed.",
+     COUNTER(admin_errors)},
+    {"bacowr_statsd_admin_deleted_series_total",
+     "Series that the admin port was told to delete; those still sent come back.",
+     COUNTER(admin_let_go)},
     {"bacowr_statsd_web_config_last_reload_successful",
      "1: the web configuration was good when it was last read; 0: the one from before goes on.",
      GAUGE(web_reload_good)},
@@ -312,6 +344,21 @@ static void read_http(const struct self_config *c, struct reading *r)
     r->last_scrape_bytes = (double)http->last_scrape_bytes;
 }
 
+static void read_admin(const struct self_config *c, struct reading *r)
+{
+    const struct admin_stats admin = admin_read_stats(c->admin);
+
+    r->health = *c->drained ? 0 : 1;
+    r->admin_connections = (double)admin.connections;
+    r->admin_open = (double)admin.open;
+    r->admin_refused = (double)admin.refused;
+    r->admin_evicted = (double)admin.evicted;
+    r->admin_timeouts = (double)admin.timeouts;
+    r->admin_commands = (double)admin.commands;
+    r->admin_errors = (double)admin.errors;
+    r->admin_let_go = (double)admin.let_go;
+}
+
 static void read_all(const struct self *s, struct reading *r)
 {
     *r = (struct reading){
@@ -333,6 +380,7 @@ static void read_all(const struct self *s, struct reading *r)
     read_unixgram(&s->config, r);
     read_tcp(&s->config, r);
     read_http(&s->config, r);
+    read_admin(&s->config, r);
     process_read(&r->process);
 }
 

@@ -24,6 +24,7 @@
 #include "server/unixgram.h"
 #include "server/worker.h"
 
+struct admin;
 struct self;
 struct self_page;
 
@@ -39,6 +40,8 @@ struct self_config {
     const struct inlet *unixgram; /* NULL: none */
     const struct tcp *tcp;
     const struct http *http;
+    const struct admin *admin; /* NULL: none */
+    const bool *drained;
     const struct reload_stats *web_reloads; /* borrowed */
     const struct reload_stats *reloads;
     const struct relay *relay; /* NULL: none */

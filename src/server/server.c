@@ -91,6 +91,7 @@ static void server_release(struct server *s)
     if (s->http != NULL)
         http_close(s->http);
     identities_close(s->identities);
+    admin_close(s->admin);
     close_loop(s);
     identities_free(s->identities);
     watch_free(s->watch);
@@ -118,6 +119,7 @@ static void server_release(struct server *s)
     free(s->sockets);
     free(s->udp.items);
     free(s->tcp_addresses.items);
+    free(s->admin_addresses.items);
     free(s->web.items);
     free(s->web_names);
     options_list_release(&s->hosts);

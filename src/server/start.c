@@ -127,6 +127,8 @@ static int start_addresses(struct server *s)
     if (r == 0)
         r = resolve_list(s, &s->o->listen_tcp, &s->tcp_addresses);
     if (r == 0)
+        r = resolve_list(s, &s->o->listen_admin, &s->admin_addresses);
+    if (r == 0)
         r = resolve_web(s);
     return r;
 }
@@ -440,6 +442,8 @@ static int start_self(struct server *s)
         .unixgram = s->unixgram,
         .tcp = s->tcp,
         .http = s->http,
+        .admin = s->admin,
+        .drained = &s->drained,
         .reloads = reload_stats(s->reload),
         .web_reloads = reload_web_stats(s->reload),
         .relay = s->relay,
@@ -470,6 +474,7 @@ static int start_threads(struct server *s)
     if (r != 0)
         return start_fail_step(s, "threads", r);
     s->ready = true;
+    admin_start(s->admin);
     control_tell_ready(s);
     journal_ready(s);
     return 0;
@@ -481,8 +486,9 @@ int server_start(struct server *s)
         start_addresses, start_hosts,     start_loop,    start_engine,  start_state,
         start_watch,     start_web_watch, start_mapping, start_workers, start_relay,
         start_inherited, listen_instead,  listen_udp,    listen_tcp,    listen_unix,
-        start_history,   start_http,      start_self,    listen_http,   listen_control,
-        listen_rest,     replace_take,    listen_gro,    start_threads, replace_tell,
+        start_history,   start_http,      listen_admin,  start_self,    listen_http,
+        listen_control,  listen_rest,     replace_take,  listen_gro,    start_threads,
+        replace_tell,
     };
     int r = 0;
 

@@ -39,6 +39,7 @@ CONTAINERS = "tests/containers: needs an engine, so `make test-stack`"
 NOT_RUN = {
     ("README.md", "Three commands"): ["installs packages as root, from where the reader knows"],
     ("README.md", "Monitoring stack"): [DEMO, DEMO, PICTURE],
+    ("docs/admin.md", "HAProxy"): ["tests/interop/test_admin_haproxy.py serves behind it"],
     ("docs/architecture.md", "Floors"): ["a table, which tests/style/check_floors.py knows too"],
     ("docs/cardinality.md", "Limits"): ["lines of a page"],
     ("docs/deployment.md", "The monitoring stack"): [CONTAINERS],

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Admin connections: what admin.c (bytes and time) and admin_command.c (words) share
+ */
+#ifndef SERVER_ADMIN_CONN_H
+#define SERVER_ADMIN_CONN_H
+
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "bacowr/values.h"
+#include "base/buf.h"
+#include "base/slice.h"
+#include "server/admin.h"
+#include "server/admin_inspect.h"
+
+/* A command with all its words, and its end. */
+#define ADMIN_LINE_MAX 4096
+
+struct admin_conn;
+TAILQ_HEAD(admin_conns, admin_conn);
+
+struct admin_listener;
+
+struct admin {
+    struct server *server; /* borrowed */
+    struct admin_listener *listeners;
+    unsigned n_listeners;
+    bool held;
+    bool closing;
+    unsigned n_handles; /* whose close callbacks are still to come */
+
+    struct admin_conns conns;
+    struct admin_conns waiting; /* for a turn of the loop, each for a slice of its answer */
+    uv_idle_t turn;
+    struct admin_stats stats;
+
+    /* When did lines come in last? */
+    uint64_t n_lines;
+    int64_t last_line_ms;
+};
+
+struct admin_conn {
+    struct admin *admin; /* owner; outlives its connections */
+    TAILQ_ENTRY(admin_conn) link;
+    TAILQ_ENTRY(admin_conn) next_turn; /* of admin->waiting, if it waits */
+    bool waiting;
+    bool writing;
+    bool eof;      /* the peer has no more to say */
+    bool ending;   /* with what is to be written */
+    bool waited;   /* what has come is a line, though it has no LF */
+    bool answered; /* something of what was read last was a command */
+    bool closed;
+    unsigned n_handles;
+    int64_t heard_ms;
+    uv_tcp_t tcp;
+    uv_timer_t timer;
+    uv_write_t write;
+    uv_shutdown_t shutdown;
+
+    size_t n_in;
+    char in[ADMIN_LINE_MAX];   /* read, not taken yet */
+    char text[ADMIN_LINE_MAX]; /* of the command under way */
+    struct slice words;        /* of it, still to be looked at */
+    struct buf out;
+
+    /* An answer of many parts: what comes next, or NULL. */
+    bool (*more)(struct admin_conn *c);
+    enum bacowr_values_kind kind;
+    struct bacowr_values *values; /* owned */
+    struct inspect object;
+    struct slice word; /* to be deleted */
+    struct slice name, labels;
+    bool prefix; /* all whose names begin so */
+    bool found;
+    char escaped[2 * ADMIN_LINE_MAX + 1];
+};
+
+/* Take @line, without white space around it: what is to be answered goes to c->out; c->more if
+ * there will be more of it; c->ending. */
+void admin_command(struct admin_conn *c, struct slice line);
+
+/* Release what an answer needed that goes on no more. */
+void admin_command_end(struct admin_conn *c);
+
+#endif
