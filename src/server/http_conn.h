@@ -6,7 +6,8 @@
  *      http_conn.c   one connection: bytes to requests, answers to bytes, time
  *      http_answer.c heads, and bodies that fit in memory
  *      http_tls.c    the same bytes, encrypted
- *      http_guard.c  who may come in, do and see what
+ *      http_enter.c  who may come in, and when it is his turn
+ *      http_guard.c  who may do and see what
  *      http_route.c  what is behind a path, and the small pages
  *      http_api.c    documents of the API, step by step
  *      http_landing.c the status page
@@ -25,6 +26,7 @@
 #include <uv.h>
 
 #include "base/buf.h"
+#include "base/cidr.h"
 #include "base/slice.h"
 #include "server/door.h"
 #include "server/http.h"
@@ -45,10 +47,10 @@ struct http {
     struct http_conn *conns;          /* owned; those not ended, newest first */
     struct http_listener **listeners; /* owned, each */
     unsigned n_listeners;
-    struct door *door;                /* owned; NULL: an open one */
-    unsigned generation;              /* of the door: how often it was changed */
-    struct login *login;              /* owned */
-    TAILQ_HEAD(, http_conn) knocking; /* their passwords are not looked at yet; also in conns */
+    struct door *door;                             /* owned; NULL: an open one */
+    unsigned generation;                           /* of the door: how often it was changed */
+    struct login *login;                           /* owned */
+    TAILQ_HEAD(http_knocking, http_conn) knocking; /* passwords not looked at; also in conns */
     unsigned n_knocking;
     double tokens; /* of the rate limit */
     uint64_t tokens_ns;
@@ -83,7 +85,9 @@ struct http_conn {
     bool local;       /* the client is on this machine */
     bool unix_socket;
     bool known;          /* this request came with a good password */
-    bool knocks;         /* it waits for its password to be looked at */
+    bool knocks;         /* it waits for its password to be looked at, */
+    uint64_t round;      /* in this round, */
+    struct ip from;      /* being from here, as far as it matters there */
     unsigned generation; /* of the door that it came in by */
     int64_t cut_ms;      /* answering ends then, progress or not; INT64_MAX: not for that reason */
     bool fresh;          /* no request was read yet */
@@ -97,15 +101,15 @@ struct http_conn {
     struct buf rest; /* read behind the request that is being answered; less than a read's bytes */
     size_t rest_at;  /* how much of it is used up */
 
-    struct buf head;                        /* status line and headers, or a chunk's size */
-    void (*written)(struct http_conn *c);   /* goes on when the write is done */
-    struct buf body;                        /* of the request, if it is one that is kept */
-    struct http_page *page;                 /* owned; NULL: another kind of answer */
-    struct http_api_job *api_job;           /* likewise */
-    struct http_tap *tap;                   /* likewise */
-    void (*work)(struct http_conn *c);      /* to be done in its turn; NULL: it does not wait */
-    TAILQ_ENTRY(http_conn) waiting;         /* of http.waiting */
-    TAILQ_ENTRY(http_conn) knocking;        /* of http.knocking */
+    struct buf head;                      /* status line and headers, or a chunk's size */
+    void (*written)(struct http_conn *c); /* goes on when the write is done */
+    struct buf body;                      /* of the request, if it is one that is kept */
+    struct http_page *page;               /* owned; NULL: another kind of answer */
+    struct http_api_job *api_job;         /* likewise */
+    struct http_tap *tap;                 /* likewise */
+    void (*work)(struct http_conn *c);    /* to be done in its turn; NULL: it does not wait */
+    TAILQ_ENTRY(http_conn) waiting;       /* of http.waiting */
+    TAILQ_ENTRY(http_conn) knocking;      /* of http.knocking */
 
     struct tls_conn *tls; /* owned; NULL: plain */
     bool greeted;         /* its first bytes may be those of TLS */
@@ -203,7 +207,7 @@ void http_conn_answer_status(struct http_conn *c, unsigned status, const char *h
 /* Put status line and common headers, without the empty line, into c->head. */
 void http_conn_head(struct http_conn *c, unsigned status, const char *type);
 
-/* ---- http_guard.c ---- */
+/* ---- http_enter.c ---- */
 
 /*
  * May c->request come in? If not it is answered here, or waits until its password was looked at,
@@ -219,6 +223,8 @@ void http_on_password(void *ctx);
 
 /* It waits no more, whatever becomes of it. */
 void http_knock_drop(struct http_conn *c);
+
+/* ---- http_guard.c ---- */
 
 /* Is the client of @fd on this machine: a loopback address or a Unix socket? */
 bool http_guard_is_local(int fd);

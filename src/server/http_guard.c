@@ -20,12 +20,10 @@
  * What senders sent and their addresses are for who is on this machine. A proxy beside us would
  * make everybody look as if he were, so a request that was forwarded is nobody's on this machine.
  *
- * With a web configuration others may come in too: by a password, or by a client certificate, which
- * was looked at before the first request. Probes (/-/healthy, /-/ready) need no password and count
- * for no rate: whoever asks them has neither, and they tell only that the server runs.
+ * With a web configuration others may see them too: who came in by a password (http_enter.c), or by
+ * a client certificate, which was looked at before the first request.
  *
- * Laws: a request that is refused is answered with constants; nothing of it is echoed.
- *       A wrong password costs its connection.
+ * Law: a request that is refused is answered with constants; nothing of it is echoed.
  */
 #include "server/http_conn.h"
 
@@ -37,10 +35,7 @@
 #include <sys/socket.h>
 
 /* Longest address as text. */
-#define ADDRESS_MAX  64
-
-/* Requests whose passwords wait to be looked at. */
-#define MAX_KNOCKING 64
+#define ADDRESS_MAX 64
 
 static const char bad_host[] =
     "403 Forbidden: the request's Host is no name of this server; an address, localhost or a name "
@@ -154,105 +149,6 @@ static bool same_origin(struct slice origin, const struct authority *host)
         return false;
     return page.bracketed == host->bracketed && same_name(page.host, host->host) &&
            slice_eq(page.port.len ? page.port : usual, host->port.len ? host->port : usual);
-}
-
-/* ---- coming in ---- */
-
-static void refuse_login(struct http_conn *c)
-{
-    c->http->stats.unauthorized++;
-    c->keep_alive = c->keep_alive && request_authorization(&c->request).len == 0;
-    http_conn_answer_status(c, 401, "WWW-Authenticate: Basic realm=\"bacowr-statsd\"\r\n");
-}
-
-static enum login_verdict look_at_password(struct http_conn *c)
-{
-    struct slice text = request_authorization(&c->request);
-    const struct http *h = c->http;
-
-    if (text.len < 6 || strncasecmp(text.p, "Basic ", 6) != 0)
-        return LOGIN_BAD;
-    return login_ask(h->login, h->door->config, slice_from(text, 6));
-}
-
-static void knock(struct http_conn *c)
-{
-    struct http *h = c->http;
-
-    if (h->n_knocking == MAX_KNOCKING) {
-        h->stats.unauthorized++;
-        http_conn_answer_status(c, 503, "Retry-After: 1\r\n");
-        return;
-    }
-    c->knocks = true;
-    h->n_knocking++;
-    TAILQ_INSERT_TAIL(&h->knocking, c, knocking);
-}
-
-void http_knock_drop(struct http_conn *c)
-{
-    if (!c->knocks)
-        return;
-    c->knocks = false;
-    c->http->n_knocking--;
-    TAILQ_REMOVE(&c->http->knocking, c, knocking);
-}
-
-bool http_may_enter(struct http_conn *c)
-{
-    struct http *h = c->http;
-
-    if (!h->door || h->door->config->n_users == 0)
-        return true;
-    switch (look_at_password(c)) {
-    case LOGIN_GOOD:
-        c->known = true;
-        return true;
-    case LOGIN_BAD:
-        refuse_login(c);
-        return false;
-    case LOGIN_LATER:
-        knock(c);
-        return false;
-    }
-    return false;
-}
-
-/* Each in its turn, in the order of coming; the first who is not known yet is looked at next. */
-void http_on_password(void *ctx)
-{
-    struct http *h = ctx;
-
-    for (unsigned n = h->n_knocking; n > 0 && !TAILQ_EMPTY(&h->knocking); n--) {
-        struct http_conn *c = TAILQ_FIRST(&h->knocking);
-
-        http_knock_drop(c);
-        c->since_ms = http_now(h);
-        if (http_may_enter(c))
-            http_admitted(c);
-    }
-}
-
-/* A bucket of tokens, filled with one each interval. */
-bool http_within_rate(struct http_conn *c)
-{
-    struct http *h = c->http;
-    const struct web_config *config = h->door ? h->door->config : NULL;
-    uint64_t now = uv_hrtime();
-
-    if (!config || config->rate_interval_ns == 0)
-        return true;
-    h->tokens += (double)(now - h->tokens_ns) / (double)config->rate_interval_ns;
-    h->tokens_ns = now;
-    if (h->tokens > config->rate_burst)
-        h->tokens = config->rate_burst;
-    if (h->tokens >= 1) {
-        h->tokens--;
-        return true;
-    }
-    h->stats.rate_limited++;
-    http_conn_answer_status(c, 429, NULL);
-    return false;
 }
 
 /* ---- the questions ---- */

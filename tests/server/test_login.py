@@ -110,6 +110,20 @@ class PasswordTest(LoginTest):
         for guesser in guessers:
             guesser.close()
 
+    def test_one_address_does_not_shut_out_another(self) -> None:
+        """Each address that waits has its turn, and who floods makes room for who does not."""
+        server = self.serve(f"basic_auth_users: {{prom: {SLOW}}}\n")
+        guessers = [socket.create_connection((HOST, server.ports.web), timeout=60,
+                                             source_address=("127.0.0.2", 0)) for _ in range(100)]
+        for i, guesser in enumerate(guessers):
+            guesser.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(f'prom:{i}')}"
+                            "\r\n\r\n".encode())
+        self.assertEqual(self.status(server, basic("prom:slow")), 200)
+        server.login = "prom:slow"
+        self.assertLess(server.scrape().get(CHECKS), 15, "not behind those who came before")
+        for guesser in guessers:
+            guesser.close()
+
     def test_many_of_one_are_looked_at_once(self) -> None:
         server = self.serve(f"basic_auth_users: {{prom: {SLOW}}}\n", login="prom:slow")
         statuses: list[int] = []
