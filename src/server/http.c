@@ -94,13 +94,35 @@ void http_close(struct http *h)
     login_close(h->login);
 }
 
+/* The answer that it is at is its last; a tap's ends too. */
+static void end_with_answer(struct http_conn *c)
+{
+    c->keep_alive = false;
+    http_tap_finish(c);
+}
+
+/* What is idle has no answer to end with, and a tap's has no end. */
+static void show_door(struct http_conn *c)
+{
+    if (c->state == HTTP_CONN_READING && !request_started(&c->request) && http_is_outdated(c))
+        http_conn_end(c, false);
+    else if (c->tap && !http_may_stay(c))
+        end_with_answer(c);
+}
+
 void http_set_door(struct http *h, struct door *d)
 {
+    struct http_conn *next;
+
     door_free(h->door);
     h->door = d;
     h->generation++;
     h->tokens = d != NULL ? d->config->rate_burst : 0;
     h->tokens_ns = uv_hrtime();
+    for (struct http_conn *c = h->conns; c; c = next) {
+        next = c->next;
+        show_door(c);
+    }
 }
 
 /* ---- deadlines ---- */
@@ -433,8 +455,7 @@ void http_retire(struct http *h)
     h->n_listeners = 0;
     for (struct http_conn *c = h->conns; c; c = next) {
         next = c->next;
-        c->keep_alive = false;
-        http_tap_finish(c);
+        end_with_answer(c);
         http_api_retire(c);
         if (c->state == HTTP_CONN_READING)
             http_conn_end(c, false);

@@ -132,7 +132,8 @@ int http_listen_on(struct http *h, int fd);
 
 /*
  * From now on @d says who may come in and how; it is taken, and NULL is an open door. Connections
- * that came in by the door before end with the answer they are at.
+ * that came in by the door before end with the answer they are at; a tap ends if @d does not let it
+ * in.
  */
 void http_set_door(struct http *h, struct door *d);
 

@@ -350,7 +350,7 @@ void http_conn_done(struct http_conn *c)
 
     c->fresh = false;
     c->quits = false;
-    if (c->keep_alive && !quits)
+    if (c->keep_alive && !http_is_outdated(c) && !quits)
         read_next(c);
     else
         http_conn_linger(c);

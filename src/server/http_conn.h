@@ -224,6 +224,12 @@ void http_on_password(void *ctx);
 /* It waits no more, whatever becomes of it. */
 void http_knock_drop(struct http_conn *c);
 
+/* Did it come in by another door than that of now, which looks at certificates? */
+bool http_is_outdated(const struct http_conn *c);
+
+/* The door is another now: may who taps by c->request go on? */
+bool http_may_stay(struct http_conn *c);
+
 /* ---- http_guard.c ---- */
 
 /* Is the client of @fd on this machine: a loopback address or a Unix socket? */

@@ -13,6 +13,10 @@
  * it out. Addresses of IPv6 are taken together by their network of 64 bits, which is what one host
  * can have; those of Unix sockets are one.
  *
+ * A reload changes the door. A password is looked at anew with each request, but a certificate only
+ * in the handshake: where certificates are looked at, a connection from before gets no further
+ * answer. Else it gets one that tells it to come again.
+ *
  * Probes (/-/healthy, /-/ready) do not come by here: whoever asks them has no password, and they
  * tell only that the server runs.
  *
@@ -166,6 +170,27 @@ void http_on_password(void *ctx)
         if (http_may_enter(c))
             http_admitted(c);
     }
+}
+
+/* ---- another door ---- */
+
+bool http_is_outdated(const struct http_conn *c)
+{
+    const struct http *h = c->http;
+
+    return c->generation != h->generation && !c->unix_socket && h->door &&
+           h->door->config->client_auth >= WEB_CLIENT_VERIFY_IF_GIVEN;
+}
+
+/* A certificate cannot be looked at again; a password that was right is known. */
+bool http_may_stay(struct http_conn *c)
+{
+    bool asks = asks_passwords(c->http);
+
+    if (http_is_outdated(c))
+        return false;
+    c->known = asks && look_at_password(c) == LOGIN_GOOD;
+    return (c->known || !asks) && http_may_see_senders(c);
 }
 
 /* ---- the rate ---- */

@@ -21,7 +21,7 @@
  * make everybody look as if he were, so a request that was forwarded is nobody's on this machine.
  *
  * With a web configuration others may see them too: who came in by a password (http_enter.c), or by
- * a client certificate, which was looked at before the first request.
+ * a client certificate, which was looked at before the first request, by the rules of then.
  *
  * Law: a request that is refused is answered with constants; nothing of it is echoed.
  */
@@ -183,11 +183,17 @@ bool http_may_read(struct http_conn *c)
     return true;
 }
 
+/* By a certificate, and by the rules that still hold. */
+static bool is_verified(const struct http_conn *c)
+{
+    return c->tls && c->generation == c->http->generation && tls_conn_is_verified(c->tls);
+}
+
 bool http_may_see_senders(const struct http_conn *c)
 {
     struct authority host;
 
-    if (c->known || (c->tls && tls_conn_is_verified(c->tls)))
+    if (c->known || is_verified(c))
         return true;
     return c->local && !c->request.forwarded && host_is_ours(c, &host);
 }

@@ -150,6 +150,26 @@ class PasswordTest(LoginTest):
                                "y:secret": 200}.items():
             self.assertEqual(self.status(server, basic(header)), wanted, header)
 
+    def test_a_tap_ends_with_the_right_to_it(self) -> None:
+        """Not with each reload: only with one by which it would not begin."""
+        server = self.serve(f"basic_auth_users: {{prom: {SECRET}, x: {SECRET}}}\n",
+                            "--web.enable-lifecycle", login="prom:secret")
+        taps = {}
+        for user in ("prom", "x"):
+            taps[user] = server.web()
+            taps[user].sendall(f"GET /api/v1/tap?form=capture HTTP/1.1\r\nHost: x\r\n"
+                               f"Authorization: {basic(user + ':secret')}\r\n\r\n".encode())
+            self.assertTrue(taps[user].recv(100).startswith(b"HTTP/1.1 200 "))
+        self.config.write_text(f"basic_auth_users: {{prom: {SECRET}}}\n")
+        self.assertEqual(server.get("/-/reload", "POST").status, 200)
+        self.assertTrue(read_all(taps["x"]).endswith(b"\r\n0\r\n\r\n"))
+        server.send("still:1|c")
+        seen = b""
+        while b"still:1|c" not in seen:
+            seen += taps["prom"].recv(1000) or self.fail("prom's has ended")
+        for tap in taps.values():
+            tap.close()
+
     def test_an_end_while_one_is_looked_at(self) -> None:
         """The server stops in order, and so does a client that goes away."""
         server = self.serve(f"basic_auth_users: {{prom: {SLOW}}}\n")

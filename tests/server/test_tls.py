@@ -332,6 +332,30 @@ class ReloadTest(TlsTest):
         self.assertEqual(page.get("bacowr_statsd_web_config_reloads_total", outcome="success"), 1)
         self.assertEqual(page.total("statsd_exporter_config_reloads_total"), 0)
 
+    def test_a_certificate_that_is_good_no_more(self) -> None:
+        """Nothing is served to who came in by it: neither a further answer nor a tap's rest."""
+        other = Authority(self.folder, "other")
+        rule = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: "
+        server = self.serve(rule + "ca.pem\n", "", "--web.enable-lifecycle",
+                            pair=self.ca.sign("client"))
+        idle, tap = server.web(), server.web()
+        idle.sendall(b"GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n")
+        tap.sendall(b"GET /api/v1/tap HTTP/1.1\r\nHost: x\r\n\r\n")
+        for connection in (idle, tap):
+            self.assertTrue(connection.recv(1000).startswith(b"HTTP/1.1 200 "))
+        self.write(rule + "other.pem\n")
+        self.assertEqual(server.get("/-/reload", "POST").status, 200)
+        self.assertTrue(read_all(tap).endswith(b"0\r\n\r\n"))
+        try:
+            idle.sendall(b"GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n")
+            self.assertNotIn(b"200 OK", read_all(idle))
+        except OSError:
+            pass
+        for connection in (idle, tap):
+            connection.close()
+        server.tls = self.client(other.sign("client2"))
+        self.assertEqual(server.get("/-/ready").status, 200)
+
     def test_a_wrong_file_changes_nothing(self) -> None:
         """Neither what is served nor the rules, and the answer names the place."""
         server = self.serve("", "", "--web.enable-lifecycle")
