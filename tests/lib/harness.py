@@ -381,9 +381,10 @@ def basic(login: str) -> str:
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """What comes until the other side ends, orderly or by a reset."""
+    """What comes until the other side ends, orderly or by a reset; it may be long, not endless."""
     data = b""
-    while True:
+    end = time.monotonic() + 3 * WAIT_SECONDS
+    while time.monotonic() < end:
         try:
             piece = connection.recv(65536)
         except ConnectionResetError:
@@ -391,6 +392,7 @@ def read_all(connection: socket.socket) -> bytes:
         if not piece:
             return data
         data += piece
+    raise TimeoutError(f"no end after {len(data)} bytes")
 
 
 class FolderTest(unittest.TestCase):
