@@ -11,6 +11,7 @@
  */
 #include "server/admin_inspect.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -227,8 +228,9 @@ static bool hold(struct inspect *i, struct slice entry)
 {
     unsigned n = i->n_held + 1;
 
-    if (n > INSPECT_HELD || 2 * n + 11 + i->n_text + entry.len > INSPECT_COLUMNS)
+    if (2 * n + 11 + i->n_text + entry.len > INSPECT_COLUMNS)
         return false;
+    assert(n <= INSPECT_HELD);
     memcpy(i->text + i->n_text, entry.p, entry.len);
     i->n_text += entry.len;
     i->ends[i->n_held++] = (unsigned char)i->n_text;

@@ -20,7 +20,8 @@
 #include "base/buf.h"
 #include "base/slice.h"
 
-/* Columns of an object that stands in one line, and the entries that can be in it. */
+/* Columns of an object that stands in one line, and more entries than can be in it: the shortest is
+ * `a: 1`. */
 #define INSPECT_COLUMNS 80
 #define INSPECT_HELD    16
 

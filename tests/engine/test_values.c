@@ -110,17 +110,17 @@ START_TEST(test_values_between_steps)
     struct engine e;
 
     engine_init(&e, NULL, "mappings:\n- {match: 'a.*', name: a, ttl: 1s, labels: {id: $1}}\n");
-    engine_feed(&e, "a.1:1|c\na.2:2|c\na.3:3|c\nz:1|c");
+    engine_feed(&e, "a.1:1|c\na.2:2|c\na.3:3|c\nz:1|c|#k:old");
     ck_assert_int_eq(
         bacowr_values_new(&v, e.b, BACOWR_VALUES_COUNTERS, (struct slice){0}, e.now_ms), 0);
     ck_assert_int_eq(bacowr_values_next(v, 1, tell, &t), 1);
     engine_pass(&e, 5000);
-    engine_feed(&e, "a.4:4|c\nzz:1|c");
+    engine_feed(&e, "a.4:4|c\nz:1|c|#k:new\nzz:1|c");
     while (bacowr_values_next(v, 1, tell, &t) == 1)
         continue;
     bacowr_values_free(v);
     buf_add_byte(&t.text, '\0');
-    ck_assert_str_eq(t.text.p, "a{id=\"1\"} 1\nz{} 1\n");
+    ck_assert_str_eq(t.text.p, "a{id=\"1\"} 1\nz{k=\"old\"} 1\n");
     buf_release(&t.text);
     engine_release(&e);
 }

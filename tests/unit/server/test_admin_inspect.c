@@ -104,8 +104,16 @@ START_TEST(test_admin_inspect_lines)
     static const char *const wide[] = {
         "w23456789012345678901234567890123456789012345678901234567890"
         "123456789012"};
+    char name[66];
+    const char *one = name;
     struct buf out = {0};
 
+    memset(name, 'n', sizeof name);
+    name[64] = '\0';
+    ck_assert_ptr_null(strchr(object(&out, &one, 1), '\n'));
+    name[64] = 'n';
+    name[65] = '\0';
+    ck_assert_ptr_nonnull(strchr(object(&out, &one, 1), '\n'));
     ck_assert_str_eq(object(&out, keys, 0), "{}");
     ck_assert_str_eq(object(&out, keys, 1), "{ k0: 1 }");
     ck_assert_str_eq(object(&out, keys, 9),
