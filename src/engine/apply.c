@@ -299,22 +299,30 @@ static void apply_gauges(struct bacowr_worker *w, const struct item *items, cons
     stat_add(w, STAT_EVENT(MAPPING_GAUGE, true), n_applied[1]);
 }
 
-/* One of each of those that are rarer. */
-static void apply_others(struct bacowr_worker *w, const struct item *items, const uint8_t *turn,
-                         unsigned n)
+/* One of each of those that are rarer. Packed values are here only: no counter or gauge has any,
+ * and nobody here who takes them asks for their text. */
+static void apply_others(struct bacowr_worker *w, const struct item *items, const double *values,
+                         const uint8_t *turn, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         const struct item *item = &items[turn[i]];
+        unsigned op = item->route->plan->op;
 
-        apply_ops[item->route->plan->op](w, item->route, item_values(item), item->value);
+        if (!item->packed) {
+            apply_ops[op](w, item->route, item_values(item), item->value);
+            continue;
+        }
+        for (unsigned k = 0; k < item->n_values; k++)
+            apply_ops[op](w, item->route, item_values(item), values[item->first_value + k]);
     }
 }
 
-void apply_turns(struct bacowr_worker *w, const struct item *items, const struct turns *turns)
+void apply_turns(struct bacowr_worker *w, const struct item *items, const double *values,
+                 const struct turns *turns)
 {
     apply_counts(w, items, turns->items[TURN_COUNT], turns->n[TURN_COUNT], false);
     apply_counts(w, items, turns->items[TURN_COUNT_MAPPED], turns->n[TURN_COUNT_MAPPED], true);
     apply_gauges(w, items, turns->items[TURN_GAUGE], turns->n[TURN_GAUGE]);
-    apply_others(w, items, turns->items[TURN_BUCKETS], turns->n[TURN_BUCKETS]);
-    apply_others(w, items, turns->items[TURN_OTHER], turns->n[TURN_OTHER]);
+    apply_others(w, items, values, turns->items[TURN_BUCKETS], turns->n[TURN_BUCKETS]);
+    apply_others(w, items, values, turns->items[TURN_OTHER], turns->n[TURN_OTHER]);
 }

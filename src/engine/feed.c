@@ -12,7 +12,7 @@
  *      apply (apply.c)                      one turn after the other
  *
  * What a name and a suffix may look like for this was decided when their route was made: a route
- * says that it is plain. Lines with several values and sets are looked at by statsd_scan() first.
+ * says that it is plain. Sets and odd packed values are looked at by statsd_scan() first.
  *
  * All other lines - odd numbers, sections to be left out, an identity not met before - take the
  * long way, one by one (long.c). The order of lines is kept as far as it can be seen: a line that
@@ -32,6 +32,9 @@
 
 _Static_assert(BACOWR_PADDING >= PLAIN_PADDING, "a padded datagram is a padded text");
 
+/* Packed values of a group. */
+#define N_VALUES 256u
+
 struct group {
     unsigned n;
     bool plain; /* all its items are, and those that were looked at go by their routes */
@@ -41,7 +44,9 @@ struct group {
     uint64_t n_tagged;
     uint64_t n_hits;
     struct turns turns;
+    unsigned n_values;
     struct item items[GROUP];
+    double values[N_VALUES];
 };
 
 /* ---- routes ---- */
@@ -175,15 +180,31 @@ static void begin_group(const struct bacowr_worker *w, struct group *g)
 {
     g->n = 0;
     g->plain = true;
+    g->n_values = 0;
     g->n_group_tagged = 0;
     memset(g->turns.n, 0, sizeof g->turns.n);
+}
+
+/* A packed line is counted once, as one sample: add its others. */
+static void count_packed(struct group *g)
+{
+    for (unsigned i = 0; i < g->n; i++) {
+        const struct item *item = &g->items[i];
+
+        if (!item->packed)
+            continue;
+        g->n_samples += item->n_values - 1u;
+        g->n_tagged += item->route->plan->flags & ROUTE_TAGGED ? item->n_values - 1u : 0;
+    }
 }
 
 static void run_group(struct bacowr_worker *w, struct group *g)
 {
     find_routes(w, g);
     if (g->plain) {
-        apply_turns(w, g->items, &g->turns);
+        apply_turns(w, g->items, g->values, &g->turns);
+        if (g->n_values > 0)
+            count_packed(g);
         g->n_hits += g->n;
         g->n_samples += g->n;
         g->n_tagged += g->n_group_tagged;
@@ -230,6 +251,40 @@ static inline bool gather_plain(struct bacowr_worker *w, struct group *g, struct
     return true;
 }
 
+/* The same for a packed line; how much of @text it took, *@done when that was all. */
+static __attribute__((noinline)) size_t gather_packed(struct bacowr_worker *w, struct group *g,
+                                                      struct slice text, bool padded, bool *done)
+{
+    double values[GROUP];
+    struct plain_line cut;
+    struct route_key key;
+    struct item *item;
+    unsigned n = plain_cut_packed(text, padded, &cut, values, GROUP);
+    size_t bar;
+
+    if (n == 0)
+        return 0;
+    if (g->n_values + n > N_VALUES)
+        run_group(w, g);
+    memcpy(&g->values[g->n_values], values, n * sizeof values[0]);
+    bar = cut.name_len + 1 + cut.value_len;
+    key = route_key_of(w->routes, slice_of(text.p, cut.name_len),
+                       slice_of(text.p + bar, cut.len - bar), cut.suffix);
+    item = &g->items[g->n];
+    add_item(w, g, &key);
+    item->value = 0;
+    item->line = text.p;
+    item->len = (uint32_t)cut.len;
+    item->name_len = (uint32_t)cut.name_len;
+    item->values_len = (uint32_t)cut.value_len;
+    item->plain = item->packed = true;
+    item->first_value = (uint16_t)g->n_values;
+    item->n_values = (uint16_t)n;
+    g->n_values += n;
+    *done = cut.taken == cut.len;
+    return cut.taken;
+}
+
 /* Take @line into the group; false when it has to take the long way. */
 static bool gather_scanned(struct bacowr_worker *w, struct group *g, struct slice line)
 {
@@ -271,12 +326,15 @@ static inline void feed_text(struct bacowr_worker *w, struct group *g,
     w->work_left += text.len;
     while (!done) {
         struct plain_line cut;
+        size_t n_taken;
 
         if (g->n == GROUP)
             run_group(w, g);
         if (gather_plain(w, g, rest, d->padded, &cut)) {
             rest = slice_of(rest.p + cut.taken, rest.len - cut.taken);
             done = cut.taken == cut.len;
+        } else if (cut.packed && (n_taken = gather_packed(w, g, rest, d->padded, &done)) > 0) {
+            rest = slice_of(rest.p + n_taken, rest.len - n_taken);
         } else {
             struct statsd_cursor cursor = {rest, d->stream || d->truncated, false};
 

@@ -15,16 +15,17 @@
 /* name:values|suffix */
 struct item {
     struct route *route;
-    double value;
+    double value; /* of no meaning when it has several */
     const char *line;
     uint32_t len; /* of the line; this and the next two in bytes */
     uint32_t name_len;
     uint32_t values_len;
     bool plain;  /* if its route is; else statsd_scan() has looked at it */
-    bool packed; /* several values */
+    bool packed; /* several values; a plain one has them among the group's */
 
     /* Where the route is not found at once. */
     uint32_t tag;
+    uint16_t first_value, n_values; /* of a plain packed one */
     uint64_t word;
     struct route_guess guess;
 };
@@ -45,7 +46,9 @@ struct turns {
     uint8_t items[N_TURNS][GROUP];
 };
 
-/* feed_apply() for each; their routes hold, and have a short_gen. */
-void apply_turns(struct bacowr_worker *w, const struct item *items, const struct turns *turns);
+/* feed_apply() for each, and for each of @values that it has; their routes hold, and have a
+ * short_gen. */
+void apply_turns(struct bacowr_worker *w, const struct item *items, const double *values,
+                 const struct turns *turns);
 
 #endif

@@ -11,6 +11,9 @@
  * of 64 bytes. Where the text ends before, and is not padded, what there is of it is copied to a
  * window on the stack first, so nothing behind it is touched. Marks behind the text do not count.
  *
+ * Packed values are cut by a look for each, in their order. Their type is looked at here, since
+ * the identity may be known from a line of one value, which more types allow.
+ *
  * Laws: the two ways agree. What takes more than a window - a name of 48 bytes, a number of 16 - is
  *       left to the portable one, and so is all that is odd.
  */
@@ -21,17 +24,24 @@
 #include "base/num.h"
 #include "base/num_short.h"
 
-bool plain_cut_portable(struct slice text, struct plain_line *out)
+/* The text up to its first LF, and what it takes with it. */
+static struct slice first_line(struct slice text, size_t *taken)
 {
     struct slice line = slice_of(text.p, slice_find(text, '\n'));
     bool ended = line.len < text.len;
-    struct slice rest, value;
-    size_t colon;
 
-    out->taken = line.len + ended;
+    *taken = line.len + ended;
     if (ended && line.len > 0 && line.p[line.len - 1] == '\r')
         line.len--;
-    colon = slice_find(line, ':');
+    return line;
+}
+
+bool plain_cut_portable(struct slice text, struct plain_line *out)
+{
+    struct slice line = first_line(text, &out->taken);
+    size_t colon = slice_find(line, ':');
+    struct slice rest, value;
+
     if (colon == 0 || colon == line.len)
         return false;
     rest = slice_from(line, colon + 1);
@@ -43,6 +53,46 @@ bool plain_cut_portable(struct slice text, struct plain_line *out)
     out->len = line.len;
     out->suffix = slice_word(slice_from(line, colon + 1 + value.len));
     return true;
+}
+
+/* Does the type of @suffix take packed values: ms, h or d? */
+static bool takes_packed(struct slice suffix)
+{
+    size_t len = suffix.len > 1 && suffix.p[1] == 'm' ? sizeof "|ms" - 1 : sizeof "|h" - 1;
+
+    if (suffix.len < len || (suffix.len > len && suffix.p[len] != '|'))
+        return false;
+    return len == sizeof "|ms" - 1 ? suffix.p[2] == 's' : suffix.p[1] == 'h' || suffix.p[1] == 'd';
+}
+
+unsigned plain_cut_packed_portable(struct slice text, struct plain_line *out, double *values,
+                                   unsigned max)
+{
+    struct slice line = first_line(text, &out->taken), suffix, rest;
+    size_t colon = slice_find(line, ':');
+    bool more = true;
+    unsigned n = 0;
+
+    if (colon == 0 || colon == line.len)
+        return 0;
+    rest = slice_from(line, colon + 1);
+    rest.len = slice_find(rest, '|');
+    suffix = slice_from(line, colon + 1 + rest.len);
+    if (!takes_packed(suffix))
+        return 0;
+    out->name_len = colon;
+    out->value_len = rest.len;
+    out->len = line.len;
+    out->suffix = slice_word(suffix);
+    while (more) {
+        size_t len = slice_find(rest, ':');
+
+        if (n == max || num_parse(slice_of(rest.p, len), &values[n++]) != 0)
+            return 0;
+        more = len < rest.len;
+        rest = slice_from(rest, more ? len + 1 : len);
+    }
+    return n >= 2 ? n : 0;
 }
 
 #if defined(__SSE2__) && NUM_SHORT
@@ -66,13 +116,19 @@ static inline unsigned marks(const char *p, char byte)
     return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(load(p), _mm_set1_epi8(byte)));
 }
 
-/* A bit for each of the 16 bytes at @p that is a colon or ends the line. */
-static inline unsigned name_marks(const char *p)
+/* A bit for each that is one or the other. */
+static inline unsigned marks_of_two(const char *p, char one, char other)
 {
     __m128i bytes = load(p);
 
-    return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(':')),
-                                                    _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\n'))));
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(one)),
+                                                    _mm_cmpeq_epi8(bytes, _mm_set1_epi8(other))));
+}
+
+/* A bit for each of the 16 bytes at @p that is a colon or ends the line. */
+static inline unsigned name_marks(const char *p)
+{
+    return marks_of_two(p, ':', '\n');
 }
 
 /* The first of the NAME_MAX bytes at @p that is a colon or ends the line; NAME_MAX: none. */
@@ -139,18 +195,34 @@ static inline uint64_t word_at(const char *p, size_t n_readable, size_t len)
     return (word & shorts[len].mask) | shorts[len].len;
 }
 
-/* Out of line, and through a copy: so the fields of @out may stay in registers. */
-static __attribute__((noinline)) bool cut_odd(struct slice text, struct plain_line *out)
+/* Is what follows @value, 16 bytes of them, at once a second one? Then nobody need look further. */
+static inline bool is_packed(const char *value)
 {
-    return plain_cut_portable(text, out);
+    unsigned found = marks_of_two(value, ':', '|');
+
+    return found != 0 && value[__builtin_ctz(found)] == ':';
 }
 
-static inline bool cut_portable(struct slice text, struct plain_line *out)
+/* Out of line, and through a copy: so the fields of @out may stay in registers. */
+static __attribute__((noinline)) bool cut_odd(struct slice text, const char *value,
+                                              struct plain_line *out)
+{
+    bool packed = value != NULL && is_packed(value);
+    bool plain = !packed && plain_cut_portable(text, out);
+
+    out->packed = packed || value == NULL;
+    return plain;
+}
+
+/* @value: where it stands in the window, NULL: not known. */
+static inline bool cut_portable(struct slice text, const char *value, struct plain_line *out)
 {
     struct plain_line odd;
 
-    if (!cut_odd(text, &odd))
+    if (!cut_odd(text, value, &odd)) {
+        out->packed = odd.packed;
         return false;
+    }
     *out = odd;
     return true;
 }
@@ -164,13 +236,14 @@ static inline __attribute__((always_inline)) bool cut(const char *window, size_t
     const char *value = window + colon + 1;
     unsigned found;
 
+    out->packed = false;
     if (colon == NAME_MAX)
-        return cut_portable(text, out);
+        return cut_portable(text, NULL, out);
     if (colon == 0 || window[colon] != ':')
         return false;
     found = marks(value, '|');
     if (found == 0)
-        return cut_portable(text, out);
+        return cut_portable(text, value, out);
     out->name_len = colon;
     out->value_len = (size_t)__builtin_ctz(found);
     bar = colon + 1 + out->value_len;
@@ -178,7 +251,7 @@ static inline __attribute__((always_inline)) bool cut(const char *window, size_t
         return false;
     if (out->value_len - 1 >= NUM_SHORT_MAX ||
         !num_short_parse(value, (unsigned)out->value_len, &out->value))
-        return cut_portable(text, out);
+        return cut_portable(text, value, out);
     end = line_end(window, n_readable, text, bar);
     out->taken = end + (end < text.len);
     out->len = end - (end < text.len && text.p[end - 1] == '\r');
@@ -203,17 +276,72 @@ bool plain_cut(struct slice text, bool padded, struct plain_line *out)
 
     if (padded)
         return cut(text.p, text.len + PLAIN_PADDING, text, out);
-    if (!cut_bare(text, &bare))
+    if (!cut_bare(text, &bare)) {
+        out->packed = bare.packed;
         return false;
+    }
     *out = bare;
     return true;
+}
+
+/* The numbers that begin at @at, all of them short. Where their bar is; 0: something else. */
+static inline size_t short_numbers(const char *window, size_t at, struct slice text, double *values,
+                                   unsigned max, unsigned *n)
+{
+    for (*n = 0; *n < max && at < text.len; at++) {
+        unsigned found = marks_of_two(window + at, ':', '|');
+        unsigned len = found != 0 ? (unsigned)__builtin_ctz(found) : 0;
+
+        if (len - 1 >= NUM_SHORT_MAX || !num_short_parse(window + at, len, &values[(*n)++]))
+            return 0;
+        at += len;
+        if (window[at] == '|')
+            return at < text.len ? at : 0;
+    }
+    return 0;
+}
+
+unsigned plain_cut_packed(struct slice text, bool padded, struct plain_line *out, double *values,
+                          unsigned max)
+{
+    size_t n_readable = text.len + PLAIN_PADDING, colon, bar, end;
+    unsigned n;
+
+    if (!padded)
+        return plain_cut_packed_portable(text, out, values, max);
+    colon = name_end(text.p);
+    if (colon == NAME_MAX)
+        return plain_cut_packed_portable(text, out, values, max);
+    if (colon == 0 || text.p[colon] != ':' || !is_packed(text.p + colon + 1))
+        return 0;
+    bar = short_numbers(text.p, colon + 1, text, values, max, &n);
+    if (bar == 0)
+        return plain_cut_packed_portable(text, out, values, max);
+    end = line_end(text.p, n_readable, text, bar);
+    out->taken = end + (end < text.len);
+    out->len = end - (end < text.len && text.p[end - 1] == '\r');
+    if (!takes_packed(slice_of(text.p + bar, out->len - bar)))
+        return 0;
+    out->name_len = colon;
+    out->value_len = bar - colon - 1;
+    out->suffix = word_at(text.p + bar, n_readable - bar, out->len - bar);
+    return n;
 }
 
 #else
 
 bool plain_cut(struct slice text, bool padded, struct plain_line *out)
 {
-    return plain_cut_portable(text, out);
+    bool plain = plain_cut_portable(text, out);
+
+    out->packed = !plain;
+    return plain;
+}
+
+unsigned plain_cut_packed(struct slice text, bool padded, struct plain_line *out, double *values,
+                          unsigned max)
+{
+    return plain_cut_packed_portable(text, out, values, max);
 }
 
 #endif

@@ -39,6 +39,7 @@ static const char *const names[] = {"a",       "b.c", "m.x.lat", "m.y.lat", "m.x
                                     "d",       "e-é", "f[t=u]",  "g,t=u,v", "#t=u",     "a_count",
                                     "lat_sum", "h",   "i",       "f[t=u]",  "le#le=x"};
 static const char *const types[] = {"c", "g", "ms", "h", "d", "s", "c", "g", "ms"};
+static const char *const packed_types[] = {"ms", "h", "d"};
 static const char *const good_values[] = {"1", "+2", "-3", "0.5", "17", "1e3", "250", "0x1p4"};
 static const char *const bad_values[] = {"", "x", "nan", "inf", "1e999", "1 ", "--1", "é"};
 static const char *const sections[] = {
@@ -74,7 +75,8 @@ static void add_line(struct buf *out, bool wild)
         for (unsigned i = 0; i < n_more; i++)
             buf_addf(out, ":%u", i);
         buf_add_str(out, wild && any(4) == 0 ? ":x" : ":7");
-        buf_addf(out, ":1|%s", wild ? PICK(types) : "ms");
+        buf_addf(out, ":%s|%s%s", PICK(good_values), wild ? PICK(types) : PICK(packed_types),
+                 any(3) == 0 ? PICK(sections) : "");
         return;
     }
     for (unsigned i = 0; i <= n_more % 3; i++) {
@@ -279,6 +281,38 @@ START_TEST(test_ways_long_way_agrees)
 }
 END_TEST
 
+/* Lines that are all plain, most of them with several values: by turns, which the corpora above
+ * hardly ever are. Up to more values than a line or a group may have there. */
+static struct buf packed_corpus(unsigned seed, unsigned n_lines)
+{
+    struct buf text = {0};
+
+    state = seed;
+    for (unsigned i = 0; i < n_lines; i++) {
+        unsigned n_values = any(40) == 0 ? 60 + any(10) : 1 + any(20), type = any(3);
+
+        buf_addf(&text, "%st.%s.%u", i > 0 ? "\n" : "", packed_types[type], any(30));
+        while (n_values-- > 0)
+            buf_addf(&text, ":%u", any(1000));
+        buf_addf(&text, "|%s%s", packed_types[type], any(3) == 0 ? "|#a:b" : "");
+        if (any(4) == 0)
+            buf_addf(&text, "\nm.%u:%u|c", any(30), any(1000));
+    }
+    ck_assert(!text.failed);
+    return text;
+}
+
+START_TEST(test_ways_packed_agree)
+{
+    static const enum way ways[] = {WAY_LINES, WAY_STRETCH, WAY_PADDED, WAY_LONG};
+    struct buf text = packed_corpus(99u + (unsigned)_i, 600);
+
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
+        check_agree(WAY_WHOLE, ways[i], buf_slice(&text), 3);
+    buf_release(&text);
+}
+END_TEST
+
 static double count_of(struct engine *e, const char *name)
 {
     double v;
@@ -312,7 +346,7 @@ START_TEST(test_ways_repetition_doubles)
         "statsd_exporter_sample_errors_total{reason=\"illegal_event\"}",
     };
     const size_t n = sizeof counters / sizeof counters[0];
-    struct buf text = corpus(4711u + (unsigned)_i, 3000, true);
+    struct buf text = corpus(4720u + (unsigned)_i, 3000, true);
     struct engine e;
     double once[sizeof counters / sizeof counters[0]];
 
@@ -390,6 +424,7 @@ static Suite *suite(void)
 
     tcase_add_loop_test(agree, test_ways_agree, 0, 6);
     tcase_add_loop_test(agree, test_ways_long_way_agrees, 0, 6);
+    tcase_add_loop_test(agree, test_ways_packed_agree, 0, 3);
     tcase_add_loop_test(agree, test_ways_repetition_doubles, 0, 3);
     tcase_add_loop_test(agree, test_ways_keep_order, 0, 8);
     tcase_add_test(agree, test_ways_keep_order_between_rules);

@@ -2,6 +2,7 @@
 /*
  * Plain lines: both ways cut alike, and as the long way does
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,138 @@ START_TEST(test_plain_leaves_the_rest)
 }
 END_TEST
 
+#define MAX 8
+
+static bool same_values(const double *a, const double *b, unsigned n)
+{
+    return memcmp(a, b, n * sizeof *a) == 0;
+}
+
+/* As cut_all_ways(), for packed lines; how many values. */
+static unsigned cut_packed_all_ways(struct slice text, const char *behind, struct plain_line *out,
+                                    double values[MAX])
+{
+    const char *guarded = guard_copy(text.p, text.len);
+    char *padded = malloc(text.len + PLAIN_PADDING);
+    struct plain_line cut[3] = {0};
+    double found[3][MAX];
+    unsigned n[3];
+
+    ck_assert_ptr_nonnull(padded);
+    memcpy(padded, text.p, text.len);
+    for (size_t i = 0; i < PLAIN_PADDING; i++)
+        padded[text.len + i] = behind[i % strlen(behind)];
+    n[0] = plain_cut_packed_portable(slice_of(guarded, text.len), &cut[0], found[0], MAX);
+    n[1] = plain_cut_packed(slice_of(guarded, text.len), false, &cut[1], found[1], MAX);
+    n[2] = plain_cut_packed(slice_of(padded, text.len), true, &cut[2], found[2], MAX);
+    for (unsigned i = 1; i < 3; i++) {
+        ck_assert_msg(n[i] == n[0], "%.*s (%s)", (int)text.len, text.p, behind);
+        cut[0].value = cut[i].value = 0;
+        ck_assert_msg(n[0] == 0 ||
+                          (same_cut(&cut[0], &cut[i]) && same_values(found[0], found[i], n[0])),
+                      "%.*s (%s)", (int)text.len, text.p, behind);
+    }
+    if (n[0] > 0) {
+        *out = cut[0];
+        memcpy(values, found[0], n[0] * sizeof values[0]);
+    }
+    guard_free(guarded, text.len);
+    free(padded);
+    return n[0];
+}
+
+/* All values, the suffix behind the last, whatever the line's end. */
+START_TEST(test_plain_cuts_packed_values)
+{
+    static const struct {
+        const char *text;
+        unsigned n;
+        double values[MAX];
+        size_t name_len, value_len, len, taken;
+    } cases[] = {
+        {"a:1:2|ms", 2, {1, 2}, 1, 3, 8, 8},
+        {"a:1:2|ms\n", 2, {1, 2}, 1, 3, 8, 9},
+        {"a:1:2|h\r\nb:1|c", 2, {1, 2}, 1, 3, 7, 9},
+        {"ab:-1:+2:.5:12345678|d|@0.5|#x:y\n", 4, {-1, 2, .5, 12345678}, 2, 17, 32, 33},
+        {"a:1:123456789|ms", 2, {1, 123456789}, 1, 11, 16, 16},
+        {"a:1e3:2|ms", 2, {1000, 2}, 1, 5, 10, 10},
+        {"a:1:inf|ms", 2, {1, HUGE_VAL}, 1, 5, 10, 10},
+        {"a:1:2:3:4:5:6:7:8|ms", 8, {1, 2, 3, 4, 5, 6, 7, 8}, 1, 15, 20, 20},
+        {LONG_NAME ":1:2|ms",
+         2,
+         {1, 2},
+         sizeof LONG_NAME - 1,
+         3,
+         sizeof LONG_NAME + 6,
+         sizeof LONG_NAME + 6},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct slice text = slice_str(cases[i].text);
+        struct plain_line cut;
+        double values[MAX];
+
+        ck_assert_msg(cut_packed_all_ways(text, "|ms\n:1:2|ms", &cut, values) == cases[i].n, "%s",
+                      text.p);
+        ck_assert(same_values(values, cases[i].values, cases[i].n));
+        ck_assert_uint_eq(cut.name_len, cases[i].name_len);
+        ck_assert_uint_eq(cut.value_len, cases[i].value_len);
+        ck_assert_uint_eq(cut.len, cases[i].len);
+        ck_assert_uint_eq(cut.taken, cases[i].taken);
+        ck_assert_uint_eq(cut.suffix,
+                          slice_word(slice_of(text.p + cut.name_len + 1 + cut.value_len,
+                                              cut.len - cut.name_len - 1 - cut.value_len)));
+    }
+}
+END_TEST
+
+/* One value is not packed, more than there is room for are left, and so are all other types. */
+START_TEST(test_plain_leaves_what_is_not_packed)
+{
+    static const char *const texts[] = {
+        "",          "a",        "a:1|ms",      ":1:2|ms",   "a:1:2",      "a:1:2\n|ms",
+        "a:1:2|c",   "a:1:2|g",  "a:1:2|s",     "a:1:2|m",   "a:1:2|",     "a:1:2|msx",
+        "a:1:2|ms:", "a:1::2|h", "a:1:2:|h",    "a::1:2|h",  "a:1:x|ms",   "a:1:1e999|ms",
+        "a:1|c:2|h", "a:1:2|hs", "a:1:2|mh|@1", "a\n:1:2|h", "a:1\n:2|ms", "a:1:2:3:4:5:6:7:8:9|ms",
+    };
+    struct plain_line cut;
+    double values[MAX];
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        ck_assert_msg(cut_packed_all_ways(slice_str(texts[i]), "3|ms\n:1:2|ms", &cut, values) == 0,
+                      "%s", texts[i]);
+}
+END_TEST
+
+/* Any text that is like packed ones, cut at any length, whatever lies behind it. */
+START_TEST(test_plain_packed_ways_agree)
+{
+    static const char *const pieces[] = {"a",  LONG_NAME, ":1",   ":2:3",    ":-.5",    ":1e3",
+                                         ":x", ":",       "|ms",  "|h",      "|d|#k:v", "|c",
+                                         "|",  "\n",      "\r\n", "12345678"};
+    static const char *const behinds[] = {"|ms\n", "\n", ":1", "0", "|h\n:1|c\n", "\r\n", "x"};
+    unsigned n_packed = 0;
+
+    srandom(9);
+    for (unsigned i = 0; i < 20000; i++) {
+        char text[1024] = "n";
+        double values[MAX];
+        struct plain_line cut;
+        size_t len = 1;
+
+        for (unsigned n = 1 + (unsigned)random() % 8; n > 0; n--) {
+            const char *piece = pieces[(size_t)random() % (sizeof pieces / sizeof pieces[0])];
+
+            memcpy(text + len, piece, strlen(piece));
+            len += strlen(piece);
+        }
+        len -= (size_t)random() % 8 == 0 ? (size_t)random() % len : 0;
+        n_packed += cut_packed_all_ways(slice_of(text, len), behinds[i % 7], &cut, values) > 0;
+    }
+    ck_assert_uint_gt(n_packed, 300);
+}
+END_TEST
+
 /* Any text at all, cut at any length, whatever lies behind it. */
 START_TEST(test_plain_ways_agree)
 {
@@ -194,6 +327,9 @@ static Suite *suite(void)
 
     tcase_add_test(cut, test_plain_cuts_the_first_line);
     tcase_add_test(cut, test_plain_leaves_the_rest);
+    tcase_add_test(cut, test_plain_cuts_packed_values);
+    tcase_add_test(cut, test_plain_leaves_what_is_not_packed);
+    tcase_add_test(cut, test_plain_packed_ways_agree);
     tcase_add_test(cut, test_plain_ways_agree);
     suite_add_tcase(s, cut);
     tcase_add_test(identity, test_plain_identities_are_what_the_long_way_finds);
