@@ -65,6 +65,8 @@ bench: bench-build
 	@status=0; \
 	build-bench/tests/bench/bench --json build-bench/bench.json $(BENCH) || status=$$?; \
 	echo; \
+	$(PYTHON) -B tests/bench/micro.py --json build-bench/micro.json || status=$$?; \
+	echo; \
 	$(PYTHON) -B tests/bench/sockets.py --json build-bench/sockets.json $(BENCH) || status=$$?; \
 	exit $$status
 

@@ -7,8 +7,10 @@
  * the next. After each measurement the engine's own counters are asked whether the work was done.
  *
  *      bench [--rounds N] [--only NAME] [--json FILE] [--gates]
+ *      bench --count
  *
- * NAME is a workload (W1 to W5) or lines, native, scale, births, pages, memory, churn. A missed
+ * NAME is a workload (W1 to W5) or lines, native, scale, births, pages, memory, churn; or micro,
+ * which is measured only if it is named. --count is for micro.py. A missed
  * goal is exit status 1, with --gates or without; a benchmark that cannot be believed is 2.
  */
 #include "bench/bench.h"
@@ -29,12 +31,15 @@ struct options {
     const char *json;
     const char *only;
     unsigned n_rounds;
+    bool count;
 };
 
 static void usage(void)
 {
-    fputs("usage: bench [--rounds N] [--only W1..W5|lines|native|scale|births|pages|memory|churn] "
-          "[--json FILE] [--gates]\n",
+    fputs("usage: bench [--rounds N] "
+          "[--only W1..W5|lines|native|scale|births|pages|memory|churn|micro] [--json FILE] "
+          "[--gates]\n"
+          "       bench --count\n",
           stderr);
     exit(2);
 }
@@ -46,6 +51,8 @@ static struct options read_options(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--gates") == 0)
             continue;
+        else if (strcmp(argv[i], "--count") == 0)
+            o.count = true;
         else if (i + 1 == argc)
             usage();
         else if (strcmp(argv[i], "--json") == 0)
@@ -80,6 +87,10 @@ int main(int argc, char **argv)
     struct bench b = {.n_rounds = o.n_rounds, .only = o.only, .report = &report};
     unsigned n_missed;
 
+    if (o.count) {
+        bench_micro_count();
+        return 0;
+    }
     bench_lines(&b);
     if (bench_wants(&b, "scale"))
         bench_scale(&b);
@@ -91,6 +102,8 @@ int main(int argc, char **argv)
         bench_sizes(&b);
     if (bench_wants(&b, "churn"))
         bench_churn(&b);
+    if (b.only != NULL && bench_wants(&b, "micro"))
+        bench_micro(&b);
     if (report.n_rows == 0)
         usage();
     report_table(&report, stdout);

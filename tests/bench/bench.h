@@ -9,6 +9,7 @@
  *      bench_births.c  ns from an identity's first sight to its series
  *      bench_pages.c   ns a sample of the page, against copying texts; memory of a series
  *      bench_churn.c   memory over a day in which labels come and go
+ *      bench_micro.c   ns of each step that a line and a page consist of, or its instructions
  *      workloads.c     the datagrams and the mapping
  *      reference.c     the two reference loops
  *      report.c        medians, goals, the table, JSON
@@ -69,5 +70,9 @@ void bench_births(struct bench *b);
 void bench_pages(struct bench *b);
 void bench_sizes(struct bench *b);
 void bench_churn(struct bench *b);
+void bench_micro(struct bench *b);
+
+/* Each step between two marks, for micro.py. */
+void bench_micro_count(void);
 
 #endif

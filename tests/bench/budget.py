@@ -95,12 +95,14 @@ def sum_in(dump: Path) -> int:
     return int(match[1])
 
 
-def count(program: Path) -> dict[str, float]:
-    """Instructions of a line, by type, in the program's order. See budget.c."""
+def count(*command: str | Path, collect: str = "bacowr_feed",
+          mark: str = "budget_mark") -> dict[str, float]:
+    """What a program executes in one function, by what it prints, in its order: name, and number of
+    times, of each sum between two marks. See budget.c."""
     with tempfile.TemporaryDirectory(prefix="bacowr-budget-") as folder:
         dumps = Path(folder) / "sums"
         types = said_by("valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={dumps}",
-                        "--toggle-collect=bacowr_feed", "--dump-before=budget_mark", program)
+                        f"--toggle-collect={collect}", f"--dump-before={mark}", *command)
         figures = {}
         for i, line in enumerate(types.splitlines()):
             name, n_lines = line.split("\t")
