@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Iterator, Sequence
 
-from bench.receivers import (CPUS, RECEIVED, Load, Ours, Peer, Programs, Receiver, Run, Sink,
+from bench.receivers import (CPUS, RECEIVED, Joined, Load, Ours, Peer, Programs, Receiver, Run, Sink,
                              Unbelievable, Web, on_cpus, ours_command, resident_bytes, schedule_of,
                              server_cpu, sum_of)
 from bench.scrapes import measure_scrape
@@ -80,6 +80,9 @@ class Bench:
         if self.peer is not None:
             return Peer(self.peer, self.programs, cpus, self.log)
         return Ours(self.binary, self.programs, cpus, self.log, self.mapping, flags)
+
+    def joined(self) -> Joined:
+        return Joined(JOINED, self.binary, self.programs, [server_cpu()], self.log, self.mapping)
 
     def sink(self) -> Sink:
         return Sink(self.programs, [server_cpu()], self.log)
@@ -146,6 +149,21 @@ def measure_saturated(bench: Bench) -> None:
                               spread([resident_bytes(server.pid) / 1e6]),
                               goal=Goal(RESIDENT_GOALS[name])))
             bench.close(server, sink)
+
+
+# ---- goal 10 ----
+
+def measure_gro(bench: Bench) -> None:
+    """The sink gets the same groups one by one."""
+    if bench.peer is not None:
+        return
+    with bench.joined() as server, bench.sink() as sink:
+        give_birth(server, "W1")
+        ours, theirs = alternate(bench, server, sink, "W1", "--seconds", bench.size.saturated,
+                                 "--join", JOINED)
+        bench.add(pair("gro", "W1", "ns/line", costs(ours), costs(theirs), Goal(0.4, "ratio"),
+                       describe(ours, theirs)))
+        bench.close(server, sink)
 
 
 # ---- goal 7 ----
@@ -315,6 +333,7 @@ def stripped_bytes(bench: Bench) -> int:
 
 MEASURES: dict[str, Callable[[Bench], None]] = {
     "saturated": measure_saturated,
+    "gro": measure_gro,
     "ordinary": measure_ordinary,
     "loss": measure_loss,
     "threads": measure_threads,

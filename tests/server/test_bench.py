@@ -49,6 +49,13 @@ class SocketsTest(unittest.TestCase):
             self.assertEqual(account.sent, account.received + account.dropped, account)
         self.assertGreater(accounts[-1].dropped, 0)
 
+    def test_what_is_lost_of_groups_adds_up_too(self) -> None:
+        said = self.run_script("--only=gro")
+        self.assertEqual(self.names(said, "gro"), ["W1"])
+        accounts = [Account(**account) for account in said["accounts"]]
+        self.assertEqual([account.who for account in accounts], ["ours, joined", "sink"])
+        self.assertGreater(accounts[0].received, 0)
+
     def test_a_peer_is_measured_by_what_the_kernel_says(self) -> None:
         peer = f"{binary().parent}/tests/bench/sink {{port}}"
         said = self.run_script("--only=saturated", "--only=scrape", f"--peer={peer}")
