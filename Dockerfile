@@ -18,6 +18,7 @@ RUN tools/deps.sh build && rm -rf /var/lib/apt/lists/*
 COPY meson.build meson_options.txt ./
 COPY include include/
 COPY src src/
+COPY systemd systemd/
 RUN meson setup build -Dtests=false && ninja -C build bacowr-statsd && strip build/bacowr-statsd
 COPY tools/rootfs.sh tools/
 RUN tools/rootfs.sh build/bacowr-statsd /rootfs
