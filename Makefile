@@ -9,7 +9,7 @@ TORTURE := # flags of tests/torture/run.py: --only NAME, --seed N
 export PEER
 
 .PHONY: all build deps test-deps run demo test test-unit test-stack torture bench bench-against \
-	bench-build dashboards-preview status-preview backup restore clean help
+	bench-build dashboards-preview status-preview backup restore deb clean help
 
 all: build
 
@@ -52,7 +52,7 @@ test-unit: test-deps
 
 test-stack:
 	@tools/deps.sh stack
-	@$(PYTHON) tests/run.py --only containers --only systemd
+	@$(PYTHON) tests/run.py --only package --only containers --only systemd
 
 torture: test-deps
 	@$(PYTHON) -B tests/torture/run.py $(TORTURE)
@@ -60,6 +60,10 @@ torture: test-deps
 bench-build: test-deps
 	@test -e build-bench/build.ninja || meson setup build-bench
 	@ninja --quiet -C build-bench bacowr-statsd $(addprefix tests/bench/,bench load sink)
+
+deb:
+	@tools/deps.sh deb
+	@tools/deb.sh build/deb
 
 bench: bench-build
 	@status=0; \
@@ -99,8 +103,9 @@ help:
 	@echo 'make test       install what the tests need and run all of them'
 	@echo 'make test-deps  only install what the tests need'
 	@echo 'make test-unit  the style checks and the C unit tests only'
-	@echo 'make test-stack the Dockerfile, the compose file and the units on a real Docker engine and a real'
-	@echo '                systemd (as root)'
+	@echo 'make test-stack the Debian package, the Dockerfile, the compose file and the units, for real: in a'
+	@echo '                clean chroot, on a Docker engine, under systemd (as root)'
+	@echo 'make deb        the Debian package: build/deb/*.deb'
 	@echo 'make torture    every promise of docs/reliability.md, for two hours; TORTURE=--help'
 	@echo 'make bench      the benchmarks, in memory and over sockets; a missed gate is an exit status'
 	@echo "make bench-against PEER='COMMAND with {port}'  the same load against another server"

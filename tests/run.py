@@ -235,6 +235,11 @@ def stage_stack() -> Count:
                         "build-release/bacowr-statsd")
 
 
+def stage_package() -> Count:
+    file = ROOT / "tests" / "package" / "test_package.py"
+    return count_unittest("package", file, {"BACOWR_TEST_LOGS": str(LOGS / "package")})
+
+
 def stage_containers() -> Count:
     """It takes minutes, so its steps are shown as they are begun, past what is kept of it."""
     file = ROOT / "tests" / "containers" / "test_containers.py"
@@ -263,11 +268,12 @@ STAGES: dict[str, tuple[Callable[[], Count], str]] = {
     "clients": (stage_clients, "the Python client, and an application that uses it"),
     "interop": (stage_interop, "real clients and a real Prometheus"),
     "stack": (stage_stack, "dashboards, several servers, the demo, the documents' commands"),
+    "package": (stage_package, "the Debian package in a clean chroot; only when named"),
     "containers": (stage_containers, "the image and the stack on a real Docker engine; only when "
                                      "named"),
     "systemd": (stage_systemd, "the units under a real systemd, restarts under load; only when named"),
 }
-NAMED_ONLY = {"containers", "systemd"}
+NAMED_ONLY = {"containers", "package", "systemd"}
 
 
 def run_stage(name: str) -> Count:

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs what is missing to build (tools/deps.sh build), to show the whole stack too (tools/deps.sh
-# demo), to build and test (tools/deps.sh test), to test the containers (tools/deps.sh stack), or to
-# draw the dashboards (tools/deps.sh preview) or the status page (tools/deps.sh status).
+# demo), to build and test (tools/deps.sh test), to make the Debian package (tools/deps.sh deb), to test
+# it and the containers (tools/deps.sh stack), or to draw the dashboards (tools/deps.sh preview) or the
+# status page (tools/deps.sh status).
 #
 # It names each missing Debian package and what it is for, shows the command that installs it, and
 # runs it; sudo only when not root. When nothing is missing it says nothing and asks no network.
@@ -73,6 +74,7 @@ need_to_test() {
     need gunicorn 'a live sender'
     need python3-pip 'installs the Python client'
     need python3-setuptools 'builds its package'
+    need python3-venv 'installs it as its README says'
     need python3-wheel 'in the form that pip takes'
     need mypy 'checks its types' mypy
     need python3-yaml 'reads configuration of Grafana and Prometheus'
@@ -83,11 +85,17 @@ need_to_test() {
     need ca-certificates 'npm talks TLS'
 }
 
+need_to_pack() {
+    need debhelper 'makes the Debian package, with dpkg-dev'
+}
+
 need_for_stack() {
     need python3 'runs the tests'
     need docker-compose 'starts the stack (a script; its engine is not installed)'
     need python3-yaml 'reads what it made of the compose file'
-    need mmdebstrap 'makes the base image from packages, no registry needed' mmdebstrap
+    need mmdebstrap 'makes the base image and the chroot from packages, no registry needed' mmdebstrap
+    need lintian 'checks the Debian package' lintian
+    need faketime 'builds it once more in another year' faketime
     need iptables 'publishes ports in the network namespace of the tests'
     need iproute2 'sets up that namespace' ip
     need libdevmapper1.02.1 'the engine is linked with it'
@@ -158,9 +166,10 @@ case "${1:-build}" in
     build) need_to_build ;;
     demo) need_to_build; need_to_show ;;
     test) need_to_build; need_to_show; need_to_test ;;
-    stack) need_for_stack ;;
+    deb) need_to_build; need_to_pack ;;
+    stack) need_to_build; need_to_pack; need_for_stack ;;
     preview | status) need_to_build; need_to_draw ;;
-    *) echo "usage: $0 build|demo|test|stack|preview|status" >&2; exit 2 ;;
+    *) echo "usage: $0 build|demo|test|deb|stack|preview|status" >&2; exit 2 ;;
 esac
 
 if [ -n "$missing" ]; then

@@ -45,6 +45,7 @@ NOT_RUN = {
     ("docs/deployment.md", "The monitoring stack"): [CONTAINERS],
     ("docs/deployment.md", "The image"): [CONTAINERS],
     ("docs/deployment.md", "Backups"): [CONTAINERS],
+    ("docs/release.md", "The Debian package"): ["tests/package, in a clean system"],
     ("docs/restart.md", "Under systemd"): ["installs units as root, for a machine with systemd"],
     ("docs/scaling.md", "Beyond one machine"): [PICTURE],
     ("docs/security.md", "The web interface"): [TLS, TLS],
