@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 import unittest
 
 from lib import programs
@@ -43,6 +45,36 @@ class PackageTest(FolderTest):
                          [str(target / "bacowr_metrics"), "True", "1.0.0"])
         run_python(SCRIPT, env)
         self.assertEqual(receiver.rest(), CALLS_LINES)
+
+    def test_the_readme_in_a_venv(self) -> None:
+        """Its words for where PyPI is out of reach, in an environment of their own."""
+        source, venv = self.folder / "python", self.folder / "venv"
+        shutil.copytree(PACKAGE, source)
+        for words in ("--system-site-packages", "--no-build-isolation --no-index"):
+            self.assertIn(f"`{words}`", (PACKAGE / "README.md").read_text())
+        for command in ([programs.PYTHON, "-m", "venv", "--system-site-packages", venv],
+                        [venv / "bin" / "pip", "install", "--no-build-isolation", "--no-index",
+                         "--disable-pip-version-check", "--no-cache-dir", source]):
+            done = programs.run(command)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        done = programs.run([venv / "bin" / "python", "-c", WHERE], folder=self.folder)
+        self.assertEqual(done.stdout.split()[1:], ["True", "1.0.0"], done.stderr)
+        self.assertIn(str(venv), done.stdout)
+
+    def wheel(self, name: str, age: int) -> bytes:
+        """Built in a folder of this name, of files that were written @age seconds ago."""
+        source, out = self.folder / name / "python", self.folder / name / "wheel"
+        shutil.copytree(PACKAGE, source)
+        for path in source.rglob("*"):
+            os.utime(path, (time.time() - age,) * 2)
+        done = programs.run(["env", "SOURCE_DATE_EPOCH=1767225600", programs.PYTHON, "-m", "pip", "wheel",
+                             "--no-index", "--no-build-isolation", "--no-deps", "--no-cache-dir",
+                             "--disable-pip-version-check", "--wheel-dir", out, source])
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return next(out.iterdir()).read_bytes()
+
+    def test_the_same_bytes_each_time(self) -> None:
+        self.assertEqual(self.wheel("here", 0), self.wheel("some/where/else", 100000))
 
     def test_the_imports_of_the_application(self) -> None:
         """`from api.app.middleware import ...` runs as it stands, for each function."""
