@@ -287,6 +287,7 @@ static void advance(struct admin_conn *c)
         if (next_line(c, &line)) {
             answer(c, line);
         } else if (c->n_in == sizeof c->in) {
+            uv_read_stop((uv_stream_t *)&c->tcp); /* there is no room; linger() begins anew */
             c->ending = true;
             c->admin->stats.errors++;
             buf_add_str(&c->out, "ERROR\n");

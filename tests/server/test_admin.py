@@ -6,6 +6,7 @@ What is expected of a command that Etsy's server has was said by statsd 0.9.0 on
 
 from __future__ import annotations
 
+import random
 import re
 import socket
 import struct
@@ -260,12 +261,26 @@ class BoundTest(AdminTest):
         server = self.serve()
         longest = "delgauges " + "x" * (MAX_LINE - 11)
         self.assertEqual(self.whole(longest + "\n"), REFUSED)
-        with Admin(self.port) as admin:
-            admin.send("x" * MAX_LINE)
-            self.assertEqual(admin.rest(), b"ERROR\n")
+        for length in (MAX_LINE, 20 * MAX_LINE):  # what comes behind takes the answer from nobody
+            with Admin(self.port) as admin:
+                admin.send("x" * length)
+                self.assertEqual(admin.rest(), b"ERROR\n")
         page = server.scrape()
-        self.assertEqual(page.value("bacowr_statsd_admin_command_errors_total"), 2)
+        self.assertEqual(page.value("bacowr_statsd_admin_command_errors_total"), 3)
         self.assertEqual(page.value("bacowr_statsd_admin_commands_total"), 1)
+
+    def test_garbage(self) -> None:
+        """Whatever bytes come, in whatever pieces: answers are lines, and others are answered."""
+        self.serve(LIFECYCLE)
+        dice = random.Random(20261123)
+        words = [b"help", b"stats", b"gauges", b"delgauges", b"a.*", b"{", b"}", b"health", b"\xff",
+                 b"\xc2\x85", b"\r", b"\n", b"\n\n", b" ", b"\0", b"HTTP/1.1", b"x" * 5000]
+        for _ in range(60):
+            pieces = [b"".join(dice.choices(words, k=dice.randint(0, 9)))
+                      for _ in range(dice.randint(1, 5))]
+            answer = self.whole(*pieces)
+            self.assertTrue(answer == b"" or answer.endswith(b"\n"), (pieces, answer))
+        self.assertIn(self.ask("health", b"\n"), (b"health: up\n", b"health: down\n"))
 
     def test_connections(self) -> None:
         """At the limit one that was silent for a second makes room; busy ones are not disturbed."""
