@@ -3,7 +3,7 @@
  * Explain, JSON: the long way told to programs
  *
  * One object a line, one line each. Every key is always there, null or empty where it has nothing
- * to say, so that a reader need not ask; README.md lists them.
+ * to say, so that a reader need not ask; docs/commands.md lists them.
  *
  * Laws: keys are only added, never renamed or taken away. What came from the wire stands in strings
  *       only, and json.h keeps those valid.

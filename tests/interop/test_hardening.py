@@ -20,7 +20,7 @@ SECRET = "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"  # secre
 MAPPING = """mappings:
 - {match: 're\\.(.*)', match_type: regex, name: regex_total, labels: {key: $1}}
 """
-EXPOSURE = 1.5  # of 10, at most; the README's figure
+EXPOSURE = 1.5  # of 10, at most; the figure of docs/flags.md
 
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 KILL, ALLOW, EPERM = 0x80000000, 0x7FFF0000, 0x00050001

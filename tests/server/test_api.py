@@ -188,7 +188,7 @@ class ApiTest(ServerTest):
         self.assertEqual(line["samples"][0]["series"]["name"], "r7")
 
     def test_explain_answers_as_the_command(self) -> None:
-        """README's table of keys holds for both."""
+        """The table of keys in docs/commands.md holds for both."""
         server = self.start(mapping=MAPPING)
         (line,) = json.loads(self.explain(server, HOSTILE).body)["lines"]
         self.assertEqual((line["line"], line["outcome"]), (HOSTILE, "refused"))

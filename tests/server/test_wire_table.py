@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wire spelling of the BACOWR families: exact bytes in, exact series out.
 
-tests/data/wire.tsv is the contract between the application and this server; the table in the README
+tests/data/wire.tsv is the contract between the application and this server; the table in docs/wire.md
 shows the same lines.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from lib.exposition import series_key
 from lib.harness import DATA, ROOT, ServerTest
 
-README = ROOT / "README.md"
+DOCUMENT = ROOT / "docs" / "wire.md"
 HELP = {
     "api_requests_total": "Total API requests by endpoint, method, status",
     "api_request_duration_seconds": "Request duration (p50, p95, p99)",
@@ -83,8 +83,8 @@ class WireTableTest(ServerTest):
         self.assertEqual(page.value(bucket, endpoint="/a", method="GET", le="2"), 1)
         self.assertEqual(page.value(bucket, endpoint="/a", method="GET", le="1"), 0)
 
-    def test_the_readme_shows_these_lines(self) -> None:
-        text = README.read_text(encoding="utf-8").replace("\\|", "|")
+    def test_the_document_shows_these_lines(self) -> None:
+        text = DOCUMENT.read_text(encoding="utf-8").replace("\\|", "|")
         for row in rows():
             self.assertIn(f"`{row.line}`", text)
 

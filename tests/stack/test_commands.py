@@ -38,7 +38,7 @@ CONTAINERS = "tests/containers: needs an engine, so `make test-stack`"
 
 NOT_RUN = {
     ("README.md", "Three commands"): ["installs packages as root, from where the reader knows"],
-    ("README.md", "Monitoring stack"): [DEMO, DEMO, PICTURE],
+    ("docs/monitoring.md", "Monitoring stack"): [DEMO, DEMO, PICTURE],
     ("docs/admin.md", "HAProxy"): ["tests/interop/test_admin_haproxy.py serves behind it"],
     ("docs/architecture.md", "Floors"): ["a table, which tests/style/check_floors.py knows too"],
     ("docs/cardinality.md", "Limits"): ["lines of a page"],
@@ -143,7 +143,7 @@ class CommandsTest(ServerTest):
         wait_until("it is scraped",
                    lambda: prometheus.value('api_requests_total{job="bacowr"}') == 1)
 
-    @runs("README.md", "check: is this mapping right?")
+    @runs("docs/commands.md", "check: is this mapping right?")
     def test_check(self, command: str, shown: str, mistake: str) -> None:
         self.assertEqual(self.shell(command), shown)
         (self.folder / "rules.yml").write_text(
@@ -151,7 +151,7 @@ class CommandsTest(ServerTest):
         said = self.shell(change(command, {"conf/bacowr.yml": "rules.yml"}), status=1)
         self.assertEqual(said, mistake)
 
-    @runs("README.md", "explain: what becomes of this line?")
+    @runs("docs/commands.md", "explain: what becomes of this line?")
     def test_explain(self, command: str, shown: str, with_jq: str) -> None:
         self.assertEqual(self.shell(command), shown)
         (self.folder / "lines.txt").write_text("b:1|c\na:1|c|#k:v\nno colon\nb:2|c\n")
@@ -171,18 +171,23 @@ class CommandsTest(ServerTest):
         server.settle()
         self.assertIn('"label": "user"', self.shell(change(command, {9102: server.ports.web})))
 
-    @runs("README.md", "man: the manual pages")
+    @runs("docs/commands.md", "man: the manual pages")
     def test_man(self, commands: str) -> None:
         said = re.sub(".\b", "", self.shell(commands))
         heads = re.findall(r"^(BACOWR\S+)\s.*\s\1$", said, re.MULTILINE | re.IGNORECASE)
         self.assertEqual([head.lower() for head in heads],
                          re.findall(r"# (\S+):", commands))
 
-    @runs("README.md", "How loss is seen", "Querying")
-    def test_queries(self, loss: str, rate: str, p95: str, errors: str, costs: str,
-                     jobs: str) -> None:
+    @runs("docs/counters.md", "How loss is seen")
+    def test_the_query_for_loss(self, loss: str) -> None:
+        self.check_queries(change(loss, {" > 0": ""}))
+
+    @runs("docs/monitoring.md", "Querying")
+    def test_queries(self, rate: str, p95: str, errors: str, costs: str, jobs: str) -> None:
         """Each line answers; test_demo.py looks at what."""
-        queries = change(loss, {" > 0": ""}) + rate + p95 + errors + costs + jobs
+        self.check_queries(rate + p95 + errors + costs + jobs)
+
+    def check_queries(self, queries: str) -> None:
         server = self.serve()
         lines = (ROOT / "tests" / "data" / "wire.tsv").read_text().splitlines()
         server.send(*[line.split("\t")[2] for line in lines if not line.startswith("#")],

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole stack, as `make demo` starts it: the application in four workers, the aggregator,
-Prometheus, Alertmanager; and the README's queries, asked of it.
+Prometheus, Alertmanager; and the queries of docs/monitoring.md, asked of it.
 
 --fast shortens what a test cannot wait for: scrapes, rules and heartbeats come every second, the
 gauges of a dead worker go after 8 s in place of 60, APIDown asks for 6 s of silence and 2 s of
@@ -36,9 +36,9 @@ FIRING = 'ALERTS{alertname="APIDown",alertstate="firing"}'
 QUERIES = ["Request rate", "p95 latency", "Error rate", "LLM costs per hour", "Active jobs"]
 
 
-def readme_queries() -> dict[str, str]:
-    """Of each block of the README's chapter its last line, the query over all series."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def documented_queries() -> dict[str, str]:
+    """Of each block of the chapter its last line, the query over all series."""
+    text = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
     chapter = text.split("\n## Querying\n", 1)[1].split("\n## ", 1)[0]
     blocks = re.findall(r"^(\w[^\n,]*)[^\n]*:\n\n```promql\n(.*?)\n```", chapter, re.S | re.M)
     return {title: re.sub(r"\[\w+\]", f"[{WINDOW}]", block.splitlines()[-1])
@@ -79,7 +79,7 @@ class Counts(NamedTuple):
 
 class DemoTest(unittest.TestCase):
     def setUp(self) -> None:
-        _, commands, _ = documents.chapters("README.md")["Monitoring stack"]
+        _, commands, _ = documents.chapters("docs/monitoring.md")["Monitoring stack"]
         *self.looks, stop, start = [re.sub(" +# .*", "", one) for one in commands.splitlines()]
         self.stop_app, self.start_app = (one.removeprefix("tools/demo.py ")
                                          for one in (stop, start))
@@ -122,7 +122,7 @@ class DemoTest(unittest.TestCase):
 
     def check_queries(self) -> None:
         """Each answers, within the factor that a window and a page of two moments may differ."""
-        queries = readme_queries()
+        queries = documented_queries()
         self.assertEqual(list(queries), QUERIES)
         before = self.counts()
         wait_until("Prometheus has scraped for a while", lambda: (self.prometheus.value(
@@ -148,7 +148,7 @@ class DemoTest(unittest.TestCase):
         self.assertLess(values["Active jobs"], 1000)
 
     def check_looks(self) -> None:
-        """The README's own, which find the traffic."""
+        """Those of docs/monitoring.md, which find the traffic."""
         rows = (("9102", "web", "api_requests_total{"), ("9090", "prometheus", '"value":['))
         for look, (known, port, wanted) in zip(self.looks, rows, strict=True):
             self.assertIn(known, look)
