@@ -13,8 +13,8 @@
  * A table of a million series is told in slices: c->more makes the next one, in a turn of its own.
  *
  * Laws: `health WORD` and what deletes need --web.enable-lifecycle, and are logged.
- *       A browser that is made to talk to this port ends its connection with its first word, for
- *       what follows is another site's: "HTTP/" in a line that is no command.
+ *       A browser that is made to talk to this port ends its connection with its first line, for
+ *       what follows is another site's: a method, "HTTP/" or "Host:" in one that is no command.
  */
 #include "server/admin_conn.h"
 
@@ -438,8 +438,15 @@ static const struct {
     {"config", cmd_config},
 };
 
-static bool is_http(struct slice line)
+/* What a browser says first, though it may come in pieces. */
+static bool is_http(struct slice word, struct slice line)
 {
+    static const char *const words[] = {"GET",   "HEAD",   "POST",    "PUT",   "OPTIONS",
+                                        "PATCH", "DELETE", "CONNECT", "TRACE", "Host:"};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (slice_eq_str(word, words[i]))
+            return true;
     for (size_t at = 0; at + 5 <= line.len; at++)
         if (memcmp(line.p + at, "HTTP/", 5) == 0)
             return true;
@@ -459,7 +466,7 @@ void admin_command(struct admin_conn *c, struct slice line)
         commands[i].run(c);
         return;
     }
-    c->ending = is_http(line);
+    c->ending = is_http(word, line);
     refuse(c, "");
 }
 

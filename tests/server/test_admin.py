@@ -253,6 +253,10 @@ class ChangeTest(AdminTest):
         said = (f"POST / HTTP/1.1\r\nHost: {HOST}:{self.port}\r\nContent-Type: text/plain\r\n"
                 "\r\nhealth down\ndelcounters a\n")
         self.assertEqual(self.whole(said), b"ERROR\n")
+        for first in ("POST / HTT", "xx HTTP/1.1\r\n", "Host: here\r\n"):
+            with self.subTest(first), Admin(self.port) as admin:
+                admin.send(first)
+                self.assertEqual(admin.rest(), b"ERROR\n")
         self.assertEqual(server.get("/-/ready").status, 200)
 
 
