@@ -4,8 +4,8 @@
  *
  * A line goes through the very functions that feed it - split, identify, mapping, labels, route -
  * and what each step found is handed to a form, which tells it. Nothing is counted and no series is
- * made, so a clash with what other senders sent cannot be seen here. Whether a limit is met is
- * asked of the engine as it is.
+ * made. Whether another family is in the way, and whether a limit is met, is asked of the engine as
+ * it is.
  *
  * Laws: what is told is what feeding the line does. Samples that share a suffix, as packed ones do,
  *       are looked up once, and one sample at a time is held: a line of many costs no more memory
@@ -31,8 +31,9 @@ struct explainer {
     const struct mapping *mapping;
     const struct explain_form *form;
     struct explain_teller teller;
-    struct buf check; /* a service check as the line of a gauge */
-    size_t max_work;  /* a line */
+    struct buf check;  /* a service check as the line of a gauge */
+    struct buf holder; /* the name of a family that is in the way */
+    size_t max_work;   /* a line */
     size_t rules_work;
 
     /* Of the identity last looked up. The scratch is apart from the resolver's, whose texts the
@@ -103,6 +104,29 @@ static void find_outcome(const struct explainer *x, struct explain_sample *sampl
         sample->outcome = EXPLAIN_SERIES;
 }
 
+/* Is there a family in the way of the sample's series? 0 or -ENOMEM. */
+static int find_clash(struct explainer *x, struct explain_sample *sample)
+{
+    const struct shape_spec spec = {.type = x->res.type};
+    const struct series_birth birth = {
+        .key = series_key(&x->b->registry, x->res.name, x->res.labels),
+        .label_names = x->res.label_names,
+        .spec = &spec,
+        .gen = atomic_load_explicit(&x->b->rules, memory_order_relaxed)->gen,
+    };
+    int rc;
+
+    buf_clear(&x->holder);
+    rc = series_clash(&x->b->registry, &birth, &x->holder, &sample->holder_type);
+    if (rc <= 0)
+        return rc;
+    sample->outcome = EXPLAIN_REFUSED;
+    sample->refusal = (struct explain_refusal){OWN_CONFLICTS, "conflict"};
+    sample->clash = rc;
+    sample->holder = buf_slice(&x->holder);
+    return 0;
+}
+
 static int find_candidates(struct explainer *x)
 {
     const struct statsd_identity *id = &x->b->resolver.identity;
@@ -164,6 +188,8 @@ static int find_sample(struct explainer *x, struct slice name, struct explain_sa
     sample->candidates = &x->candidates;
     find_effect(x, sample, v);
     find_outcome(x, sample);
+    if (sample->outcome == EXPLAIN_SERIES && find_clash(x, sample) != 0)
+        return -ENOMEM;
     if (sample->outcome == EXPLAIN_SERIES)
         sample->limit = overflow_ask(x->b, &x->res, &sample->folds);
     return find_candidates(x);
@@ -269,7 +295,7 @@ static int explain_line(struct explainer *x, struct slice text, struct buf *out)
         rc = explain_samples(x, &parts, &n_more);
     if (rc == 0)
         x->form->end(&x->teller, n_more, out);
-    return rc != 0 || x->teller.told.failed || x->check.failed ? -ENOMEM : 0;
+    return rc != 0 || x->teller.told.failed || x->check.failed || x->holder.failed ? -ENOMEM : 0;
 }
 
 int bacowr_explain(struct bacowr *b, struct slice text, enum bacowr_explain_form form,
@@ -303,5 +329,6 @@ int bacowr_explain_within(struct bacowr *b, struct slice text, enum bacowr_expla
     mapping_candidates_release(&x.candidates);
     buf_release(&x.teller.told);
     buf_release(&x.check);
+    buf_release(&x.holder);
     return rc != 0 || out->failed ? -ENOMEM : 0;
 }

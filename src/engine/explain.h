@@ -63,6 +63,12 @@ struct explain_sample {
     const struct resolution *res;
     const struct mapping_candidates *candidates;
 
+    /* Refused since another family is in the way: a SERIES_E_..., or 0. @type is the holder's, if
+     * it has one. */
+    int clash;
+    struct slice holder;
+    enum metric_type holder_type;
+
     /* Of a series: the limit that it would be over now ("series", "family", "label"), or NULL; and
      * over one it is folded, else refused. */
     const char *limit;

@@ -138,6 +138,23 @@ static void put_series(struct json *j, const struct explain_sample *sample)
     buf_release(&text);
 }
 
+static void put_conflict(struct json *j, const struct explain_sample *sample)
+{
+    if (sample->clash == 0) {
+        json_null(j, "conflict");
+        return;
+    }
+    json_object(j, "conflict");
+    json_str(j, "about",
+             sample->clash == SERIES_E_TYPE     ? "type"
+             : sample->clash == SERIES_E_SUFFIX ? "suffix"
+                                                : "reserved");
+    json_slice(j, "with", sample->holder);
+    json_str(j, "type",
+             sample->clash == SERIES_E_RESERVED ? NULL : metric_type_name(sample->holder_type));
+    json_end_object(j);
+}
+
 static void put_candidates(struct json *j, const struct explain_sample *sample)
 {
     const struct mapping_candidates *c = sample->read ? sample->candidates : NULL;
@@ -173,6 +190,7 @@ static void json_form_sample(struct explain_teller *t, const struct explain_samp
         put_no_reading(j);
     json_str(j, "outcome", outcomes[sample->outcome]);
     put_refusal(j, &sample->refusal);
+    put_conflict(j, sample);
     put_winner(j, sample);
     if (sample->outcome == EXPLAIN_SERIES)
         put_series(j, sample);

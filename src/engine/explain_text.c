@@ -59,6 +59,31 @@ static void add_refusal(struct buf *out, const struct explain_refusal *refusal)
     buf_addf(out, "  refused, counted in %s{reason=\"%s\"}\n", refusal->counter, refusal->reason);
 }
 
+/* What is in the way. */
+static void add_clash(struct buf *out, const struct explain_sample *sample)
+{
+    const char *type = metric_type_name(sample->holder_type);
+
+    if (sample->clash == SERIES_E_RESERVED) {
+        buf_add_str(out, "the name is one of this server's own");
+        return;
+    }
+    if (sample->clash == SERIES_E_SUFFIX)
+        buf_add_str(out, "names of samples clash with those of ");
+    buf_add_slice(out, sample->holder);
+    buf_addf(out, sample->clash == SERIES_E_TYPE ? " is a %s already" : ", a %s", type);
+}
+
+/* As its counter has it. */
+static void add_conflict(struct buf *out, const struct explain_sample *sample)
+{
+    buf_add_str(out, "  refused, ");
+    add_clash(out, sample);
+    buf_addf(out, "; counted in %s{metric_name=\"", sample->refusal.counter);
+    buf_add_slice(out, sample->res->name);
+    buf_addf(out, "\",type=\"%s\"}\n", mapping_kind_name(sample->res->kind));
+}
+
 static void add_effect(struct buf *out, const struct explain_sample *sample)
 {
     static const char *const words[] = {
@@ -150,7 +175,10 @@ static void add_outcome(struct buf *out, const struct explain_sample *sample)
             add_limit(out, sample);
         return;
     case EXPLAIN_REFUSED:
-        add_refusal(out, &sample->refusal);
+        if (sample->clash != 0)
+            add_conflict(out, sample);
+        else
+            add_refusal(out, &sample->refusal);
         return;
     case EXPLAIN_DROPPED:
         buf_add_str(out, sample->res->match.rule != NULL ? "  dropped, as its rule says\n"
@@ -255,6 +283,10 @@ static void brief_sample(struct explain_teller *t, const struct explain_sample *
         return;
     case EXPLAIN_REFUSED:
         buf_addf(out, "refused: %s", sample->refusal.reason);
+        if (sample->clash != 0) {
+            buf_add_str(out, ", ");
+            add_clash(out, sample);
+        }
         return;
     case EXPLAIN_DROPPED:
         buf_add_str(out, "dropped by its rule");

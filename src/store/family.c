@@ -2,10 +2,8 @@
 /*
  * Family: names, and what may stand under them
  *
- * What clashes is refused here, before it exists: another type under a known name, and names that a
- * histogram or summary uses on the page (`x_bucket`, `x_sum`, `x_count`; and `x_created`, if the
- * page is offered in OpenMetrics, where no other family may have that name), whichever came first.
- * So whatever is in the registry makes a page that Prometheus takes.
+ * What clashes is refused here, before it exists: see clash.c. So whatever is in the registry makes
+ * a page that Prometheus takes.
  *
  * A vector - the family's series with the same label names - is made by its first series and keeps
  * that one's shape for all of them, until the first that comes under newer rules says otherwise.
@@ -25,7 +23,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "store/index.h"
+#include "store/clash.h"
 
 uint64_t name_hash(const struct registry *r, struct slice name)
 {
@@ -43,56 +41,6 @@ struct family *family_find(const struct registry *r, struct slice name)
             return f;
     }
     return NULL;
-}
-
-static const char *const suffixes[] = {"_bucket", "_sum", "_count", "_created"};
-
-static unsigned n_suffixes(const struct registry *r)
-{
-    return r->owns_created ? 4 : 3;
-}
-
-/* Does a family of @type show samples named with suffix @i? */
-static bool type_owns_suffix(enum metric_type type, unsigned i)
-{
-    return type == METRIC_HISTOGRAM || (type == METRIC_SUMMARY && i > 0);
-}
-
-/* The histogram or summary that @name is a sample name of, or NULL. */
-static struct family *suffix_owner(const struct registry *r, struct slice name)
-{
-    for (unsigned i = 0; i < n_suffixes(r); i++) {
-        size_t len = strlen(suffixes[i]);
-        struct family *f;
-
-        if (name.len <= len || memcmp(name.p + name.len - len, suffixes[i], len) != 0)
-            continue;
-        f = family_find(r, slice_of(name.p, name.len - len));
-        if (f != NULL && !f->reserved && type_owns_suffix(family_type(f), i))
-            return f;
-    }
-    return NULL;
-}
-
-/* A family whose name a new histogram or summary @name needs for its samples, or NULL. */
-static int suffix_takes(const struct registry *r, struct slice name, enum metric_type type,
-                        struct family **taken)
-{
-    char *text = malloc(name.len + sizeof "_created");
-
-    if (text == NULL)
-        return -ENOMEM;
-    *taken = NULL;
-    memcpy(text, name.p, name.len);
-    for (unsigned i = 0; i < n_suffixes(r) && *taken == NULL; i++) {
-        size_t len = strlen(suffixes[i]);
-
-        memcpy(text + name.len, suffixes[i], len);
-        if (type_owns_suffix(type, i))
-            *taken = family_find(r, slice_of(text, name.len + len));
-    }
-    free(text);
-    return 0;
 }
 
 /* ---- help ---- */
@@ -258,9 +206,7 @@ int family_acquire(struct registry *r, const struct series_birth *birth, struct 
         *out = f;
         return family_decide(r, f, birth);
     }
-    other = suffix_owner(r, name);
-    if (other == NULL && type_owns_suffix(birth->spec->type, 1) &&
-        suffix_takes(r, name, birth->spec->type, &other) != 0)
+    if (clash_of_suffix(r, birth, &other) != 0)
         return -ENOMEM;
     if (other != NULL)
         return refuse(r, other, birth, SERIES_E_SUFFIX);
@@ -273,27 +219,6 @@ int family_acquire(struct registry *r, const struct series_birth *birth, struct 
 }
 
 /* ---- the type of observers ---- */
-
-static bool is_observer(enum metric_type type)
-{
-    return type == METRIC_HISTOGRAM || type == METRIC_SUMMARY;
-}
-
-/* Is @type's own label one of @names, each of which is followed by a comma? */
-static bool names_clash(struct slice names, enum metric_type type)
-{
-    struct slice own = metric_own_label(type);
-    const char *p = names.p, *end = names.p + names.len;
-
-    while (own.len > 0 && p < end) {
-        const char *comma = memchr(p, ',', (size_t)(end - p));
-
-        if (slice_eq(slice_of(p, (size_t)(comma - p)), own))
-            return true;
-        p = comma + 1;
-    }
-    return false;
-}
 
 /* Move @n from one type's number to the other's. */
 static void recount(relaxed_u64 *by_type, enum metric_type from, enum metric_type to, unsigned n)
@@ -308,7 +233,7 @@ static int change_type(struct registry *r, struct family *f, const struct series
     struct family *taken;
     struct shape *shape;
 
-    if (suffix_takes(r, family_name(f), type, &taken) != 0)
+    if (clash_needs(r, family_name(f), type, &taken) != 0)
         return -ENOMEM;
     if (taken != NULL)
         return refuse(r, taken, birth, SERIES_E_SUFFIX);
@@ -330,27 +255,21 @@ static int change_type(struct registry *r, struct family *f, const struct series
 int family_decide(struct registry *r, struct family *f, const struct series_birth *birth)
 {
     enum metric_type type = family_type(f), says = birth->spec->type;
-    /* Signed: generations wrap. */
     int32_t newer = (int32_t)(birth->gen - f->gen);
+    int rc = clash_of_type(r, f, birth);
 
     if (f->yields)
-        return SERIES_E_TYPE;
+        return rc;
     if (says == type) {
         f->gen = newer > 0 ? birth->gen : f->gen;
         f->restored &= birth->asleep;
         return 0;
     }
-    if (!is_observer(type) || !is_observer(says))
+    if (!type_observes(type) || !type_observes(says))
         return refuse(r, f, birth, SERIES_E_TYPE);
     if (newer == 0)
         f->contested = true;
-    /* What an older one says comes too late: its samples are kept as they are now. */
-    if (newer < 0)
-        return names_clash(birth->label_names, type) ? SERIES_E_TYPE : 0;
-    /* Where rules disagree they do so after a reload as well, and it changes nothing. */
-    if (newer == 0 || (f->contested && index_find(r, &birth->key) == NULL))
-        return SERIES_E_TYPE;
-    return change_type(r, f, birth);
+    return rc == 0 && newer > 0 ? change_type(r, f, birth) : rc;
 }
 
 /* ---- vectors ---- */
@@ -403,8 +322,8 @@ struct vector *vector_acquire(struct registry *r, struct family *f,
         goto fail;
     f->shape = v->shape;
     v->family = f;
-    v->clashes = (uint32_t)names_clash(names, METRIC_HISTOGRAM) << METRIC_HISTOGRAM |
-                 (uint32_t)names_clash(names, METRIC_SUMMARY) << METRIC_SUMMARY;
+    v->clashes = (uint32_t)clash_of_labels(names, METRIC_HISTOGRAM) << METRIC_HISTOGRAM |
+                 (uint32_t)clash_of_labels(names, METRIC_SUMMARY) << METRIC_SUMMARY;
     relaxed_store(&v->gen, birth->gen);
     v->link.hash = hash;
     v->names_len = (unsigned)names.len;

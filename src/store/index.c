@@ -87,7 +87,7 @@ static bool series_is(const struct series *s, const struct series_key *key)
            slice_eq(family_name(series_family(s)), key->name);
 }
 
-struct series *index_find(struct registry *r, const struct series_key *key)
+struct series *index_find(const struct registry *r, const struct series_key *key)
 {
     const struct series_index *x = index_now(r);
     uint32_t hash = hash_part(key->hash);

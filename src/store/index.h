@@ -16,7 +16,7 @@ int index_init(struct registry *r); /* 0 or -ENOMEM */
 void index_release(struct registry *r, void (*fn)(struct registry *r, struct series *s));
 
 /* The series of @key, or NULL. */
-struct series *index_find(struct registry *r, const struct series_key *key);
+struct series *index_find(const struct registry *r, const struct series_key *key);
 
 /* Room for one more. 0 or -ENOMEM. */
 int index_reserve(struct registry *r);

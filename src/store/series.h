@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/relaxed.h"
 #include "base/slice.h"
 #include "base/table.h"
@@ -323,6 +324,14 @@ int series_follow(struct registry *r, const struct series_birth *birth, struct s
 /* Would a birth of @key be refused now? 0: no, or it lives; else the SERIES_E_..._LIMIT. @fold: it
  * would be one. */
 int series_ask(struct registry *r, const struct series_key *key, bool fold);
+
+/*
+ * What would refuse a birth by its name now: 0, -ENOMEM, or the SERIES_E_... below the limits. The
+ * name of the family in the way is appended to @holder, and its type is @type; of SERIES_E_RESERVED
+ * there is no type. Of @birth key, spec and gen are looked at.
+ */
+int series_clash(struct registry *r, const struct series_birth *birth, struct buf *holder,
+                 enum metric_type *type);
 
 /*
  * Find or create a series of a former process, with a cell for @birth->worker if it is of a type

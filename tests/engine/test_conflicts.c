@@ -20,14 +20,37 @@ static const char *const kinds[N_TYPES] = {"counter", "gauge", "observer", "obse
 static const char *const suffixes[] = {"", "_bucket", "_sum", "_count"};
 #define N_SUFFIXES 4
 
-static void feed_type(struct engine *e, enum type type, const char *name, const char *suffix)
+struct line {
+    char text[100];
+};
+
+static struct line line_of(enum type type, const char *name, const char *suffix)
 {
     static const char *const wire[N_TYPES] = {"c", "g", "h", "h", "s"};
-    char line[100];
+    struct line line;
 
-    snprintf(line, sizeof line, "%s.%s%s:1|%s", type == HISTOGRAM ? "hist" : "plain", name, suffix,
-             wire[type]);
-    engine_feed(e, line);
+    snprintf(line.text, sizeof line.text, "%s.%s%s:1|%s", type == HISTOGRAM ? "hist" : "plain",
+             name, suffix, wire[type]);
+    return line;
+}
+
+static void feed_type(struct engine *e, enum type type, const char *name, const char *suffix)
+{
+    engine_feed(e, line_of(type, name, suffix).text);
+}
+
+/* Does explain say @words of the line, in this form? */
+static bool tells(struct engine *e, const char *line, enum bacowr_explain_form form,
+                  const char *words)
+{
+    struct buf told = {0};
+    bool found;
+
+    must(bacowr_explain(e->b, slice_str(line), form, &told) == 0);
+    must(buf_add_byte(&told, '\0') == 0);
+    found = strstr(told.p, words) != NULL;
+    buf_release(&told);
+    return found;
 }
 
 /* What the type shows on the page as one value, under @name. */
@@ -73,6 +96,8 @@ static void check_pair(enum type first, int first_suffix, enum type second, int 
     engine_init(&e, NULL, MAPPING);
     engine_feed(&e, "beside:1|c\nplain.xy:1|g\nx_y:3|g");
     feed_type(&e, first, "x", s1);
+    ck_assert_int_eq(
+        tells(&e, line_of(second, "x", s2).text, BACOWR_EXPLAIN_BRIEF, "refused: conf"), clash);
     for (int times = 0; times < 3; times++)
         feed_type(&e, second, "x", s2);
     feed_type(&e, first, "x", s1);
@@ -287,6 +312,41 @@ START_TEST(test_conflicts_reserved_names)
 }
 END_TEST
 
+/* Explain names who is in the way, and where that is counted. */
+START_TEST(test_conflicts_are_explained)
+{
+    static const char *const said[][2] = {
+        {"queue.depth:1|c", "-> refused: conflict, queue_depth is a gauge already\n"},
+        {"t_sum:1|g", "-> refused: conflict, names of samples clash with those of t, a summary\n"},
+        {"queue:1|ms", "-> refused: conflict, names of samples clash with those of queue_sum, a "
+                       "counter\n"},
+        {"statsd_exporter_lines_total:1|c",
+         "-> refused: conflict, the name is one of this server's own\n"},
+        {"queue.depth:1|g", "-> queue_depth sets 1\n"},
+        {"other:1|c", "-> other adds 1\n"},
+    };
+    struct engine e;
+
+    engine_init(&e, NULL, NULL);
+    engine_feed(&e, "queue.depth:4|g\nt:1|ms\nqueue_sum:1|c");
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
+        ck_assert_msg(tells(&e, said[i][0], BACOWR_EXPLAIN_BRIEF, said[i][1]), "%s", said[i][0]);
+    ck_assert(tells(&e, "queue.depth:1|c", BACOWR_EXPLAIN_TEXT,
+                    "  refused, queue_depth is a gauge already; counted in "
+                    "statsd_exporter_events_conflict_total{metric_name=\"queue_depth\",type="
+                    "\"counter\"}\n"));
+    ck_assert(tells(&e, "queue.depth:1|c", BACOWR_EXPLAIN_JSON,
+                    "\"outcome\":\"refused\",\"reason\":\"conflict\",\"counter\":"
+                    "\"statsd_exporter_events_conflict_total\",\"conflict\":{\"about\":\"type\","
+                    "\"with\":\"queue_depth\",\"type\":\"gauge\"}"));
+    ck_assert(tells(&e, "statsd_exporter_lines_total:1|c", BACOWR_EXPLAIN_JSON,
+                    "\"conflict\":{\"about\":\"reserved\",\"with\":"
+                    "\"statsd_exporter_lines_total\",\"type\":null}"));
+    ck_assert(tells(&e, "other:1|c", BACOWR_EXPLAIN_JSON, "\"conflict\":null"));
+    engine_release(&e);
+}
+END_TEST
+
 /* The one family of our own that lives among the series cannot be written to either. */
 START_TEST(test_conflicts_cannot_be_forged)
 {
@@ -334,6 +394,7 @@ static Suite *suite(void)
     tcase_add_loop_test(reserved, test_conflicts_reserved_labels, 0, N_RESERVED_LABELS);
     tcase_add_loop_test(reserved, test_conflicts_reserved_names, 0, 4);
     tcase_add_test(reserved, test_conflicts_cannot_be_forged);
+    tcase_add_test(reserved, test_conflicts_are_explained);
     tcase_add_test(reserved, test_conflicts_reserved_by_others);
     suite_add_tcase(s, reserved);
     return s;

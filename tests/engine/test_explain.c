@@ -348,19 +348,19 @@ static const struct {
      "\"statsd_exporter_sample_errors_total\",\"tag_errors\":0,\"samples\":[],\"more_samples\":0}\n"
      "{\"line\":\"_sc|x|1\",\"outcome\":\"service_check\",\"reason\":null,\"counter\":null,"
      "\"tag_errors\":0,\"samples\":[],\"more_samples\":0}\n"},
-    {"h[a]:y|c",
-     "{\"line\":\"h[a]:y|c\",\"outcome\":\"samples\",\"reason\":null,\"counter\":null,"
-     "\"tag_errors\":1,\"samples\":[{\"value\":\"y\",\"suffix\":\"|c\"," UNREAD
-     "\"outcome\":\"refused\",\"reason\":\"malformed_value\",\"counter\":"
-     "\"statsd_exporter_sample_errors_total\",\"rule\":null,\"series\":null,\"candidates\":[],"
-     "\"more_candidates\":0}],\"more_samples\":0}\n"},
+    {"h[a]:y|c", "{\"line\":\"h[a]:y|c\",\"outcome\":\"samples\",\"reason\":null,\"counter\":null,"
+                 "\"tag_errors\":1,\"samples\":[{\"value\":\"y\",\"suffix\":\"|c\"," UNREAD
+                 "\"outcome\":\"refused\",\"reason\":\"malformed_value\",\"counter\":"
+                 "\"statsd_exporter_sample_errors_total\",\"conflict\":null,\"rule\":null,"
+                 "\"series\":null,\"candidates\":[],"
+                 "\"more_candidates\":0}],\"more_samples\":0}\n"},
     {"app.x.hits:1|c|@0.5|#u:\"",
      "{\"line\":\"app.x.hits:1|c|@0.5|#u:\\\"\",\"outcome\":\"samples\",\"reason\":null,"
      "\"counter\":null,\"tag_errors\":0,\"samples\":[{\"value\":\"1\",\"suffix\":\"|c|@0.5|#u:"
      "\\\"\","
      "\"type\":\"c\",\"kind\":\"counter\",\"name\":\"app.x.hits\",\"tags\":{\"u\":\"\\\"\"},"
      "\"tag_errors\":0,\"rate_errors\":0,\"effect\":{\"op\":\"add\",\"value\":4,\"times\":1},"
-     "\"outcome\":\"series\",\"reason\":null,\"counter\":null," RULE(
+     "\"outcome\":\"series\",\"reason\":null,\"counter\":null,\"conflict\":null," RULE(
          "1", "3", "app.*.hits",
          "app_hits_total") ",\"series\":{\"name\":\"app_hits_total\","
                            "\"labels\":{\"app\":\"x\",\"u\":\"\\\"\"},\"renamed_labels\":0,"

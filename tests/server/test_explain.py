@@ -27,7 +27,7 @@ mappings:
 LINE_KEYS = {"line", "outcome", "reason", "counter", "tag_errors", "samples",
              "more_samples"}
 SAMPLE_KEYS = {"value", "suffix", "type", "kind", "name", "tags", "tag_errors", "rate_errors",
-               "effect", "outcome", "reason", "counter", "rule", "series", "candidates",
+               "effect", "outcome", "reason", "counter", "conflict", "rule", "series", "candidates",
                "more_candidates"}
 EFFECT_KEYS = {"op", "value", "times"}
 RULE_KEYS = {"number", "file", "line", "match", "match_type", "action", "name"}

@@ -66,6 +66,16 @@ class TapTest(ServerTest):
         self.assertEqual(told[2], '"bad" -> refused: malformed_line')
         self.assertIn("esc\\x1b[31m.\\xff", told[3])
 
+    def test_a_refused_clash_is_told_as_refused(self) -> None:
+        server = self.start()
+        server.send("queue.depth:4|g")
+        server.settle(lines=1)
+        with Stream(server) as stream:
+            server.send("queue.depth:1|c\nqueue.depth:5|g")
+            told = [stream.line().decode()[13:-1] for _ in range(2)]
+        self.assertEqual(told, ['"queue.depth:1|c" -> refused: conflict, queue_depth is a gauge already',
+                                '"queue.depth:5|g" -> queue_depth sets 5'])
+
     def test_json(self) -> None:
         server = self.start(mapping=MAPPING)
         with Stream(server, "form=json&match=api.") as stream:
