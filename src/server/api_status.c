@@ -184,6 +184,7 @@ static void put_listeners(const struct server *s, struct json *j)
         json_u64(j, "datagrams", relaxed_load(&in->inlet.counters.datagrams));
         json_u64(j, "lost_datagrams", in->kernel_dropped);
         json_u64(j, "receive_buffer_bytes", (uint64_t)in->granted_buffer);
+        json_u64(j, "receive_buffer_wanted_bytes", (uint64_t)in->wanted_buffer);
         json_end_object(j);
     }
     for (size_t i = 0; i < s->tcp_addresses.n; i++) {

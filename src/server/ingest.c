@@ -50,12 +50,15 @@ static int granted(int fd)
  */
 static int set_buffer(struct ingest *in, int fd, uint64_t asked, struct err *e)
 {
+    int64_t wanted = INGEST_ADVISED_BUFFER;
     int size;
 
     if (asked > INT_MAX)
         return fail_buffer(e, &in->address, asked);
+    if ((int64_t)asked > wanted)
+        wanted = (int64_t)asked;
     /* Linux tells twice what it granted: the other half is for its own bookkeeping. */
-    in->wanted_buffer = 2 * (asked != 0 ? (int64_t)asked : INGEST_ADVISED_BUFFER);
+    in->wanted_buffer = 2 * wanted;
     if (asked == 0 && granted(fd) >= in->wanted_buffer) {
         in->granted_buffer = granted(fd); /* who opened it may be allowed more than we are */
         return 0;

@@ -164,18 +164,21 @@ int listen_rest(struct server *s)
 
 /* ---- the listeners ---- */
 
-/* What was named and not granted is worth a warning; what we should like to have, a word. */
+/* What was named and not granted, or named and small, is worth a warning; what we should like to
+ * have, a word. */
 static void log_buffer(const struct server *s, const struct ingest *in)
 {
-    char remedy[64];
+    int64_t asked = s->o->read_buffer != 0 ? (int64_t)s->o->read_buffer : in->wanted_buffer / 2;
+    char remedy[64] = "leave out --statsd.read-buffer";
 
     if (in->granted_buffer >= in->wanted_buffer)
         return;
-    snprintf(remedy, sizeof remedy, "sysctl -w net.core.rmem_max=%lld",
-             (long long)in->wanted_buffer / 2);
+    if (in->granted_buffer < 2 * asked)
+        snprintf(remedy, sizeof remedy, "sysctl -w net.core.rmem_max=%lld",
+                 (long long)in->wanted_buffer / 2);
     log_event(s->log, s->o->read_buffer != 0 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
               "receive_buffer_limited", log_str("address", in->address.text),
-              log_int("asked", in->wanted_buffer / 2), log_int("granted", in->granted_buffer / 2),
+              log_int("asked", asked), log_int("granted", in->granted_buffer / 2),
               log_str("remedy", remedy));
 }
 

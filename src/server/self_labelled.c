@@ -307,8 +307,8 @@ static const struct labelled labelled[] = {
     {"bacowr_statsd_udp_receive_buffer_bytes", "Receive buffer that the system granted.",
      BACOWR_METRIC_GAUGE, 0, 1, 0, 0, add_buffers},
     {"bacowr_statsd_udp_receive_buffer_wanted_bytes",
-     "Receive buffer that should be there, reckoned likewise; where less was granted, raise "
-     "net.core.rmem_max.",
+     "Receive buffer that should be there: what was asked for, or 4 MiB, reckoned likewise; where "
+     "less was granted, raise net.core.rmem_max, or leave out --statsd.read-buffer.",
      BACOWR_METRIC_GAUGE, 0, 1, 0, 0, add_wanted},
     {"bacowr_statsd_udp_loss_ratio",
      "Part of the datagrams of the last minute, or of their groups, that the kernel dropped, 0 to "

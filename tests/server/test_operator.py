@@ -43,8 +43,16 @@ class StartTest(ServerTest):
                                        r'remedy="sysctl -w net\.core\.rmem_max=1073741824"')
         wanted = server.scrape().total("bacowr_statsd_udp_receive_buffer_wanted_bytes")
         self.assertEqual(wanted, 1 << 31)
+
+    def test_a_receive_buffer_that_is_small_by_flag(self) -> None:
+        """Granted as asked, and still to blame for what is lost."""
         server = self.start("--statsd.read-buffer=65536")
-        self.assertNotIn("receive_buffer_limited", server.log())
+        self.assertRegex(server.log(), r"level=warn .*event=receive_buffer_limited .*"
+                                       r"asked=65536 granted=65536 "
+                                       r'remedy="leave out --statsd\.read-buffer"')
+        page = server.scrape()
+        self.assertEqual(page.total("bacowr_statsd_udp_receive_buffer_bytes"), 131072)
+        self.assertEqual(page.total("bacowr_statsd_udp_receive_buffer_wanted_bytes"), 8 << 20)
 
     def test_the_receive_buffer_is_what_the_system_allows(self) -> None:
         """Unasked: all of it; and how to get more, where that is less than 4 MiB."""
