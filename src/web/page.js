@@ -170,7 +170,7 @@
     for (const name of names)
       showCard(card("reasons", name, name, true), refusedRates.get(name) ?? [], told.refused_totals[name], "count");
     let none = $("reasons").querySelector(".note");
-    if (names.length === 0 && !none) $("reasons").append(el("p", "Nothing was refused.", "note"));
+    if (names.length === 0 && !none) $("reasons").append(el("p", "Nothing that arrived was refused.", "note"));
     if (names.length > 0 && none) none.remove();
   }
 
@@ -189,7 +189,7 @@
     const told = await get("/api/v1/unmapped");
     table("unmapped", "Names that no rule takes", [
       ["Name", (r) => code(r.name + (r.name_cut ? " \u2026" : ""))], ["A line", hiddenLine],
-      ["Identities", (r) => number(r.identities), "n"], ["Last new one", (r) => age(r.age_seconds), "n"],
+      ["Identities", (r) => number(r.identities), "n"], ["Newest came", (r) => age(r.age_seconds), "n"],
     ], told.unmapped, "There is none, or there are no rules.");
   }
 
@@ -253,7 +253,7 @@
       ["Rule", (r) => number(r.number)], ["Match", (r) => code(r.match)],
       ["Becomes", (r) => r.action === "drop" ? "dropped" : code(r.name)], ["Where", placed],
       ["Identities taken", (r) => r.never ? "none yet" : number(r.identities), "n"],
-      ["Last new one", (r) => age(r.last_identity_age_seconds), "n"],
+      ["Newest came", (r) => age(r.last_identity_age_seconds), "n"],
     ], rows, told.total === 0 ? "There are no rules: names are only escaped." : "No rule fits.");
     $("mapping-state").textContent = told.total === 0 ? ""
       : `${told.total} rules; ${told.never} took nothing since the mapping was loaded. An identity is a `
@@ -273,6 +273,7 @@
       ["Reloads", `${m.reloads_good} good, ${m.reloads_failed} failed`
         + (m.warnings ? `; the last load gave ${m.warnings} warnings` : "")],
       ...(m.error ? [["Last reload", `failed, the rules from before go on: ${m.error}`, "bad-text"]] : []),
+      ["Flags given", told.flags.filter((f) => f.given).map((f) => `--${f.name}=${f.values.join(",")}`).join(" ") || "none"],
       ["Series allowed", number(told.series_limit)], ["Ingest threads", told.ingest_threads],
       ["Memory", bytes(told.process.resident_bytes)],
       ["CPU time", `${told.process.cpu_seconds.toFixed(1)} s`],
@@ -281,7 +282,8 @@
     table("listeners", "Listeners", [
       ["Listener", (r) => r.transport], ["Address", (r) => code(r.address)],
       ["Datagrams", (r) => number(r.datagrams), "n"], ["Lost", (r) => number(r.lost_datagrams), "n"],
-      ["Receive buffer", (r) => r.receive_buffer_bytes ? bytes(r.receive_buffer_bytes) : "", "n"],
+      ["Receive buffer", (r) => r.receive_buffer_bytes ? bytes(r.receive_buffer_bytes)
+        + (r.receive_buffer_bytes < r.receive_buffer_wanted_bytes ? `, ${bytes(r.receive_buffer_wanted_bytes)} advised` : "") : "", "n"],
     ], told.listeners, "There is none.");
     table("flags", "Flags", [
       ["Flag", (r) => code("--" + r.name)], ["Value", (r) => code(r.values.join(" "))],
@@ -304,7 +306,9 @@
       box.append(becomes);
     } else if (sample.outcome === "refused") {
       box.classList.add("bad");
-      to(`Refused: ${sample.reason}, counted in ${sample.counter}`, "bad-text");
+      const held = sample.conflict, words = !held ? "" : held.about === "type" ? `: ${held.with} is a ${held.type} already`
+        : held.about === "suffix" ? `: names of samples clash with those of ${held.with}, a ${held.type}` : ": the name is one of this server's own";
+      to(`Refused: ${sample.reason}${words}; counted in ${sample.counter}`, "bad-text");
     } else {
       to(sample.outcome === "dropped" ? "Dropped, as the mapping says" : "Counts nothing, so makes no series");
     }
