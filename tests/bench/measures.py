@@ -22,6 +22,7 @@ from bench.receivers import (CPUS, RECEIVED, Joined, Load, Ours, Peer, Programs,
                              server_cpu, sum_of)
 from bench.scrapes import measure_scrape
 from bench.tables import Account, Goal, Report, Row, pair, spread
+from bench.watched import measure_watched
 from lib.harness import HOST, end_process, free_port, wait_until
 
 JOINED = 16  # single lines in a piece for the kernel, or the sender is slower than who receives
@@ -337,6 +338,7 @@ MEASURES: dict[str, Callable[[Bench], None]] = {
     "ordinary": measure_ordinary,
     "loss": measure_loss,
     "threads": measure_threads,
+    "watched": measure_watched,
     "start": measure_start,
     "scrape": measure_scrape,
 }
