@@ -30,8 +30,8 @@
 
 /* ---- telling ---- */
 
-int web_config_refuse(const struct web_config *c, const struct web_text *text, struct err *e,
-                      const char *fmt, ...)
+int web_text_refuse(const char *file, const struct web_text *text, struct err *e, const char *fmt,
+                    ...)
 {
     char message[sizeof e->text];
     va_list args;
@@ -39,7 +39,7 @@ int web_config_refuse(const struct web_config *c, const struct web_text *text, s
     va_start(args, fmt);
     vsnprintf(message, sizeof message, fmt, args);
     va_end(args);
-    err_set(e, c->file, text ? text->line : 0, text ? text->column : 0, "%s", message);
+    err_set(e, file, text ? text->line : 0, text ? text->column : 0, "%s", message);
     return -EINVAL;
 }
 
@@ -96,7 +96,7 @@ int web_read_keys(struct web_reader *r, const struct yaml_node *map, const char 
         if (k->name == NULL)
             return refuse_key(r, pair->key, where, keys);
         if (!yaml_node_is_null(pair->value))
-            result = k->read(r, pair, (char *)r->c + k->offset);
+            result = k->read(r, pair, (char *)r->fields + k->offset);
     }
     return result;
 }
@@ -120,6 +120,28 @@ int web_read_text(struct web_reader *r, const struct yaml_pair *pair, void *fiel
     if (result < 0 || *text == '\0')
         return result;
     return web_read_set(field, text, pair->value);
+}
+
+/* A path that is not absolute begins in the folder of the file. */
+int web_read_path(struct web_reader *r, const struct yaml_pair *pair, void *field)
+{
+    const char *slash = strrchr(r->file, '/');
+    struct web_text *out = field;
+    struct buf path = {0};
+    int result = web_read_text(r, pair, field);
+
+    if (result < 0 || out->text == NULL || out->text[0] == '/' || slash == NULL)
+        return result;
+    buf_add(&path, r->file, (size_t)(slash - r->file) + 1);
+    buf_add_str(&path, out->text);
+    buf_add_byte(&path, '\0');
+    if (path.failed) {
+        buf_release(&path);
+        return -ENOMEM;
+    }
+    free(out->text);
+    out->text = path.p;
+    return 0;
 }
 
 int web_read_bool(struct web_reader *r, const struct yaml_pair *pair, void *field)
@@ -274,16 +296,17 @@ static int read_user(struct web_reader *r, const struct yaml_pair *pair, struct 
 static int on_users(struct web_reader *r, const struct yaml_pair *pair, void *field)
 {
     const struct yaml_node *map = pair->value;
+    struct web_config *c = r->fields;
     int result = yaml_node_expect(r->doc, map, "basic_auth_users", YAML_MAP, r->e);
 
     (void)field;
     if (result < 0)
         return result;
-    r->c->users = calloc(map->n + 1, sizeof *r->c->users);
-    if (r->c->users == NULL)
+    c->users = calloc(map->n + 1, sizeof *c->users);
+    if (c->users == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < map->n && result == 0; i++)
-        result = read_user(r, &map->pairs[i], &r->c->users[r->c->n_users++]);
+        result = read_user(r, &map->pairs[i], &c->users[c->n_users++]);
     return result;
 }
 
@@ -316,10 +339,11 @@ static const struct web_key rate_keys[] = {
 
 static int on_rate(struct web_reader *r, const struct yaml_pair *pair, void *field)
 {
+    const struct web_config *c = r->fields;
     int result = web_read_keys(r, pair->value, "rate_limit", "a key of rate_limit", rate_keys);
 
     (void)field;
-    if (result == 0 && r->c->rate_interval_ns > 0 && r->c->rate_burst == 0)
+    if (result == 0 && c->rate_interval_ns > 0 && c->rate_burst == 0)
         return yaml_doc_refuse(r->doc, pair->key, r->e,
                                "rate_limit without burst serves no request at all; give burst, at "
                                "least 1");
@@ -372,26 +396,25 @@ static int take_headers(struct web_reader *r)
     buf_add_byte(&r->headers, '\0');
     if (r->headers.failed)
         return -ENOMEM;
-    r->c->headers = r->headers.p;
+    ((struct web_config *)r->fields)->headers = r->headers.p;
     r->headers = (struct buf){0};
     return 0;
 }
 
-static int read_doc(struct web_reader *r)
+int web_read_doc(struct web_reader *r, const struct web_key *keys)
 {
     const struct yaml_node *root = yaml_doc_root(r->doc);
-    int result = 0;
 
-    if (root != NULL && !yaml_node_is_null(root))
-        result = web_read_keys(r, root, "the file", "a section of this file", top_keys);
-    return result == 0 ? take_headers(r) : result;
+    if (root == NULL || yaml_node_is_null(root))
+        return 0;
+    return web_read_keys(r, root, "the file", "a section of this file", keys);
 }
 
 int web_config_new(struct web_config **out, const char *file, struct slice text, err_fn on_warning,
                    void *ctx, struct err *e)
 {
     struct web_config *c = calloc(1, sizeof *c);
-    struct web_reader r = {.c = c, .e = e, .on_warning = on_warning, .ctx = ctx};
+    struct web_reader r = {.fields = c, .e = e, .on_warning = on_warning, .ctx = ctx};
     struct yaml_doc *doc = NULL;
     int result = -ENOMEM;
 
@@ -399,11 +422,14 @@ int web_config_new(struct web_config **out, const char *file, struct slice text,
         return -ENOMEM;
     c->tls12 = c->tls13 = c->prefer_server_ciphers = true;
     c->file = strdup(file);
+    r.file = c->file;
     if (c->file != NULL)
         result = yaml_doc_new(&doc, file, text, e);
     r.doc = doc;
     if (result == 0)
-        result = read_doc(&r);
+        result = web_read_doc(&r, top_keys);
+    if (result == 0)
+        result = take_headers(&r);
     buf_release(&r.headers);
     yaml_doc_free(doc);
     if (result < 0) {

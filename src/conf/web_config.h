@@ -77,7 +77,7 @@ int web_config_new(struct web_config **out, const char *file, struct slice text,
 void web_config_free(struct web_config *c); /* accepts NULL */
 
 /* Fill @e with the place of @text (NULL: the file alone) and the message. Always -EINVAL. */
-int web_config_refuse(const struct web_config *c, const struct web_text *text, struct err *e,
-                      const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+int web_text_refuse(const char *file, const struct web_text *text, struct err *e, const char *fmt,
+                    ...) __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -17,28 +17,6 @@
 
 /* ---- values ---- */
 
-/* A path that is not absolute begins in the folder of the file. */
-static int on_path(struct web_reader *r, const struct yaml_pair *pair, void *field)
-{
-    const char *slash = strrchr(r->c->file, '/');
-    struct web_text *out = field;
-    struct buf path = {0};
-    int result = web_read_text(r, pair, field);
-
-    if (result < 0 || out->text == NULL || out->text[0] == '/' || slash == NULL)
-        return result;
-    buf_add(&path, r->c->file, (size_t)(slash - r->c->file) + 1);
-    buf_add_str(&path, out->text);
-    buf_add_byte(&path, '\0');
-    if (path.failed) {
-        buf_release(&path);
-        return -ENOMEM;
-    }
-    free(out->text);
-    out->text = path.p;
-    return 0;
-}
-
 /* A list of words; @check (NULL: any word) gives what is kept of each, or NULL after a refusal. */
 static int read_list(struct web_reader *r, const struct yaml_pair *pair, struct web_texts *out,
                      const char *(*check)(struct web_reader *, const struct yaml_pair *,
@@ -81,7 +59,7 @@ static int on_client_auth(struct web_reader *r, const struct yaml_pair *pair, vo
                                         "VerifyClientCertIfGiven",
                                         "RequireAndVerifyClientCert",
                                         "RequireClientCert"};
-    struct web_text *type = &r->c->client_auth_type;
+    struct web_text *type = &((struct web_config *)r->fields)->client_auth_type;
     int result = web_read_text(r, pair, type);
 
     if (result < 0 || type->text == NULL)
@@ -131,10 +109,11 @@ static const char *check_cipher(struct web_reader *r, const struct yaml_pair *pa
 
 static int on_ciphers(struct web_reader *r, const struct yaml_pair *pair, void *field)
 {
+    struct web_config *c = r->fields;
     int result = read_list(r, pair, field, check_cipher);
 
-    if (result == 0 && pair->value->n > 0 && r->c->ciphers.n == 0)
-        r->c->tls12 = false; /* none of its ciphers is wanted */
+    if (result == 0 && pair->value->n > 0 && c->ciphers.n == 0)
+        c->tls12 = false; /* none of its ciphers is wanted */
     return result;
 }
 
@@ -180,14 +159,13 @@ static int on_min_version(struct web_reader *r, const struct yaml_pair *pair, vo
     unsigned version;
     int result = read_version(r, pair, &version);
 
-    (void)field;
     if (result < 0)
         return result;
     if (version < 12)
         web_read_warn(r, pair->value,
                       "min_version: TLS 1.0 and 1.1 are broken and not spoken here; write TLS12");
     if (version == 13)
-        r->c->tls12 = false;
+        *(bool *)field = false;
     return 0;
 }
 
@@ -196,7 +174,6 @@ static int on_max_version(struct web_reader *r, const struct yaml_pair *pair, vo
     unsigned version;
     int result = read_version(r, pair, &version);
 
-    (void)field;
     if (result < 0)
         return result;
     if (version < 12)
@@ -204,7 +181,7 @@ static int on_max_version(struct web_reader *r, const struct yaml_pair *pair, vo
             r->doc, pair->value, r->e,
             "max_version: TLS 1.0 and 1.1 are broken and not spoken here; write TLS12 or TLS13");
     if (version == 12)
-        r->c->tls13 = false;
+        *(bool *)field = false;
     return 0;
 }
 
@@ -212,13 +189,13 @@ static const struct web_key tls_keys[] = {
     {"cert", web_read_text, WEB_FIELD(cert)},
     {"key", web_read_text, WEB_FIELD(key)},
     {"client_ca", web_read_text, WEB_FIELD(client_ca)},
-    {"cert_file", on_path, WEB_FIELD(cert_file)},
-    {"key_file", on_path, WEB_FIELD(key_file)},
-    {"client_ca_file", on_path, WEB_FIELD(client_ca_file)},
+    {"cert_file", web_read_path, WEB_FIELD(cert_file)},
+    {"key_file", web_read_path, WEB_FIELD(key_file)},
+    {"client_ca_file", web_read_path, WEB_FIELD(client_ca_file)},
     {"client_auth_type", on_client_auth, WEB_FIELD(client_auth)},
     {"client_allowed_sans", on_sans, WEB_FIELD(client_sans)},
-    {"min_version", on_min_version, 0},
-    {"max_version", on_max_version, 0},
+    {"min_version", on_min_version, WEB_FIELD(tls12)},
+    {"max_version", on_max_version, WEB_FIELD(tls13)},
     {"cipher_suites", on_ciphers, WEB_FIELD(ciphers)},
     {"prefer_server_cipher_suites", web_read_bool, WEB_FIELD(prefer_server_ciphers)},
     {"curve_preferences", on_curves, WEB_FIELD(curves)},
@@ -228,7 +205,7 @@ static const struct web_key tls_keys[] = {
 /* What the keys of the section say together. */
 static int check_tls(struct web_reader *r, const struct yaml_node *key)
 {
-    const struct web_config *c = r->c;
+    const struct web_config *c = r->fields;
     bool has_ca = c->client_ca.text != NULL || c->client_ca_file.text != NULL;
     bool verifies = c->client_auth >= WEB_CLIENT_VERIFY_IF_GIVEN;
     const struct web_text *ca = c->client_ca.text != NULL ? &c->client_ca : &c->client_ca_file;
@@ -245,31 +222,32 @@ static int check_tls(struct web_reader *r, const struct yaml_node *key)
                                "tls_server_config leaves no version of TLS; let min_version, "
                                "max_version and cipher_suites agree");
     if (verifies && !has_ca)
-        return web_config_refuse(c, &c->client_auth_type, r->e,
-                                 "client_auth_type: %s has nothing to verify with; give "
-                                 "client_ca_file",
-                                 c->client_auth_type.text);
+        return web_text_refuse(c->file, &c->client_auth_type, r->e,
+                               "client_auth_type: %s has nothing to verify with; give "
+                               "client_ca_file",
+                               c->client_auth_type.text);
     if (has_ca && c->client_auth == WEB_CLIENT_NONE)
-        return web_config_refuse(c, ca, r->e,
-                                 "a client CA without client_auth_type verifies nobody; write "
-                                 "client_auth_type: RequireAndVerifyClientCert");
+        return web_text_refuse(c->file, ca, r->e,
+                               "a client CA without client_auth_type verifies nobody; write "
+                               "client_auth_type: RequireAndVerifyClientCert");
     if (c->client_sans.n > 0 && c->client_auth == WEB_CLIENT_NONE)
-        return web_config_refuse(c, &c->client_sans.items[0], r->e,
-                                 "client_allowed_sans without client_auth_type looks at nobody; "
-                                 "write client_auth_type: RequireAndVerifyClientCert");
+        return web_text_refuse(c->file, &c->client_sans.items[0], r->e,
+                               "client_allowed_sans without client_auth_type looks at nobody; "
+                               "write client_auth_type: RequireAndVerifyClientCert");
     return 0;
 }
 
 int web_read_tls(struct web_reader *r, const struct yaml_pair *pair, void *field)
 {
+    struct web_config *c = r->fields;
     int result =
         web_read_keys(r, pair->value, "tls_server_config", "a key of tls_server_config", tls_keys);
 
     (void)field;
     if (result < 0 || pair->value->n == 0)
         return result;
-    r->c->has_tls = true;
-    if (r->c->client_auth == WEB_CLIENT_REQUEST || r->c->client_auth == WEB_CLIENT_REQUIRE_ANY)
+    c->has_tls = true;
+    if (c->client_auth == WEB_CLIENT_REQUEST || c->client_auth == WEB_CLIENT_REQUIRE_ANY)
         web_read_warn(
             r, pair->key,
             "client_auth_type lets everybody in, since anybody can make such a certificate; write "

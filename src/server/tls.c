@@ -11,8 +11,7 @@
  * for a name in client_allowed_sans. A name is compared byte by byte with those of its kind in the
  * certificate, without wildcards.
  *
- * Laws: a key with a passphrase is refused; nobody is asked at a terminal.
- *       A message names the place in the web configuration, and never what is in a key.
+ * Law: a message names the place in the web configuration.
  */
 #include "server/tls.h"
 
@@ -23,11 +22,9 @@
 
 #include <arpa/inet.h>
 
-#include "server/file.h"
 #include "server/tls_context.h"
+#include "server/tls_pem.h"
 
-#define PEM_MAX         (1 << 20)
-#define MAX_CHAIN       16
 #define DEFAULT_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 struct tls {
@@ -67,174 +64,20 @@ bool tls_verifies(const struct tls *t)
     return t->client_auth >= WEB_CLIENT_VERIFY_IF_GIVEN;
 }
 
-/* ---- faults ---- */
-
-/* OpenSSL's last word on what went wrong, and forget the rest. */
-static const char *reason(void)
-{
-    const char *text = ERR_reason_error_string(ERR_peek_last_error());
-
-    ERR_clear_error();
-    return text != NULL ? text : "OpenSSL gives no reason";
-}
-
-static const char *file_fault(int r)
-{
-    switch (-r) {
-    case ENOENT:
-        return "there is no such file; a relative path begins in the folder of the web "
-               "configuration";
-    case EACCES:
-        return "the file may not be read; give this user the right to read it";
-    case ENOTSUP:
-        return "this is no ordinary file";
-    case EFBIG:
-        return "this is larger than 1 MiB and no certificate";
-    default:
-        return strerror(-r);
-    }
-}
-
 /* ---- certificates and keys ---- */
-
-/* A PEM text of the configuration, or of the file that it names. */
-struct source {
-    const struct web_config *c;
-    const struct web_text *place;
-    const char *what; /* the key in the configuration */
-    struct buf text;
-};
-
-static int source_open(struct source *s, const struct web_config *c, const struct web_text *text,
-                       const struct web_text *file, const char *const names[2], struct err *e)
-{
-    bool from_file = file->text != NULL;
-    int r;
-
-    *s = (struct source){.c = c, .place = from_file ? file : text, .what = names[from_file]};
-    if (text->text != NULL && from_file)
-        return web_config_refuse(c, file, e, "%s and %s are both given; leave one out", names[0],
-                                 names[1]);
-    if (!from_file)
-        return buf_add_str(&s->text, text->text);
-    r = file_read(file->text, true, PEM_MAX, &s->text);
-    if (r == 0)
-        return 0;
-    buf_release(&s->text);
-    return r == -ENOMEM
-               ? r
-               : web_config_refuse(c, file, e, "%s: %s: %s", s->what, file->text, file_fault(r));
-}
-
-static int source_refuse(const struct source *s, struct err *e, const char *text)
-{
-    return web_config_refuse(s->c, s->place, e, "%s: %s (%s)", s->what, text, reason());
-}
-
-static BIO *source_bio(const struct source *s)
-{
-    return BIO_new_mem_buf(s->text.p, (int)s->text.len);
-}
-
-/* The first certificate is ours, those behind it lead to the authority. */
-static int use_chain(SSL_CTX *ctx, const struct source *s, struct err *e)
-{
-    BIO *bio = source_bio(s);
-    X509 *x = bio ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL) : NULL;
-    int r = 0;
-
-    if (x == NULL || SSL_CTX_use_certificate(ctx, x) != 1)
-        r = source_refuse(
-            s, e, "this is no certificate that can be used; it is PEM text, BEGIN CERTIFICATE");
-    X509_free(x);
-    for (int i = 0; r == 0 && i < MAX_CHAIN; i++) {
-        x = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-        if (x == NULL)
-            break;
-        if (SSL_CTX_add0_chain_cert(ctx, x) != 1) {
-            X509_free(x);
-            r = source_refuse(s, e, "a certificate behind the first cannot be used");
-        }
-    }
-    ERR_clear_error(); /* the end of the text */
-    BIO_free(bio);
-    return r;
-}
-
-static int no_passphrase(char *buf, int size, int writing, void *ctx)
-{
-    (void)buf;
-    (void)size;
-    (void)writing;
-    (void)ctx;
-    return -1;
-}
-
-static int use_key(SSL_CTX *ctx, const struct source *s, struct err *e)
-{
-    BIO *bio = source_bio(s);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
-    int r = 0;
-
-    if (key == NULL)
-        r = source_refuse(
-            s, e, "this is no private key that can be read; it is PEM text without a passphrase");
-    else if (SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_check_private_key(ctx) != 1)
-        r = source_refuse(s, e,
-                          "the key is not the certificate's; give the pair that was made together");
-    EVP_PKEY_free(key);
-    BIO_free(bio);
-    return r;
-}
-
-/* Whom client certificates may come from, in the store and told to clients. */
-static int use_ca(SSL_CTX *ctx, const struct source *s, struct err *e)
-{
-    BIO *bio = source_bio(s);
-    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-    int r = 0;
-    int n = 0;
-    X509 *x;
-
-    while (r == 0 && bio && (x = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)) != NULL) {
-        if (X509_STORE_add_cert(store, x) != 1 || SSL_CTX_add_client_CA(ctx, x) != 1)
-            r = source_refuse(s, e, "a certificate cannot be used");
-        X509_free(x);
-        n++;
-    }
-    if (r == 0 && n == 0)
-        r = source_refuse(s, e, "no certificate is in it; it is PEM text, BEGIN CERTIFICATE");
-    ERR_clear_error();
-    BIO_free(bio);
-    return r;
-}
-
-static int use(SSL_CTX *ctx, const struct web_config *c, const struct web_text *text,
-               const struct web_text *file, const char *const names[2],
-               int (*put)(SSL_CTX *ctx, const struct source *s, struct err *e), struct err *e)
-{
-    struct source s;
-    int r = source_open(&s, c, text, file, names, e);
-
-    if (r < 0)
-        return r;
-    r = put(ctx, &s, e);
-    explicit_bzero(s.text.p, s.text.len);
-    buf_release(&s.text);
-    return r;
-}
 
 static int use_all(SSL_CTX *ctx, const struct web_config *c, struct err *e)
 {
-    static const char *const cert[2] = {"cert", "cert_file"};
-    static const char *const key[2] = {"key", "key_file"};
-    static const char *const ca[2] = {"client_ca", "client_ca_file"};
-    int r = use(ctx, c, &c->cert, &c->cert_file, cert, use_chain, e);
+    const struct tls_pem cert = {c->file, &c->cert, &c->cert_file, "cert", "cert_file"};
+    const struct tls_pem key = {c->file, &c->key, &c->key_file, "key", "key_file"};
+    const struct tls_pem ca = {c->file, &c->client_ca, &c->client_ca_file, "client_ca",
+                               "client_ca_file"};
+    int r = tls_pem_chain(ctx, &cert, e);
 
     if (r == 0)
-        r = use(ctx, c, &c->key, &c->key_file, key, use_key, e);
+        r = tls_pem_key(ctx, &key, e);
     if (r == 0 && (c->client_ca.text != NULL || c->client_ca_file.text != NULL))
-        r = use(ctx, c, &c->client_ca, &c->client_ca_file, ca, use_ca, e);
+        r = tls_pem_ca(ctx, &ca, e);
     return r;
 }
 
@@ -354,13 +197,13 @@ static int set_suites(SSL_CTX *ctx, const struct web_config *c, struct err *e)
     if (join(&ciphers, &c->ciphers, OPENSSL_cipher_name) < 0 || join(&curves, &c->curves, NULL) < 0)
         r = -ENOMEM;
     else if (SSL_CTX_set_cipher_list(ctx, c->ciphers.n ? ciphers.p : DEFAULT_CIPHERS) != 1)
-        r = web_config_refuse(c, c->ciphers.n ? &c->ciphers.items[0] : NULL, e,
-                              "cipher_suites: this system's OpenSSL has none of them (%s)",
-                              reason());
+        r = web_text_refuse(c->file, c->ciphers.n ? &c->ciphers.items[0] : NULL, e,
+                            "cipher_suites: this system's OpenSSL has none of them (%s)",
+                            tls_reason());
     else if (c->curves.n > 0 && SSL_CTX_set1_groups_list(ctx, curves.p) != 1)
-        r = web_config_refuse(c, &c->curves.items[0], e,
-                              "curve_preferences: this system's OpenSSL does not have them (%s)",
-                              reason());
+        r = web_text_refuse(c->file, &c->curves.items[0], e,
+                            "curve_preferences: this system's OpenSSL does not have them (%s)",
+                            tls_reason());
     buf_release(&ciphers);
     buf_release(&curves);
     return r;
@@ -379,7 +222,7 @@ static void set_rules(SSL_CTX *ctx, const struct web_config *c)
     SSL_CTX_set_min_proto_version(ctx, c->tls12 ? TLS1_2_VERSION : TLS1_3_VERSION);
     SSL_CTX_set_max_proto_version(ctx, c->tls13 ? TLS1_3_VERSION : TLS1_2_VERSION);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
-    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+    SSL_CTX_set_default_passwd_cb(ctx, tls_no_passphrase);
 }
 
 int tls_new(struct tls **out, const struct web_config *c, struct err *e)
