@@ -3,7 +3,7 @@
  * HTTP tap: /api/v1/tap, lines as they come in, until the client leaves
  *
  *      tick: anything there? --turn: some lines, told--> chunk --written--> next tick, or at once
- *              `-- nothing for 1 s: an empty line, so that a client that left is noticed
+ *              `-- nothing for 5 s: an empty line, so that one that is gone is noticed
  *
  *      ?form=text     a line for people, with what becomes of it (the default)
  *      ?form=json     an object for each: {"time":...,"explained":{...}}
@@ -21,6 +21,7 @@
 #include "server/http_conn.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -257,10 +258,27 @@ static void look(struct http_conn *c)
         send_told(c);
 }
 
+/* Nothing is read of it, so that it went is asked for; who has closed his half has gone too. */
+static bool has_left(const struct http_conn *c)
+{
+    struct pollfd p = {.events = POLLRDHUP};
+
+    return uv_fileno((const uv_handle_t *)&c->tcp, &p.fd) == 0 && poll(&p, 1, 0) > 0;
+}
+
 void http_tap_tick(struct http *h)
 {
-    for (struct http_conn *c = h->conns; c; c = c->next) {
-        if (c->tap == NULL || c->tap->writing)
+    struct http_conn *next;
+
+    for (struct http_conn *c = h->conns; c; c = next) {
+        next = c->next;
+        if (c->tap == NULL)
+            continue;
+        if (has_left(c)) {
+            http_conn_end(c, false);
+            continue;
+        }
+        if (c->tap->writing)
             continue;
         c->since_ms = http_now(h); /* who has all that there is is not slow */
         if (c->work == NULL)

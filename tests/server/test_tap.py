@@ -149,6 +149,18 @@ class TapTest(ServerTest):
                 read_all(web)
 
 
+    def test_who_left_makes_room_at_once(self) -> None:
+        server = self.start()
+        for _ in range(3):
+            streams = [Stream(server) for _ in range(4)]
+            self.assertEqual([stream.answer.status for stream in streams], [200] * 4)
+            for stream in streams:
+                stream.__exit__()
+            begin = time.monotonic()
+            server.eventually("all are gone", lambda p: p.value(READERS) == 0)
+            self.assertLess(time.monotonic() - begin, 3)
+
+
 class CommandTest(ServerTest):
     def command(self, server: Server, *words: str) -> subprocess.Popen[bytes]:
         """A tap or a record that is connected."""
