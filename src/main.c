@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "conf/options.h"
 #include "conf/options_man.h"
+#include "server/client.h"
 #include "server/door.h"
 #include "server/fsmfile.h"
 #include "server/healthcheck.h"
@@ -314,19 +315,37 @@ static int speaks_tls(const struct options *o, bool *tls, struct err *e)
     return 0;
 }
 
+/* Who asks his own machine believes it, unless he says how to make sure. */
+static int ask_health(const struct options *o, const struct address *a, const char *host,
+                      struct err *e)
+{
+    struct client_identity identity = {0};
+    bool tls;
+    int r = speaks_tls(o, &tls, e);
+
+    if (r == 0 && o->http_config != NULL)
+        r = client_identity_load(&identity, o->http_config, tls, print_warning, NULL, e);
+    else if (r == 0 && tls)
+        r = tls_client_new_blind(&identity.tls, e);
+    if (r == 0)
+        r = healthcheck_ask(a, identity.tls, host, HEALTHCHECK_LIMIT_MS, e);
+    client_identity_release(&identity);
+    return r;
+}
+
 /* One line, whatever comes out: a container's engine keeps it as the result of the check. */
 static int run_healthcheck(const struct options *o)
 {
+    struct client_url url;
     struct address a;
     struct err e = {.file = ""};
     char text[sizeof e + 32];
-    bool tls;
-    int r = healthcheck_address(&a, choose_address(&o->web_listen), &e);
+    int r = client_url_read(&url, choose_address(&o->web_listen), &e);
 
     if (r == 0)
-        r = speaks_tls(o, &tls, &e);
+        r = healthcheck_address(&a, url.address, &e);
     if (r == 0)
-        r = healthcheck_ask(&a, tls, HEALTHCHECK_LIMIT_MS, &e);
+        r = ask_health(o, &a, url.host, &e);
     err_format(&e, text, sizeof text);
     if (r < 0)
         fprintf(stderr, "bacowr-statsd: %s\n", text);
@@ -348,10 +367,27 @@ static int end_command(int r, const struct err *e)
     return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Of the server that the flags name, as far as they are its flags. */
+static int read_url(struct client_url *out, const struct options *o, struct err *e)
+{
+    bool tls;
+    int r = client_url_read(out, o->tap_url ? o->tap_url : choose_address(&o->web_listen), e);
+
+    if (r < 0 || o->tap_url != NULL || strncmp(out->address, OPTIONS_UNIX, 5) == 0)
+        return r;
+    r = speaks_tls(o, &tls, e);
+    if (r == 0)
+        out->tls = tls;
+    return r;
+}
+
 static int ask_tap(const struct options *o, const char *form, FILE *out, FILE *progress)
 {
+    struct client_url url;
+    struct client_identity identity = {0};
     const struct tap_client config = {
-        .url = o->tap_url ? o->tap_url : choose_address(&o->web_listen),
+        .url = &url,
+        .identity = &identity,
         .form = form,
         .match = o->tap_match,
         .rate = o->tap_rate,
@@ -360,8 +396,14 @@ static int ask_tap(const struct options *o, const char *form, FILE *out, FILE *p
         .progress = progress,
     };
     struct err e = {.file = ""};
+    int r = read_url(&url, o, &e);
 
-    return end_command(tap_client_run(&config, &e), &e);
+    if (r == 0)
+        r = client_identity_load(&identity, o->http_config, url.tls, print_warning, NULL, &e);
+    if (r == 0)
+        r = tap_client_run(&config, &e);
+    client_identity_release(&identity);
+    return end_command(r, &e);
 }
 
 static int run_tap(const struct options *o)

@@ -491,6 +491,7 @@ void options_release(struct options *o)
     free(o->state_file);
     free(o->tap_url);
     free(o->tap_match);
+    free(o->http_config);
     free(o->replay_to);
     free(o->replay_speed);
     memset(o, 0, sizeof *o);

@@ -59,8 +59,9 @@ struct options {
     enum options_command command;
     struct options_list arguments; /* check: files; explain: lines, perhaps none; man */
     bool explain_json;
-    char *tap_url;   /* NULL: as healthcheck */
-    char *tap_match; /* NULL: all lines */
+    char *tap_url;     /* NULL: as healthcheck */
+    char *tap_match;   /* NULL: all lines */
+    char *http_config; /* NULL: none */
     uint64_t tap_rate;
     int64_t record_ms; /* 0: without end */
     char *replay_to;

@@ -255,8 +255,13 @@ const struct setting settings[] = {
      .help = "Write JSON, an object for each line.", .command = "explain or tap"},
     {"url", SETTING_VALUE, setter_text, FIELD(tap_url),
      {""}, "URL",
-     .help = "The server to ask: http://HOST:PORT, or unix:PATH. Without it the first "
-             "--web.listen-address.", .command = "tap or record"},
+     .help = "The server to ask: http://HOST:PORT, https://HOST:PORT or unix:PATH. Without it the "
+             "first --web.listen-address, by TLS if --web.config.file says so.",
+     .command = "tap or record"},
+    {"http.config.file", SETTING_VALUE, setter_text, FIELD(http_config),
+     {""}, "FILE",
+     .help = "Who one is there, and whom to believe: basic_auth and tls_config as Prometheus and "
+             "promtool have them.", .command = "tap or record or healthcheck"},
     {"match", SETTING_VALUE, setter_text, FIELD(tap_match),
      {""}, "TEXT",
      .help = "Only lines that contain this text, in which * stands for anything.",

@@ -2,9 +2,9 @@
 /*
  * Web configuration, the inside: what its readers and the client's share
  *
- * Contract: private to web_config*.c and client_config.c. A table of keys ends with one without a name; each reads its
- * pair into its field. Everything read is the configuration's at once, so a failure leaves nothing
- * behind.
+ * Contract: private to web_config*.c and client_config.c. A table of keys ends with one without a
+ * name; each reads its pair into its field. Everything read is the configuration's at once, so a
+ * failure leaves nothing behind.
  */
 #ifndef CONF_WEB_CONFIG_READ_H
 #define CONF_WEB_CONFIG_READ_H

@@ -11,6 +11,7 @@
 #define SERVER_HEALTHCHECK_H
 
 #include "server/address.h"
+#include "server/tls_client.h"
 
 #define HEALTHCHECK_LIMIT_MS 3000
 
@@ -21,9 +22,11 @@
 int healthcheck_address(struct address *out, const char *listen, struct err *e);
 
 /*
- * Ask for /-/ready within @limit_ms, by TLS or not; a Unix socket never by TLS. 0 when the answer
- * is 200; a negative errno with @e filled: -EAGAIN for another status, -EPROTO for what is no HTTP.
+ * Ask for /-/ready within @limit_ms, by @tls as the server at @host, or without (NULL); a Unix
+ * socket never by TLS. 0 when the answer is 200; a negative errno with @e filled: -EAGAIN for
+ * another status, -EPROTO for what is no HTTP.
  */
-int healthcheck_ask(const struct address *a, bool tls, int limit_ms, struct err *e);
+int healthcheck_ask(const struct address *a, const struct tls_client *tls, const char *host,
+                    int limit_ms, struct err *e);
 
 #endif

@@ -62,5 +62,6 @@ bool password_same(const struct password_digest *a, const struct password_digest
 
 void password_forget(void *p, size_t len)
 {
-    explicit_bzero(p, len);
+    if (len > 0)
+        explicit_bzero(p, len);
 }

@@ -2,11 +2,11 @@
 /*
  * Tap client: see tap_client.h
  *
- *      connect --> request --> head --200--> chunks --lines--> out
- *                                `-- else: told       `-- signal, time, end of the stream: done
+ *      connect (client.c) --> request --> head --200--> chunks --lines--> out
+ *                                           `-- else: told       `-- signal, time, its end: done
  *
- * One socket and one descriptor for signals under poll(). The server writes something each second,
- * so silence for SILENCE_MS is a server that is gone. Its empty lines are left out.
+ * One socket and one descriptor for signals under poll(). The server writes something every five
+ * seconds, so silence for SILENCE_MS is a server that is gone. Its empty lines are left out.
  *
  * Laws: the head is bounded, the rest is passed on as it comes, never held. What the server says of
  *       its lines it has escaped for terminals; a capture's bytes are raw, as they have to be.
@@ -18,14 +18,15 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "base/buf.h"
 #include "base/num.h"
 #include "server/healthcheck.h"
+#include "server/password.h"
 
+#define CONNECT_MS  10000
 #define SILENCE_MS  10000
 #define HEAD_MAX    16384
 #define PROGRESS_MS 1000
@@ -34,7 +35,8 @@ enum part { PART_HEAD, PART_SIZE, PART_DATA, PART_DATA_END, PART_DONE };
 
 struct conversation {
     const struct tap_client *config;
-    int fd, signals;
+    struct client client;
+    int signals;
     struct buf head;
     enum part part;
     uint64_t left; /* of the chunk */
@@ -53,45 +55,31 @@ static uint64_t now_ms(void)
 
 /* ---- asking ---- */
 
-/* HOST:PORT out of @url, copied to @out. */
-static int read_url(struct buf *out, const char *url, struct err *e)
+static int tell_fault(const struct conversation *c, int r, struct err *e)
 {
-    static const char http[] = "http://";
+    const char *fault = client_tls_fault(&c->client), *address = c->config->url->address;
 
-    if (strncmp(url, "https://", 8) == 0) {
+    if (r == -ECONNABORTED && fault != NULL)
         err_set(e, NULL, 0, 0,
-                "'%.200s': TLS is not spoken here; give the server one more "
-                "--web.listen-address=unix:PATH and write --url=unix:PATH",
-                url);
-        return -EINVAL;
-    }
-    if (strncmp(url, http, strlen(http)) == 0) {
-        url += strlen(http);
-        buf_add(out, url, strcspn(url, "/"));
-    } else {
-        buf_add_str(out, url);
-    }
-    return buf_add_byte(out, '\0');
+                "%.200s: no TLS connection: %s; --http.config.file says whom to believe (ca_file, "
+                "server_name) and who you are (cert_file, key_file)",
+                address, fault);
+    else
+        err_set(e, NULL, 0, 0, "%.200s: %s", address, uv_strerror(r));
+    return r;
 }
 
 static int connect_to(struct conversation *c, struct err *e)
 {
-    struct buf text = {0};
+    const struct client_url *url = c->config->url;
     struct address a;
-    int r = read_url(&text, c->config->url, e);
+    int r = healthcheck_address(&a, url->address, e);
 
-    if (r == 0)
-        r = healthcheck_address(&a, text.p, e);
-    buf_release(&text);
     if (r < 0)
         return r;
-    c->fd = socket(a.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (c->fd < 0 ||
-        connect(c->fd, (struct sockaddr *)&a.sa, address_len((struct sockaddr *)&a.sa))) {
-        r = -errno;
-        err_set(e, NULL, 0, 0, "%s: %s", a.text, uv_strerror(r));
-    }
-    return r;
+    r = client_open(&c->client, &a, url->tls ? c->config->identity->tls : NULL, url->host,
+                    CONNECT_MS);
+    return r < 0 ? tell_fault(c, r, e) : 0;
 }
 
 static void add_encoded(struct buf *out, const char *text)
@@ -109,8 +97,9 @@ static void add_encoded(struct buf *out, const char *text)
 
 static int ask(struct conversation *c)
 {
+    const struct client_url *url = c->config->url;
     struct buf request = {0};
-    ssize_t n = -1;
+    int r;
 
     buf_addf(&request, "GET /api/v1/tap?form=%s", c->config->form);
     if (c->config->rate > 0)
@@ -119,12 +108,16 @@ static int ask(struct conversation *c)
         buf_add_str(&request, "&match=");
         add_encoded(&request, c->config->match);
     }
-    buf_add_str(&request, " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    errno = ENOMEM;
-    if (!request.failed)
-        n = send(c->fd, request.p, request.len, MSG_NOSIGNAL);
+    buf_addf(&request,
+             strchr(url->host, ':') ? " HTTP/1.1\r\nHost: [%s]\r\n" : " HTTP/1.1\r\nHost: %s\r\n",
+             url->host);
+    if (c->config->identity->authorization != NULL)
+        buf_addf(&request, "Authorization: %s\r\n", c->config->identity->authorization);
+    buf_add_str(&request, "Connection: close\r\n\r\n");
+    r = request.failed ? -ENOMEM : client_send(&c->client, buf_slice(&request));
+    password_forget(request.p, request.len);
     buf_release(&request);
-    return n < 0 ? -errno : 0; /* it fits into an empty buffer */
+    return r;
 }
 
 /* ---- what comes ---- */
@@ -215,20 +208,24 @@ static int take_byte(struct conversation *c, char byte)
 /* 0; the HTTP status that is not 200; a negative errno; -ENODATA at the end. */
 static int receive(struct conversation *c)
 {
-    char bytes[16384];
-    ssize_t n = recv(c->fd, bytes, sizeof bytes, 0);
-    int r = 0;
+    struct buf *text = &c->client.text;
+    int got, r = 0;
 
-    if (n < 0)
-        return -errno;
-    if (n == 0)
-        return c->part == PART_HEAD ? -ECONNRESET : -ENODATA;
-    for (ssize_t i = 0; i < n && r == 0; i++)
-        r = take_byte(c, bytes[i]);
+    c->client.end_ns = uv_hrtime() + SILENCE_MS * 1000000ull;
+    got = client_receive(&c->client);
+    for (size_t i = 0; i < text->len && r == 0; i++)
+        r = take_byte(c, text->p[i]);
+    buf_clear(text);
     if (c->any_written && fflush(c->config->out) != 0)
         return -errno;
     c->any_written = false;
-    return r == 0 && c->part == PART_DONE ? -ENODATA : r;
+    if (r == 0 && got < 0)
+        return got;
+    if (r == 0 && c->part == PART_DONE)
+        return -ENODATA;
+    if (r == 0 && got == 0)
+        return c->part == PART_HEAD ? -ECONNRESET : -ENODATA;
+    return r;
 }
 
 /* ---- the whole ---- */
@@ -258,7 +255,7 @@ static int converse(struct conversation *c)
     int r = 0;
 
     while (r == 0) {
-        struct pollfd fds[] = {{.fd = c->fd, .events = POLLIN},
+        struct pollfd fds[] = {{.fd = c->client.fd, .events = POLLIN},
                                {.fd = c->signals, .events = POLLIN}};
         int n = poll(fds, 2, (int)time_left(c));
 
@@ -290,21 +287,38 @@ static int open_signals(struct conversation *c)
     return c->signals < 0 ? -errno : 0;
 }
 
-static int tell_status(const char *url, int status, struct err *e)
+static const char *why(const struct tap_client *config, int status)
 {
-    const char *why = status == 403   ? ": only clients on its machine may, by its address"
-                      : status == 401 ? ": it wants a password"
-                      : status == 404 ? ": it has no tap"
-                      : status == 503 ? ": there are as many clients as it takes"
-                                      : "";
+    switch (status) {
+    case 400:
+        return config->url->tls ? "" : ": if it speaks TLS, write https:// with --url";
+    case 401:
+        return config->identity->authorization != NULL
+                   ? ": the user or the password is wrong"
+                   : ": it wants a password; give one with --http.config.file";
+    case 403:
+        return ": only clients on its machine may, by its address, or who have a password or a "
+               "certificate";
+    case 404:
+        return ": it has no tap";
+    case 503:
+        return ": there are as many clients as it takes";
+    default:
+        return "";
+    }
+}
 
-    err_set(e, NULL, 0, 0, "%.200s: the server answers %d%s", url, status, why);
+static int tell_status(const struct tap_client *config, int status, struct err *e)
+{
+    err_set(e, NULL, 0, 0, "%.200s: the server answers %d%s", config->url->address, status,
+            why(config, status));
     return -EACCES;
 }
 
 int tap_client_run(const struct tap_client *config, struct err *e)
 {
-    struct conversation c = {.config = config, .fd = -1, .signals = -1, .begun_ms = now_ms()};
+    struct conversation c = {
+        .config = config, .client.fd = -1, .signals = -1, .begun_ms = now_ms()};
     int r = connect_to(&c, e);
 
     if (r == 0) {
@@ -316,13 +330,12 @@ int tap_client_run(const struct tap_client *config, struct err *e)
         if (r == -ENODATA)
             r = 0;
         if (r > 0)
-            r = tell_status(config->url, r, e);
+            r = tell_status(config, r, e);
         else if (r < 0)
-            err_set(e, NULL, 0, 0, "%.200s: %s", config->url, uv_strerror(r));
+            tell_fault(&c, r, e);
         tell_progress(&c, true);
     }
-    if (c.fd >= 0)
-        close(c.fd);
+    client_close(&c.client);
     if (c.signals >= 0)
         close(c.signals);
     buf_release(&c.head);

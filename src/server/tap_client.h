@@ -12,9 +12,11 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "server/client.h"
 
 struct tap_client {
-    const char *url;   /* http://HOST:PORT, HOST:PORT or unix:PATH; borrowed */
+    const struct client_url *url; /* borrowed, like the next */
+    const struct client_identity *identity;
     const char *form;  /* as /api/v1/tap has it; borrowed */
     const char *match; /* NULL: all; borrowed */
     uint64_t rate;     /* lines a second; 0: the server's */

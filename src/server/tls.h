@@ -21,8 +21,7 @@ struct tls;
 
 /*
  * Certificates, keys and rules as @c says, which is borrowed during the call and has_tls. Opens
- * files. 0; -ENOMEM; -EINVAL or -ENOENT (no OpenSSL) with @e filled, with the
- * place in @c.
+ * files. 0; -ENOMEM; -EINVAL or -ENOENT (no OpenSSL) with @e filled, with the place in @c.
  */
 int tls_new(struct tls **out, const struct web_config *c, struct err *e);
 struct tls *tls_share(struct tls *t); /* one more owner */
@@ -43,10 +42,6 @@ enum tls_outcome {
 int tls_conn_new(struct tls_conn **out, struct tls *t);
 void tls_conn_free(struct tls_conn *c); /* accepts NULL */
 
-/* The client's side, which believes every server: for who asks his own machine. 0, -ENOMEM or
- * -ENOENT (no OpenSSL). */
-int tls_conn_new_client(struct tls_conn **out);
-
 /* Give it ciphertext, which is copied. 0 or -ENOMEM. */
 int tls_conn_feed(struct tls_conn *c, struct slice in);
 
@@ -63,6 +58,9 @@ void tls_conn_shutdown(struct tls_conn *c); /* say that nothing more will come *
 
 /* Ciphertext to be sent is moved to the end of @out; a failure shows there. */
 void tls_conn_flush(struct tls_conn *c, struct buf *out);
+
+/* Why TLS failed, static; NULL: it did not, or nobody said. */
+const char *tls_conn_fault(const struct tls_conn *c);
 
 /* Has the client shown a certificate that was verified? */
 bool tls_conn_is_verified(const struct tls_conn *c);

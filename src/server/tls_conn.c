@@ -26,6 +26,7 @@ struct tls_conn {
     struct tls *rules; /* shared; NULL: the client's side */
     SSL *ssl;          /* owns both BIOs */
     BIO *in, *out;
+    const char *fault; /* static */
     bool failed;
 };
 
@@ -71,18 +72,24 @@ int tls_conn_new(struct tls_conn **out, struct tls *t)
     return 0;
 }
 
-int tls_conn_new_client(struct tls_conn **out)
+/* Whom the certificate must name; a name is told to the server too, which may have several. */
+static bool set_host(SSL *ssl, const char *host)
 {
-    struct tls_conn *c = NULL;
-    SSL_CTX *ctx;
-    int r = openssl_open(NULL, NULL);
+    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1)
+        return true;
+    ERR_clear_error();
+    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+}
 
-    if (r < 0)
-        return r;
-    c = calloc(1, sizeof *c);
-    ctx = SSL_CTX_new(TLS_client_method());
-    r = c != NULL ? open_conn(c, ctx) : -ENOMEM;
-    SSL_CTX_free(ctx); /* the connection has its share */
+int tls_conn_new_client(struct tls_conn **out, const struct tls_client *t, const char *host)
+{
+    struct tls_conn *c = calloc(1, sizeof *c);
+    int r = c != NULL ? open_conn(c, tls_client_context(t)) : -ENOMEM;
+
+    if (r == 0 && !set_host(c->ssl, tls_client_name(t) ? tls_client_name(t) : host)) {
+        ERR_clear_error();
+        r = -ENOMEM;
+    }
     if (r < 0) {
         tls_conn_free(c);
         return r;
@@ -98,18 +105,30 @@ int tls_conn_feed(struct tls_conn *c, struct slice in)
     return BIO_write(c->in, in.p, (int)in.len) == (int)in.len ? 0 : -ENOMEM;
 }
 
+static const char *find_fault(const struct tls_conn *c)
+{
+    long verified = SSL_get_verify_result(c->ssl);
+
+    if (verified != X509_V_OK && !SSL_is_server(c->ssl) &&
+        SSL_get_verify_mode(c->ssl) != SSL_VERIFY_NONE)
+        return X509_verify_cert_error_string(verified);
+    return ERR_reason_error_string(ERR_peek_error());
+}
+
 /* What a call that gave @r says; a failure is for good. */
 static enum tls_outcome outcome_of(struct tls_conn *c, int r)
 {
     int error = SSL_get_error(c->ssl, r);
+    bool failed = error != SSL_ERROR_WANT_READ && error != SSL_ERROR_ZERO_RETURN;
 
+    if (failed) {
+        c->failed = true;
+        c->fault = find_fault(c);
+    }
     ERR_clear_error();
-    if (error == SSL_ERROR_WANT_READ)
-        return TLS_MORE;
-    if (error == SSL_ERROR_ZERO_RETURN)
-        return TLS_CLOSED;
-    c->failed = true;
-    return TLS_FAILED;
+    if (failed)
+        return TLS_FAILED;
+    return error == SSL_ERROR_WANT_READ ? TLS_MORE : TLS_CLOSED;
 }
 
 enum tls_outcome tls_conn_handshake(struct tls_conn *c)
@@ -171,6 +190,11 @@ void tls_conn_flush(struct tls_conn *c, struct buf *out)
     if (len > 0)
         buf_add(out, p, (size_t)len);
     (void)BIO_reset(c->out);
+}
+
+const char *tls_conn_fault(const struct tls_conn *c)
+{
+    return c->fault;
 }
 
 bool tls_conn_is_verified(const struct tls_conn *c)

@@ -7,8 +7,14 @@
 
 #include "server/openssl.h"
 #include "server/tls.h"
+#include "server/tls_client.h"
 
 SSL_CTX *tls_context(const struct tls *t); /* borrowed */
 bool tls_verifies(const struct tls *t);    /* clients' certificates, where there are any */
+
+SSL_CTX *tls_client_context(const struct tls_client *t); /* borrowed */
+
+/* Whom the server's certificate must name, borrowed; NULL: whom one asked for. */
+const char *tls_client_name(const struct tls_client *t);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PEM: certificates and keys of a configuration into what OpenSSL holds; private to the tls*.c files
+ * PEM: certificates and keys of a configuration, for OpenSSL; private to the tls*.c files
  */
 #ifndef SERVER_TLS_PEM_H
 #define SERVER_TLS_PEM_H

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,13 @@ class Authority:
     @property
     def cert(self) -> Path:
         return self.pair.cert
+
+    def client(self, pair: Pair | None = None) -> ssl.SSLContext:
+        """One that trusts us alone, and shows @pair."""
+        context = ssl.create_default_context(cafile=str(self.cert))
+        if pair:
+            context.load_cert_chain(pair.cert, pair.key)
+        return context
 
     def sign(self, name: str, names: str = "DNS:localhost,IP:127.0.0.1",
              use: str = "serverAuth,clientAuth") -> Pair:

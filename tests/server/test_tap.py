@@ -235,7 +235,7 @@ class CommandTest(ServerTest):
     def test_what_cannot_be(self) -> None:
         server = self.start()
         web = f"{HOST}:{server.ports.web}"
-        for words, told in ((("tap", f"--url=https://{web}"), "TLS is not spoken"),
+        for words, told in ((("tap", f"--url=https://{web}"), "no TLS connection"),
                             (("tap", f"--url={web}", "--match=" + "a" * 300), "answers 400"),
                             (("replay", "/nowhere"), "no such file"),
                             (("replay", "-", "--speed=0"), "--speed=NUMBER")):

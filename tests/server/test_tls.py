@@ -30,13 +30,6 @@ class TlsTest(FolderTest, ServerTest):
         self.config = self.folder / "web.yml"
         self.flag = f"--web.config.file={self.config}"
 
-    def client(self, pair: Pair | None = None) -> ssl.SSLContext:
-        """One that trusts our authority, and shows @pair."""
-        context = ssl.create_default_context(cafile=str(self.ca.cert))
-        if pair:
-            context.load_cert_chain(pair.cert, pair.key)
-        return context
-
     def write(self, more: str = "", rest: str = "") -> None:
         """Paths are relative to the file's folder."""
         new = self.config.with_suffix(".new")
@@ -46,7 +39,7 @@ class TlsTest(FolderTest, ServerTest):
 
     def serve(self, more: str = "", rest: str = "", *flags: str, pair: Pair | None = None) -> Server:
         self.write(more, rest)
-        return self.start(self.flag, *flags, tls=self.client(pair))
+        return self.start(self.flag, *flags, tls=self.ca.client(pair))
 
     def answers(self, server: Server, context: ssl.SSLContext) -> bool:
         """Does a client get in? One that may not is told in the handshake or at its first read."""
@@ -77,7 +70,7 @@ class OpenedTest(TlsTest):
         self.assertNotIn("libssl", self.maps(server))
         self.write()
         server.process.send_signal(signal.SIGHUP)
-        wait_until("TLS is spoken", lambda: self.answers(server, self.client()))
+        wait_until("TLS is spoken", lambda: self.answers(server, self.ca.client()))
 
     def test_a_machine_without_it(self) -> None:
         (self.folder / "libssl.so.3").touch()
@@ -107,7 +100,7 @@ class SpokenTest(TlsTest):
             for byte in GET_LAST:
                 connection.sendall(bytes([byte]))
             self.assertTrue(read_all(connection).endswith(b"0\r\n\r\n"))
-        connection = http.client.HTTPSConnection(HOST, server.ports.web, context=self.client())
+        connection = http.client.HTTPSConnection(HOST, server.ports.web, context=self.ca.client())
         for _ in range(20):
             connection.request("GET", "/-/healthy")
             self.assertEqual(connection.getresponse().read(), b"alive\n")
@@ -128,7 +121,7 @@ class SpokenTest(TlsTest):
         for more, wanted in spoken.items():
             server = self.serve(more)
             for name in ("TLSv1.1", "TLSv1.2", "TLSv1.3"):
-                context = self.client()
+                context = self.ca.client()
                 with warnings.catch_warnings(action="ignore"):
                     version = ssl.TLSVersion[name.replace(".", "_")]
                     context.minimum_version = context.maximum_version = version
@@ -141,7 +134,7 @@ class SpokenTest(TlsTest):
         server = self.serve("  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,\n"
                             "    TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_AES_128_GCM_SHA256]\n"
                             "  curve_preferences: [CurveP384]\n")
-        context = self.client()
+        context = self.ca.client()
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["h2", "http/1.1"])
         server.tls = context
@@ -152,10 +145,10 @@ class SpokenTest(TlsTest):
             self.assertEqual(cipher[0], "ECDHE-ECDSA-AES256-GCM-SHA384")
             self.assertEqual(connection.selected_alpn_protocol(), "http/1.1")
         for curve, good in (("prime256v1", False), ("secp384r1", True)):
-            context = self.client()
+            context = self.ca.client()
             context.set_ecdh_curve(curve)
             self.assertEqual(self.answers(server, context), good)
-        context = self.client()
+        context = self.ca.client()
         context.set_alpn_protocols(["h2"])
         self.assertFalse(self.answers(server, context))
 
@@ -196,7 +189,7 @@ class ClientTest(TlsTest):
             server = self.serve(f"  client_auth_type: {policy}\n{ca}", pair=clients["ours"])
             for name, pair in clients.items():
                 with self.subTest(policy=policy, client=name):
-                    self.assertEqual(self.answers(server, self.client(pair)),
+                    self.assertEqual(self.answers(server, self.ca.client(pair)),
                                      name in wanted.split())
             server.stop()
 
@@ -213,10 +206,10 @@ class ClientTest(TlsTest):
                             pair=pairs["DNS:a.example"])
         for name, pair in pairs.items():
             with self.subTest(name):
-                self.assertTrue(self.answers(server, self.client(pair)))
+                self.assertTrue(self.answers(server, self.ca.client(pair)))
         for pair in wrong:
             with self.subTest(pair.cert.name):
-                self.assertFalse(self.answers(server, self.client(pair)))
+                self.assertFalse(self.answers(server, self.ca.client(pair)))
 
     def test_healthcheck(self) -> None:
         """By TLS; and where a certificate is wanted, on a Unix socket."""
@@ -229,7 +222,7 @@ class ClientTest(TlsTest):
         path = self.folder / "web.sock"
         self.write("  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n")
         self.start(self.flag, address, f"--web.listen-address=unix:{path}", ports=server.ports,
-                   tls=self.client(self.ca.sign("client")))
+                   tls=self.ca.client(self.ca.sign("client")))
         done = run("healthcheck", address, self.flag)
         self.assertEqual(done.returncode, 1)
         self.assertIn("unix:PATH", done.stderr)
@@ -277,7 +270,7 @@ class HostileTest(TlsTest):
         """Those that stop in the middle hold up nobody for long."""
         server = self.serve()
         hello = ssl.MemoryBIO()
-        greeter = self.client().wrap_bio(ssl.MemoryBIO(), hello, server_hostname=HOST)
+        greeter = self.ca.client().wrap_bio(ssl.MemoryBIO(), hello, server_hostname=HOST)
         try:
             greeter.do_handshake()
         except ssl.SSLWantReadError:
@@ -320,7 +313,7 @@ class ReloadTest(TlsTest):
         """It is seen by itself, without a signal; who is connected is asked to come again."""
         server = self.serve()
         first = self.serial(server)
-        kept = http.client.HTTPSConnection(HOST, server.ports.web, context=self.client())
+        kept = http.client.HTTPSConnection(HOST, server.ports.web, context=self.ca.client())
         kept.request("GET", "/-/ready")
         kept.getresponse().read()
         self.ca.sign("server")
@@ -353,7 +346,7 @@ class ReloadTest(TlsTest):
             pass
         for connection in (idle, tap):
             connection.close()
-        server.tls = self.client(other.sign("client2"))
+        server.tls = self.ca.client(other.sign("client2"))
         self.assertEqual(server.get("/-/ready").status, 200)
 
     def test_a_wrong_file_changes_nothing(self) -> None:
@@ -376,7 +369,7 @@ class ReloadTest(TlsTest):
         """Wrong rules do not keep a new web configuration out."""
         self.write()
         server = self.start(self.flag, "--web.enable-lifecycle", mapping="mappings: []\n",
-                            tls=self.client())
+                            tls=self.ca.client())
         server.write_mapping("mappings: 7\n")
         self.write(rest="http_server_config: {headers: {X-Frame-Options: deny}}\n")
         answer = server.get("/-/reload", "POST")
@@ -452,8 +445,8 @@ class MistakeTest(TlsTest):
                                f"  key: |\n{block(self.pair.key)}"
                                f"  client_ca: |\n{block(self.ca.cert)}"
                                "  client_auth_type: VerifyClientCertIfGiven\n")
-        server = self.start(self.flag, tls=self.client())
-        self.assertTrue(self.answers(server, self.client(self.ca.sign("client"))))
+        server = self.start(self.flag, tls=self.ca.client())
+        self.assertTrue(self.answers(server, self.ca.client(self.ca.sign("client"))))
 
     def test_check_config(self) -> None:
         self.write()

@@ -50,6 +50,7 @@ NOT_RUN = {
     ("docs/scaling.md", "Beyond one machine"): [PICTURE],
     ("docs/security.md", "The web interface"): [TLS, TLS],
     ("docs/scaling.md", "Docker Compose"): [CONTAINERS],
+    ("docs/tap.md", "Commands"): ["tests/server/test_client.py taps by such files"],
     ("docs/tuning.md", "Tuning"): ["changes the machine's settings, as root"],
     ("docs/tuning.md", "Groups of datagrams"): ["asks for groups that a kernel dropped"],
 }

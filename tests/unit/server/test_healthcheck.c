@@ -154,7 +154,7 @@ START_TEST(test_healthcheck_ask_reads_the_status)
         int r;
 
         server_start(&s);
-        r = healthcheck_ask(&s.a, false, 10000, &e);
+        r = healthcheck_ask(&s.a, NULL, "localhost", 10000, &e);
         server_end(&s);
         ck_assert_msg(r == cases[i].result, "%s: %d", cases[i].says, r);
         ck_assert_msg(strstr(e.text, cases[i].told) != NULL, "%s", e.text);
@@ -173,7 +173,7 @@ START_TEST(test_healthcheck_ask_reads_no_endless_line)
 
     memset(endless, 'x', sizeof endless - 1);
     server_start(&s);
-    ck_assert_int_eq(healthcheck_ask(&s.a, false, 10000, &e), -EPROTO);
+    ck_assert_int_eq(healthcheck_ask(&s.a, NULL, "localhost", 10000, &e), -EPROTO);
     server_end(&s);
 }
 END_TEST
@@ -193,7 +193,7 @@ START_TEST(test_healthcheck_ask_ends_with_its_limit)
         int r;
 
         server_start(&s);
-        r = healthcheck_ask(&s.a, false, 300, &e);
+        r = healthcheck_ask(&s.a, NULL, "localhost", 300, &e);
         took = (uv_hrtime() - begin) / 1000000;
         server_end(&s);
         ck_assert_int_eq(r, -ETIMEDOUT);
@@ -210,9 +210,9 @@ START_TEST(test_healthcheck_ask_tells_a_refusal)
     struct err e;
 
     server_start(&s);
-    ck_assert_int_eq(healthcheck_ask(&s.a, false, 10000, &e), -EPROTO);
+    ck_assert_int_eq(healthcheck_ask(&s.a, NULL, "localhost", 10000, &e), -EPROTO);
     server_end(&s);
-    ck_assert_int_eq(healthcheck_ask(&s.a, false, 10000, &e), -ECONNREFUSED);
+    ck_assert_int_eq(healthcheck_ask(&s.a, NULL, "localhost", 10000, &e), -ECONNREFUSED);
     ck_assert_ptr_nonnull(strstr(e.text, "connection refused"));
 }
 END_TEST
