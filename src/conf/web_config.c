@@ -240,7 +240,11 @@ static int on_http(struct web_reader *r, const struct yaml_pair *pair, void *fie
 
 /* ---- passwords ---- */
 
-/* $2y$10$ and 53 characters. The cost, or 0: it is no bcrypt hash. */
+/*
+ * $2y$10$, a salt of 22 characters and 31 of what came out. The last of these has four bits; a hash
+ * that has others there is a copy that went wrong and nobody's password. The cost, or 0: it is no
+ * bcrypt hash.
+ */
 static unsigned bcrypt_cost(const char *hash)
 {
     static const char letters[] =
@@ -248,7 +252,8 @@ static unsigned bcrypt_cost(const char *hash)
 
     if (strlen(hash) != WEB_CONFIG_HASH_LEN || strncmp(hash, "$2", 2) != 0 ||
         strchr("aby", hash[2]) == NULL || hash[3] != '$' || hash[6] != '$' ||
-        strspn(hash + 7, letters) != WEB_CONFIG_HASH_LEN - 7)
+        strspn(hash + 7, letters) != WEB_CONFIG_HASH_LEN - 7 ||
+        (strchr(letters, hash[WEB_CONFIG_HASH_LEN - 1]) - letters) % 4 != 0)
         return 0;
     if (hash[4] < '0' || hash[4] > '3' || hash[5] < '0' || hash[5] > '9')
         return 0;
@@ -360,6 +365,29 @@ static const struct web_key top_keys[] = {
     {.name = NULL},
 };
 
+/* A section with nothing in it looks like a closed door. */
+static void warn_open(const struct web_reader *r)
+{
+    static const struct {
+        const char *key, *text;
+    } sections[] = {
+        {"tls_server_config", "tls_server_config is empty, so this is plain HTTP; give cert_file "
+                              "and key_file, or leave the section out"},
+        {"basic_auth_users", "basic_auth_users names nobody, so nobody is asked for a password; "
+                             "give a user, or leave the section out"},
+    };
+    const struct yaml_node *root = yaml_doc_root(r->doc);
+
+    for (size_t i = 0; root != NULL && i < root->n; i++) {
+        const struct yaml_pair *pair = &root->pairs[i];
+
+        for (size_t k = 0; k < sizeof sections / sizeof *sections; k++) {
+            if (slice_eq_str(pair->key->text, sections[k].key) && pair->value->n == 0)
+                web_read_warn(r, pair->key, sections[k].text);
+        }
+    }
+}
+
 static void release_texts(struct web_texts *texts)
 {
     for (size_t i = 0; i < texts->n; i++)
@@ -428,6 +456,8 @@ int web_config_new(struct web_config **out, const char *file, struct slice text,
     r.doc = doc;
     if (result == 0)
         result = web_read_doc(&r, top_keys);
+    if (result == 0)
+        warn_open(&r);
     if (result == 0)
         result = take_headers(&r);
     buf_release(&r.headers);

@@ -17,7 +17,7 @@
 
 /* ---- values ---- */
 
-/* A list of words; @check (NULL: any word) gives what is kept of each, or NULL after a refusal. */
+/* A list of words; @check gives what is kept of each ("": nothing), or NULL after a refusal. */
 static int read_list(struct web_reader *r, const struct yaml_pair *pair, struct web_texts *out,
                      const char *(*check)(struct web_reader *, const struct yaml_pair *,
                                           const struct yaml_node *, const char *))
@@ -37,7 +37,7 @@ static int read_list(struct web_reader *r, const struct yaml_pair *pair, struct 
         result = yaml_node_text(r->doc, item, pair->key->text.p, &text, r->e);
         if (result < 0)
             return result;
-        text = check ? check(r, pair, item, text) : text;
+        text = check(r, pair, item, text);
         if (text == NULL)
             return -EINVAL;
         if (*text == '\0')
@@ -75,9 +75,20 @@ static int on_client_auth(struct web_reader *r, const struct yaml_pair *pair, vo
                                 sizeof words / sizeof *words);
 }
 
+/* Left out, an empty one would let in whom the list keeps out. */
+static const char *check_san(struct web_reader *r, const struct yaml_pair *pair,
+                             const struct yaml_node *item, const char *text)
+{
+    if (*text != '\0')
+        return text;
+    yaml_doc_refuse(r->doc, item, r->e, "%s: an empty name is nobody's; leave it out",
+                    pair->key->text.p);
+    return NULL;
+}
+
 static int on_sans(struct web_reader *r, const struct yaml_pair *pair, void *field)
 {
-    return read_list(r, pair, field, NULL);
+    return read_list(r, pair, field, check_san);
 }
 
 static const char *check_cipher(struct web_reader *r, const struct yaml_pair *pair,

@@ -2,9 +2,10 @@
 /*
  * Passwords: see password.h
  *
- * bcrypt is libxcrypt's: crypt_rn(), which says NULL where crypt_r() may say "*0". Digests are
- * HMAC-SHA-256 of OpenSSL. The three texts of a digest are put together with their lengths, so that
- * no two different triples are the same bytes.
+ * bcrypt is libxcrypt's: crypt_rn(), which says NULL where crypt_r() may say "*0". It writes the
+ * salt anew, and of its last character only the two bits that count; so what came out is compared
+ * and the salt is not, as Go does it. Digests are HMAC-SHA-256 of OpenSSL. The three texts of a
+ * digest are put together with their lengths, so that no two different triples are the same bytes.
  *
  * Law: nothing here depends in time on how much of a secret is right.
  */
@@ -17,12 +18,16 @@
 #include "base/buf.h"
 #include "server/openssl.h"
 
+/* What stands before that which came out: $2y$10$ and the salt. */
+#define SALTED (7 + 22)
+
 bool password_matches(const char *password, const char *hash)
 {
     struct crypt_data *data = calloc(1, sizeof *data); /* 32 KiB */
     const char *made = data ? crypt_rn(password, hash, data, sizeof *data) : NULL;
     size_t len = strlen(hash);
-    bool same = made != NULL && strlen(made) == len && CRYPTO_memcmp(made, hash, len) == 0;
+    bool same = made != NULL && len > SALTED && strlen(made) == len &&
+                CRYPTO_memcmp(made + SALTED, hash + SALTED, len - SALTED) == 0;
 
     if (data != NULL)
         explicit_bzero(data, sizeof *data);

@@ -17,8 +17,7 @@
 #include "base/buf.h"
 #include "server/file.h"
 
-#define PEM_MAX   (1 << 20)
-#define MAX_CHAIN 16
+#define PEM_MAX (1 << 20)
 
 /* ---- faults ---- */
 
@@ -34,8 +33,7 @@ static const char *file_fault(int r)
 {
     switch (-r) {
     case ENOENT:
-        return "there is no such file; a relative path begins in the folder of the web "
-               "configuration";
+        return "there is no such file; a relative path begins in the folder of the configuration";
     case EACCES:
         return "the file may not be read; give this user the right to read it";
     case ENOTSUP:
@@ -90,6 +88,14 @@ static BIO *source_bio(const struct source *s)
     return BIO_new_mem_buf(s->text.p, (int)s->text.len);
 }
 
+/* Did the last read find nothing more, and nothing wrong? */
+static bool is_end(void)
+{
+    unsigned long error = ERR_peek_last_error();
+
+    return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+}
+
 /* The first certificate is ours, those behind it lead to the authority. */
 static int use_chain(SSL_CTX *ctx, const struct source *s, struct err *e)
 {
@@ -101,16 +107,15 @@ static int use_chain(SSL_CTX *ctx, const struct source *s, struct err *e)
         r = source_refuse(
             s, e, "this is no certificate that can be used; it is PEM text, BEGIN CERTIFICATE");
     X509_free(x);
-    for (int i = 0; r == 0 && i < MAX_CHAIN; i++) {
-        x = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-        if (x == NULL)
-            break;
+    while (r == 0 && (x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
         if (SSL_CTX_add0_chain_cert(ctx, x) != 1) {
             X509_free(x);
             r = source_refuse(s, e, "a certificate behind the first cannot be used");
         }
     }
-    ERR_clear_error(); /* the end of the text */
+    if (r == 0 && !is_end())
+        r = source_refuse(s, e, "a certificate behind the first cannot be read");
+    ERR_clear_error();
     BIO_free(bio);
     return r;
 }
@@ -156,6 +161,8 @@ static int use_ca(SSL_CTX *ctx, const struct source *s, struct err *e)
         X509_free(x);
         n++;
     }
+    if (r == 0 && n > 0 && !is_end())
+        r = source_refuse(s, e, "a certificate behind the first cannot be read");
     if (r == 0 && n == 0)
         r = source_refuse(s, e, "no certificate is in it; it is PEM text, BEGIN CERTIFICATE");
     ERR_clear_error();

@@ -58,6 +58,13 @@ class PasswordTest(LoginTest):
         server.login = "prom:secret"
         self.assertEqual(server.scrape().get(REFUSED, reason="unauthorized"), len(bad) + 4)
 
+    def test_bits_of_a_salt_that_do_not_count(self) -> None:
+        """As with Go: what other programs write there keeps nobody out."""
+        self.assertEqual(SECRET[28], "u")
+        server = self.serve(f"basic_auth_users: {{prom: {SECRET[:28]}v{SECRET[29:]}}}\n")
+        self.assertEqual(self.status(server, basic("prom:secret")), 200)
+        self.assertEqual(self.status(server, basic("prom:secreu")), 401)
+
     def test_probes_need_none(self) -> None:
         """A kubelet has no password, and neither has the health check of an image."""
         server = self.serve(f"basic_auth_users: {{prom: {SECRET}}}\n")

@@ -427,6 +427,24 @@ class MistakeTest(TlsTest):
                 for word in words:
                     self.assertIn(word, done.stderr)
 
+    def test_a_certificate_behind_the_first(self) -> None:
+        """One that is cut off is a mistake too; other text between them is none."""
+        whole = self.ca.cert.read_text()
+        rule = "  client_ca_file: {}\n  client_auth_type: RequireAndVerifyClientCert\n"
+        for text, status in ((whole + "some words\n" + whole, 0),
+                             (whole + whole[:200] + whole[260:], 1)):
+            self.file("two.pem", text)
+            self.write(rule.format("two.pem"))
+            done = run(self.flag, "--check-config")
+            self.assertEqual(done.returncode, status, done.stderr)
+            self.file("chain.pem", (self.folder / "server.pem").read_text() + text)
+            self.write()
+            self.config.write_text(self.config.read_text().replace("server.pem", "chain.pem"))
+            done = run(self.flag, "--check-config")
+            self.assertEqual(done.returncode, status, done.stderr)
+            if status:
+                self.assertIn("web.yml:2:14: cert_file: a certificate behind the first", done.stderr)
+
     def test_a_passphrase_is_not_asked_for(self) -> None:
         self.write()
         key = self.pair.key

@@ -116,6 +116,9 @@ START_TEST(test_web_config_mistakes)
         {TLS ", client_auth_type: RequireAndVerifyClientCert}", 66, "give client_ca_file"},
         {TLS ", client_ca_file: x}", 64, "verifies nobody"},
         {TLS ", client_allowed_sans: [x]}", 70, "looks at nobody"},
+        {TLS ", client_ca_file: x, client_auth_type: RequireAndVerifyClientCert,"
+             "client_allowed_sans: ['']}",
+         134, "nobody's"},
         {"tls_server_config: {key_file: k}", 1, "no certificate"},
         {"tls_server_config: {cert_file: c}", 1, "no key"},
         {"http_server_config: {http2: 7}", 29, "http2"},
@@ -123,6 +126,9 @@ START_TEST(test_web_config_mistakes)
         {"basic_auth_users: {a: $2y$04$x}", 23, "bcrypt"},
         {"basic_auth_users: {a: $2x$"
          "04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW}",
+         23, "bcrypt"},
+        {"basic_auth_users: {a: $2y$"
+         "04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrX}",
          23, "bcrypt"},
     };
 
@@ -146,6 +152,9 @@ START_TEST(test_web_config_warnings)
     static const char *const texts[] = {
         "http_server_config: {http2: true}",
         TLS ", min_version: TLS10}",
+        "tls_server_config: {}",
+        "basic_auth_users: {}",
+        "basic_auth_users:",
         TLS ", client_auth_type: RequestClientCert}",
         TLS ", client_auth_type: RequireClientCert}",
     };
