@@ -102,12 +102,12 @@ BAD = re.compile(r"^(?:FAIL|ERROR): (\S+ \(\S+\))", re.MULTILINE)
 
 
 def count_unittest(log: str, file: Path, env: Mapping[str, str],
-                   descriptors: Sequence[int] = ()) -> Count:
+                   descriptors: Sequence[int] = (), seconds: int = 400) -> Count:
     """Run one file of test cases. A skipped test counts as failed: nothing passes unseen."""
     command = [sys.executable, "-B", "-m", "unittest", file.stem]
     path = f"{file.parent}:{ROOT / 'tests'}"
-    status, output = call(f"{log}-{file.stem}", command, dict(env) | {"PYTHONPATH": path}, 400,
-                          descriptors)
+    status, output = call(f"{log}-{file.stem}", command, dict(env) | {"PYTHONPATH": path},
+                          seconds, descriptors)
     match = RAN.search(output)
     ran = int(match[1]) if match else 0
     if status == 0 and ran > 0 and "skipped=" not in output:
@@ -236,8 +236,10 @@ def stage_stack() -> Count:
 
 
 def stage_package() -> Count:
+    """Two builds with link-time optimisation side by side: two minutes of two processors."""
     file = ROOT / "tests" / "package" / "test_package.py"
-    return count_unittest("package", file, {"BACOWR_TEST_LOGS": str(LOGS / "package")})
+    return count_unittest("package", file, {"BACOWR_TEST_LOGS": str(LOGS / "package")},
+                          seconds=1200)
 
 
 def stage_containers() -> Count:

@@ -45,7 +45,7 @@ def load_tests(loader: unittest.TestLoader, tests: unittest.TestSuite,
 def run(*command: str | Path, **environment: str) -> str:
     """What it printed; a failure is shown with that."""
     done = subprocess.run([str(word) for word in command], text=True, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=400,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1000,
                           env={"PATH": PATH, "LC_ALL": "C.UTF-8"} | environment)
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}")
