@@ -94,7 +94,10 @@ static const struct roff_part after[] = {
      "limit.",
      "/api/v1/cardinality"},
     {ROFF_ITEM, "200 while the process lives.", "/-/healthy"},
-    {ROFF_ITEM, "200 while it receives, before and after that 503.", "/-/ready"},
+    {ROFF_ITEM,
+     "200 while it receives; before and after that 503, and while the admin port was told "
+     "`health down`.",
+     "/-/ready"},
     {ROFF_ITEM,
      "The largest senders with what they sent, as JSON: with `--statsd.sources`, and for clients "
      "on this machine.",
