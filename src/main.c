@@ -72,6 +72,7 @@ static int new_engine(struct bacowr **out, const struct options *o)
         .max_series = o->max_series,
         .max_family = o->max_series_per_family,
         .max_label_values = o->max_label_values,
+        .regex_max_steps = (uint32_t)o->regex_max_steps,
         .zero_first_ms = o->web_zero_first_ms,
     };
     int r = bacowr_new(out, &config);

@@ -40,6 +40,7 @@ struct bacowr_config {
     uint64_t max_family;       /* of one metric name; 0: as many as above */
     uint64_t max_label_values; /* distinct values of a label of one metric name; 0: any number */
     uint64_t max_routes;       /* remembered identities of each worker; 0: 2 097 152 */
+    uint32_t regex_max_steps;  /* back, of a regex from each place of a name; 0: 10 000 */
 
     /* The wall clock at now_ms = 0, for the time at which a series was born; 0: it is not told. */
     int64_t unix_ms_at_zero;

@@ -95,6 +95,9 @@ enum statsd_gauge_mode {
 #define STATSD_MAX_EXEMPLAR_TAGS  4
 #define STATSD_MAX_EXEMPLAR_BYTES 128
 
+/* Value, type and at most four sections: what statsd_exporter takes. */
+#define STATSD_MAX_PIECES 6
+
 /* How lines are read. A tag dialect that is off leaves its delimiters ordinary text. */
 struct statsd_options {
     bool dogstatsd_tags; /* |#k:v,...      off: the section is accepted and ignored */
@@ -107,6 +110,7 @@ struct statsd_options {
     enum statsd_valueless valueless_tags;
     uint64_t max_labels;       /* of a sample; 0: STATSD_MAX_LABELS, which is the most */
     uint64_t max_label_length; /* bytes of a value; 0: any. What is beyond either is a tag error */
+    uint64_t max_pieces;       /* value, type and sections of a sample; 0: STATSD_MAX_PIECES */
     /* Label names, borrowed; NULL ends them. Tags that become these are no labels. */
     const char *exemplar_tags[STATSD_MAX_EXEMPLAR_TAGS];
 };

@@ -39,6 +39,9 @@ enum options_command {
 /* The most that --statsd.sources takes. */
 #define OPTIONS_MAX_SOURCES        4096
 
+/* The most that --web.max-path takes: there is room for no longer one. */
+#define OPTIONS_MAX_PATH           2048
+
 /* What stands before the path of a Unix socket among addresses. */
 #define OPTIONS_UNIX               "unix:"
 
@@ -101,6 +104,7 @@ struct options {
     uint64_t max_label_values;
     uint64_t tcp_max_connections;
     uint64_t tcp_max_line;         /* bytes with the LF */
+    uint64_t regex_max_steps;      /* back, from each place of a name */
     struct options_list udp_allow; /* addresses and networks; empty: all */
     struct options_list tcp_allow;
     uint64_t n_sources;            /* that are counted apart; 0: none */
@@ -108,6 +112,9 @@ struct options {
     uint64_t source_max_lines;
     int64_t source_burst_ms;
     uint64_t web_max_connections;
+    uint64_t web_max_head; /* bytes of a request's */
+    uint64_t web_max_path;
+    uint64_t web_max_body;
     int64_t web_timeout_ms;    /* for a request to come in, and for a response to make progress */
     int64_t web_zero_first_ms; /* 0: new counters are shown as they are */
     bool enable_lifecycle;

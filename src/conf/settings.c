@@ -62,6 +62,15 @@ const struct setting settings[] = {
     {"web.timeout", SETTING_VALUE, setter_duration, FIELD(web_timeout_ms),
      {"30s"}, "DURATION",
      .help = "Time for a request to come in, and for a response to make progress."},
+    {"web.max-head", SETTING_VALUE, setter_number, FIELD(web_max_head),
+     {"16384"}, "BYTES", .min = 512, .max = 1048576,
+     .help = "Longest head of a request, from its first line to its headers' end."},
+    {"web.max-path", SETTING_VALUE, setter_number, FIELD(web_max_path),
+     {"2048"}, "BYTES", .min = 64, .max = OPTIONS_MAX_PATH,
+     .help = "Longest path of a request, without its query."},
+    {"web.max-body", SETTING_VALUE, setter_number, FIELD(web_max_body),
+     {"65536"}, "BYTES", .min = 1, .max = 16777216,
+     .help = "Longest body of a request, as it is on the wire; 16384 at most of one that is kept."},
 
     {"web.zero-first", SETTING_VALUE, setter_duration_or_off, FIELD(web_zero_first_ms),
      {"0s"}, "DURATION",
@@ -121,6 +130,10 @@ const struct setting settings[] = {
     {"statsd.tcp-max-line", SETTING_VALUE, setter_number, FIELD(tcp_max_line),
      {"4096"}, "BYTES", .min = 64, .max = 65536,
      .help = "Longest line over TCP, its end included; a longer one ends its connection."},
+    {"statsd.regex-max-steps", SETTING_VALUE, setter_number, FIELD(regex_max_steps),
+     {"10000"}, "N", .min = 100, .max = 1000000,
+     .help = "Steps back that a regex may take from each place of a name, fewer in long names; one "
+             "that takes more does not match."},
 
     {"statsd.udp-allow", SETTING_LIST, setter_network, FIELD(udp_allow),
      {""}, "NETWORK",
@@ -166,6 +179,10 @@ const struct setting settings[] = {
     {"statsd.max-tags", SETTING_VALUE, setter_number, FIELD(statsd.max_labels),
      {"128"}, "N", .min = 1, .max = STATSD_MAX_LABELS,
      .help = "Tags of a sample; those beyond are left out, each a tag error."},
+    {"statsd.max-pieces", SETTING_VALUE, setter_number, FIELD(statsd.max_pieces),
+     {"6"}, "N", .min = 2, .max = 64,
+     .help = "Pieces of a sample, cut at '|': its value, its type and its sections; one with more "
+             "is refused."},
     {"statsd.max-tag-length", SETTING_VALUE, setter_number, FIELD(statsd.max_label_length),
      {"0"}, "BYTES", .min = 0, .max = 65536,
      .help = "Longest value of a tag; one with a longer value is left out, a tag error. 0 for what "

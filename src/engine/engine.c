@@ -88,7 +88,8 @@ static int worker_new(struct bacowr_worker **out, struct bacowr *b, unsigned i)
     memset(w, 0, size);
     w->b = b;
     w->i = i;
-    if (resolver_init(&w->resolver) != 0 || exemplars_init(w) != 0 || notes_new(&w->notes) != 0 ||
+    if (resolver_init(&w->resolver, b->config.regex_max_steps) != 0 || exemplars_init(w) != 0 ||
+        notes_new(&w->notes) != 0 ||
         routes_new(&w->routes, b->config.hash_seed + i, b->config.max_routes) != 0) {
         worker_free(w);
         return -ENOMEM;
@@ -117,7 +118,8 @@ static int engine_init(struct bacowr *b)
     b->registry.owns_created = b->config.openmetrics;
     b->registry.guard.max_family = b->config.max_family;
     b->registry.guard.max_values = b->config.max_label_values;
-    if (own_reserve(b) != 0 || resolver_init(&b->resolver) != 0 || publish_empty(b) != 0)
+    if (own_reserve(b) != 0 || resolver_init(&b->resolver, b->config.regex_max_steps) != 0 ||
+        publish_empty(b) != 0)
         return -ENOMEM;
     for (unsigned i = 0; i < b->config.n_workers; i++)
         if (worker_new(&b->workers[i], b, i) != 0)

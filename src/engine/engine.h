@@ -288,7 +288,7 @@ void exemplar_reader_release(struct exemplar_reader *r); /* accepts a zeroed one
 
 /* ---- resolve.c ---- */
 
-int resolver_init(struct resolver *r); /* 0 or -ENOMEM */
+int resolver_init(struct resolver *r, uint32_t regex_steps); /* 0 or -ENOMEM */
 void resolver_release(struct resolver *r);
 
 /*

@@ -320,7 +320,7 @@ int bacowr_explain_within(struct bacowr *b, struct slice text, enum bacowr_expla
     };
     struct statsd_cursor cursor = statsd_cursor(text, text.len > 0);
     struct slice line;
-    int rc = mapping_scratch_new(&x.scratch);
+    int rc = mapping_scratch_new(&x.scratch, b->config.regex_max_steps);
 
     x.rules_work = work_of_rules(x.mapping);
     while (rc == 0 && statsd_next_line(&cursor, &line))

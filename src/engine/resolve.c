@@ -30,10 +30,10 @@ static const enum mapping_kind kinds[STATSD_N_TYPES] = {
     [STATSD_TYPE_DISTRIBUTION] = MAPPING_OBSERVER, [STATSD_TYPE_SET] = MAPPING_SET,
 };
 
-int resolver_init(struct resolver *r)
+int resolver_init(struct resolver *r, uint32_t regex_steps)
 {
     *r = (struct resolver){0};
-    return mapping_scratch_new(&r->mapping_scratch);
+    return mapping_scratch_new(&r->mapping_scratch, regex_steps);
 }
 
 void resolver_release(struct resolver *r)

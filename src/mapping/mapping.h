@@ -44,9 +44,10 @@ size_t mapping_n_rules(const struct mapping *m);
 const struct mapping_rule *mapping_rule(const struct mapping *m, size_t i);
 const struct mapping_defaults *mapping_defaults(const struct mapping *m);
 
-/* Room for one match at a time: capture positions, expanded text, the regex engine's state. */
-int mapping_scratch_new(struct mapping_scratch **out); /* 0 or -ENOMEM */
-void mapping_scratch_free(struct mapping_scratch *s);  /* accepts NULL */
+/* Room for one match at a time: capture positions, expanded text, the regex engine's state, with
+ * what a search may take (regex_scratch_new()). */
+int mapping_scratch_new(struct mapping_scratch **out, uint32_t regex_steps); /* 0 or -ENOMEM */
+void mapping_scratch_free(struct mapping_scratch *s);                        /* accepts NULL */
 
 /* What is looked for. */
 struct mapping_query {

@@ -29,13 +29,13 @@
 
 /* ---- scratch ---- */
 
-int mapping_scratch_new(struct mapping_scratch **out)
+int mapping_scratch_new(struct mapping_scratch **out, uint32_t regex_steps)
 {
     struct mapping_scratch *s = calloc(1, sizeof *s);
 
     if (s == NULL)
         return -ENOMEM;
-    if (regex_scratch_new(&s->regex) != 0) {
+    if (regex_scratch_new(&s->regex, regex_steps) != 0) {
         mapping_scratch_free(s);
         return -ENOMEM;
     }

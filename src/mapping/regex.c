@@ -8,11 +8,12 @@
  * price of a comparison.
  *
  * RE2 is linear in the name and PCRE2 is not, so a search is bounded. From each place where a match
- * may begin it may take MATCH_LIMIT steps back, fewer in names so long that each may cost much. And
- * in names of more than some 600 bytes only the first places are tried, so many that an expression
- * which goes over the name once for each byte of it (cubic, then) stays within a tenth of a second.
- * A search that comes to a bound counts as "no match" and says so. The machine code's stack and
- * the interpreter's heap have bounds too, with the same outcome.
+ * may begin it may take so many steps back as its scratch says, fewer in names so long that each
+ * may cost much. And in names of more than some 600 bytes only the first places are tried, so many
+ * that an expression which goes over the name once for each byte of it (cubic, then) stays within a
+ * tenth of a second; with more steps than REGEX_MAX_STEPS all of this grows with them. A search
+ * that comes to a bound counts as "no match" and says so. The machine code's stack and the
+ * interpreter's heap have bounds too, with the same outcome.
  *
  * Laws: a compiled expression is never written to. One scratch serves one thread and keeps its
  *       memory. Names are valid UTF-8 (checked when the line was parsed): PCRE2 is told not to
@@ -31,9 +32,10 @@
 
 #define LIKE_RE2       (PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX)
 
-#define MATCH_LIMIT    10000u
-#define MAX_STEP_BYTES (1u << 26) /* steps back, times the bytes that each may look at */
-#define MAX_BYTES      (1u << 28) /* that, times the places to begin at */
+/* Of REGEX_MAX_STEPS. */
+#define MAX_STEP_BYTES (UINT64_C(1) << 26) /* steps back, times the bytes that each may look at */
+#define MAX_BYTES      (UINT64_C(1) << 28) /* that, times the places to begin at */
+
 #define JIT_STACK_MIN  (32u * 1024)
 #define JIT_STACK_MAX  (512u * 1024)
 #define HEAP_LIMIT_KIB 8192u
@@ -50,6 +52,7 @@ struct regex_scratch {
     uint32_t n_pairs; /* that data has room for */
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
+    uint32_t max_steps;
 };
 
 /* ---- compiling ---- */
@@ -201,7 +204,7 @@ static int fit(struct regex_scratch *s, uint32_t n_pairs)
     return 0;
 }
 
-int regex_scratch_new(struct regex_scratch **out)
+int regex_scratch_new(struct regex_scratch **out, uint32_t max_steps)
 {
     struct regex_scratch *s = calloc(1, sizeof *s);
 
@@ -213,6 +216,7 @@ int regex_scratch_new(struct regex_scratch **out)
         regex_scratch_free(s);
         return -ENOMEM;
     }
+    s->max_steps = max_steps > 0 ? max_steps : REGEX_MAX_STEPS;
     pcre2_set_heap_limit(s->context, HEAP_LIMIT_KIB);
     pcre2_jit_stack_assign(s->context, NULL, s->stack);
     *out = s;
@@ -241,28 +245,37 @@ static bool has_literal(const struct regex *re, struct slice name)
     return name.len >= literal.len && memmem(name.p, name.len, literal.p, literal.len) != NULL;
 }
 
-/* Counted by PCRE2 anew for each place. */
-static uint32_t match_limit(size_t len)
+/* A bound that goes with the steps. */
+static uint64_t scaled(uint64_t bound, const struct regex_scratch *s)
 {
-    return len <= MAX_STEP_BYTES / MATCH_LIMIT ? MATCH_LIMIT : (uint32_t)(MAX_STEP_BYTES / len) + 1;
+    return bound * s->max_steps / REGEX_MAX_STEPS;
+}
+
+/* Counted by PCRE2 anew for each place. */
+static uint32_t match_limit(const struct regex_scratch *s, size_t len)
+{
+    uint64_t step_bytes = scaled(MAX_STEP_BYTES, s);
+
+    return len <= step_bytes / s->max_steps ? s->max_steps : (uint32_t)(step_bytes / len) + 1;
 }
 
 /* How many places may be tried in a name of @len bytes, each with as many steps as it has bytes. */
-static size_t max_places(size_t len)
+static size_t max_places(const struct regex_scratch *s, size_t len)
 {
-    size_t steps = len < match_limit(len) ? len : match_limit(len);
+    size_t limit = match_limit(s, len);
+    size_t steps = len < limit ? len : limit;
 
-    return len > 0 ? MAX_BYTES / (len * steps) + 1 : 1;
+    return len > 0 ? scaled(MAX_BYTES, s) / (len * steps) + 1 : 1;
 }
 
 /*
  * The last offset where a match may begin, or PCRE2_UNSET for any: a place is where the literal
  * stands, and every byte when there is none.
  */
-static size_t last_place(const struct regex *re, struct slice name)
+static size_t last_place(const struct regex *re, const struct regex_scratch *s, struct slice name)
 {
     struct slice literal = buf_slice(&re->re.literal);
-    size_t n = max_places(name.len), at = 0;
+    size_t n = max_places(s, name.len), at = 0;
 
     if (re->one_place || name.len < n)
         return PCRE2_UNSET;
@@ -305,8 +318,8 @@ int regex_match(const struct regex *re, struct slice name, struct regex_scratch 
         return REGEX_MISS;
     if (fit(s, re->re.n_groups + 1) != 0)
         return -ENOMEM;
-    last = last_place(re, name);
-    pcre2_set_match_limit(s->context, match_limit(name.len));
+    last = last_place(re, s, name);
+    pcre2_set_match_limit(s->context, match_limit(s, name.len));
     pcre2_set_offset_limit(s->context, last);
     n = pcre2_match(re->code, (PCRE2_SPTR)p, name.len, 0, PCRE2_NO_UTF_CHECK, s->data, s->context);
     if (n == PCRE2_ERROR_NOMATCH && last != PCRE2_UNSET)

@@ -58,8 +58,11 @@ static inline bool regex_may_match(const struct regex_filter *f, const struct re
     return (look->head & f->mask) == f->head && (f->bytes & ~look->bytes) == 0;
 }
 
-/* What a search needs. 0 or -ENOMEM; free accepts NULL. */
-int regex_scratch_new(struct regex_scratch **out);
+/* Steps back that a search may take from each place where a match may begin. */
+#define REGEX_MAX_STEPS 10000
+
+/* What a search needs, and may take; 0: REGEX_MAX_STEPS. 0 or -ENOMEM; free accepts NULL. */
+int regex_scratch_new(struct regex_scratch **out, uint32_t max_steps);
 void regex_scratch_free(struct regex_scratch *s);
 
 enum regex_outcome {

@@ -21,6 +21,7 @@
 #include "base/slice.h"
 #include "bacowr/aggregator.h"
 #include "conf/options.h"
+#include "server/request.h"
 
 struct door;
 struct http;
@@ -67,6 +68,7 @@ struct http_config {
     bool enable_lifecycle;      /* POST or PUT /-/reload and /-/quit exist */
     unsigned max_connections;
     int64_t timeout_ms;  /* above 0 */
+    struct request_limits request_max;
     const char *version; /* for the landing page; borrowed */
     /* Names of this server beside localhost and addresses; borrowed; NULL: none. */
     const struct options_list *hosts;
@@ -99,11 +101,13 @@ struct http_stats {
     uint64_t accept_pauses;       /* accept failed: out of descriptors or memory */
     uint64_t connections_open;
     uint64_t timeouts;       /* requests not whole, answers stuck, pages too slow */
-    uint64_t bad_requests;   /* malformed, too large, or cut by the client */
+    uint64_t bad_requests;   /* malformed, too large, or cut by the client; of these: */
+    uint64_t head_too_large, path_too_long, body_too_large;
     uint64_t tls_handshakes; /* that were completed */
     uint64_t tls_failures;   /* handshakes that were not, and broken records */
     uint64_t unauthorized;   /* no password, or a wrong one */
     uint64_t rate_limited;
+    uint64_t busy;            /* too many passwords wait to be looked at */
     uint64_t password_checks; /* bcrypt was run */
     uint64_t forbidden;       /* would have changed something, and came from a foreign page */
     uint64_t scrapes_in_flight;

@@ -104,6 +104,7 @@ static void tune(int fd)
 static void expect_request(struct http_conn *c)
 {
     request_init(&c->request);
+    c->request.max = c->http->config.request_max;
     buf_release(&c->body);
     c->request.body = &c->body;
     c->request.keeps_body = http_api_keeps_body;
@@ -382,6 +383,14 @@ static void send_continue(struct http_conn *c)
         http_conn_end(c, false);
 }
 
+static void count_bad(struct http_stats *stats, unsigned status)
+{
+    stats->bad_requests++;
+    stats->body_too_large += status == 413;
+    stats->path_too_long += status == 414;
+    stats->head_too_large += status == 431;
+}
+
 /* Read on in @in; a request that is whole is answered. How many bytes are used up. */
 static size_t take(struct http_conn *c, struct slice in)
 {
@@ -405,7 +414,7 @@ static size_t take(struct http_conn *c, struct slice in)
     if (outcome == REQUEST_DONE) {
         http_route(c);
     } else {
-        c->http->stats.bad_requests++;
+        count_bad(&c->http->stats, c->request.status);
         http_conn_answer_status(c, c->request.status, NULL);
     }
     return used;

@@ -65,7 +65,7 @@ static uint64_t next_round(const struct http *h, struct ip from)
 
 static void refuse_to_wait(struct http_conn *c)
 {
-    c->http->stats.unauthorized++;
+    c->http->stats.busy++;
     http_conn_answer_status(c, 503, "Retry-After: 1\r\n");
 }
 

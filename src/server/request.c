@@ -7,7 +7,7 @@
  * nothing of one request can colour another.
  *
  *      head --------------------------------> body ------------------> done
- *      at most REQUEST_HEAD_MAX, else 431     at most REQUEST_BODY_MAX, else 413
+ *      at most max.head bytes, else 431       at most max.body, else 413
  *
  * Laws: - Bounded: every byte counts towards one of the two limits, so a request ends. What is
  *         kept has fixed room; a path or header that does not fit is refused (414, 431), never
@@ -77,7 +77,7 @@ static int on_url(llhttp_t *parser, const char *at, size_t len)
         } else if (at[i] == '?' || at[i] == '#') {
             r->path_ended = true;
             r->query_ended = at[i] == '#';
-        } else if (r->path_len == sizeof r->path) {
+        } else if (r->path_len == r->max.path) {
             refuse(r, 414);
             r->path_ended = true;
         } else {
@@ -267,7 +267,8 @@ static unsigned verdict(struct request *r)
     if (r->http11 && r->n_expects && !expects_continue(r))
         return 417;
     r->body_kept = r->body && r->keeps_body && r->keeps_body(r);
-    if (r->parser.content_length > (r->body_kept ? REQUEST_KEPT_MAX : REQUEST_BODY_MAX))
+    if (r->parser.content_length > r->max.body ||
+        (r->body_kept && r->parser.content_length > REQUEST_KEPT_MAX))
         return 413;
     r->expect_continue = r->http11 && r->n_expects && (encoded || r->parser.content_length);
     return 0;
@@ -331,6 +332,7 @@ void request_init(struct request *r)
     r->origin.len = 0;
     r->authorization.len = 0;
     r->in_head = true;
+    r->max = (struct request_limits){REQUEST_HEAD_MAX, REQUEST_PATH_MAX, REQUEST_BODY_MAX};
     llhttp_init(&r->parser, HTTP_REQUEST, &settings);
     r->parser.data = r;
 }
@@ -361,7 +363,7 @@ enum request_outcome request_feed(struct request *r, struct slice in, size_t *us
     *used = 0;
     /* After the pause at the head's end llhttp has to run once more, be there bytes left or not. */
     while (outcome == REQUEST_MORE && (*used < in.len || paused)) {
-        size_t room = r->in_head ? REQUEST_HEAD_MAX - r->n_head : REQUEST_BODY_MAX - r->n_body;
+        size_t room = r->in_head ? r->max.head - r->n_head : r->max.body - r->n_body;
         size_t len = in.len - *used;
         size_t taken;
 

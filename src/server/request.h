@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "base/slice.h"
 
+/* The first three are where nothing else is set. */
 #define REQUEST_HEAD_MAX  (16 * 1024) /* request line, headers and empty lines before them */
 #define REQUEST_BODY_MAX  (64 * 1024) /* as it is on the wire: chunk sizes and trailers count */
 #define REQUEST_PATH_MAX  2048
@@ -28,6 +29,13 @@
 #define REQUEST_PLACE_MAX 320         /* Host, Origin: a name of the DNS with scheme and port */
 #define REQUEST_AUTH_MAX  1024        /* Authorization */
 #define REQUEST_KEPT_MAX  (16 * 1024) /* a body that is kept */
+
+/* What a request may have at most. */
+struct request_limits {
+    size_t head; /* bytes */
+    size_t path; /* REQUEST_PATH_MAX at most */
+    size_t body;
+};
 
 enum request_outcome {
     REQUEST_MORE, /* all bytes were taken, the request is not whole yet */
@@ -69,7 +77,9 @@ struct request {
     bool query_cut;
     unsigned status; /* after REQUEST_BAD */
 
-    /* Set by who feeds it, after request_init(); NULL: no body is kept. */
+    /* May be set by who feeds it, after request_init(), which sets them to those above. */
+    struct request_limits max;
+    /* Likewise; NULL: no body is kept. */
     bool (*keeps_body)(const struct request *r); /* asked when the head is whole */
     struct buf *body;                            /* borrowed: a body that is kept goes here */
 

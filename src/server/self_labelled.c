@@ -155,7 +155,11 @@ static void add_refused_requests(struct self_page *p, const struct self_labels *
 {
     const struct http_stats *http = http_stats(s->config->http);
 
+    self_page_add(p, "reason=\"body_too_large\"", (double)http->body_too_large);
+    self_page_add(p, "reason=\"busy\"", (double)http->busy);
     self_page_add(p, "reason=\"forbidden\"", (double)http->forbidden);
+    self_page_add(p, "reason=\"head_too_large\"", (double)http->head_too_large);
+    self_page_add(p, "reason=\"path_too_long\"", (double)http->path_too_long);
     self_page_add(p, "reason=\"rate_limit\"", (double)http->rate_limited);
     self_page_add(p, "reason=\"unauthorized\"", (double)http->unauthorized);
 }
@@ -277,7 +281,7 @@ static const struct labelled labelled[] = {
     {"bacowr_statsd_web_config_reloads_total", "Reloads of the web configuration.",
      BACOWR_METRIC_COUNTER, 2, 0, 0, 0, add_web_reloads},
     {"bacowr_statsd_http_refused_requests_total", "HTTP requests that were not served, by reason.",
-     BACOWR_METRIC_COUNTER, 3, 0, 0, 0, add_refused_requests},
+     BACOWR_METRIC_COUNTER, 7, 0, 0, 0, add_refused_requests},
     {"bacowr_statsd_handovers_total",
      "Times that this server took over from a running one, and that a successor failed to.",
      BACOWR_METRIC_COUNTER, 2, 0, 0, 0, add_handovers},

@@ -228,6 +228,7 @@ static int start_engine(struct server *s)
         .max_label_values = s->o->max_label_values,
         .unix_ms_at_zero = unix_ms_at_zero(),
         .openmetrics = s->o->enable_openmetrics,
+        .regex_max_steps = (uint32_t)s->o->regex_max_steps,
         .zero_first_ms = s->o->web_zero_first_ms,
     };
     int r;
@@ -401,11 +402,13 @@ static int start_history(struct server *s)
 
 static int start_http(struct server *s)
 {
+    _Static_assert(OPTIONS_MAX_PATH <= REQUEST_PATH_MAX, "there is room for the longest path");
     const struct http_config config = {
         .telemetry_path = s->o->telemetry_path,
         .enable_lifecycle = s->o->enable_lifecycle,
         .max_connections = listen_http_limit(s),
         .timeout_ms = s->o->web_timeout_ms,
+        .request_max = {s->o->web_max_head, s->o->web_max_path, s->o->web_max_body},
         .version = BACOWR_VERSION,
         .hosts = &s->hosts,
         .docs = api_docs,

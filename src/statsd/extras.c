@@ -133,14 +133,14 @@ static size_t copy_tags(struct slice section, const struct statsd_options *optio
 /* ---- the whole ---- */
 
 /* Are there more pieces than a sample may have? Then that is what is wrong with it. */
-static bool has_too_many_pieces(struct slice suffix)
+static bool has_too_many_pieces(struct slice suffix, const struct statsd_options *options)
 {
     struct slice piece;
     unsigned n = 1; /* the value */
 
     while (section_next(&suffix, &piece))
         n += !section_is_field(piece);
-    return n > SECTION_MAX_PIECES;
+    return section_is_beyond(n, options);
 }
 
 /* A section with the '|' before it. */
@@ -153,7 +153,7 @@ static size_t copy_section(struct slice section, char *out)
 void statsd_strip_extras(struct slice suffix, const struct statsd_options *options, char *out,
                          struct statsd_stripped *stripped)
 {
-    bool keep_all = has_too_many_pieces(suffix);
+    bool keep_all = has_too_many_pieces(suffix, options);
     struct slice rest = suffix;
     struct slice piece;
     size_t len = 0;

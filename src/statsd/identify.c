@@ -6,7 +6,7 @@
  * can be remembered for them; the value is somebody else's. A refusal therefore says whether it
  * counts before or after a malformed value does. The order is statsd_exporter's:
  *
- *      1. value, type and sections are 2 to 6 pieces         malformed_component, before the value
+ *      1. value, type and sections are 2 to max_pieces       malformed_component, before the value
  *         (a timestamp counts, e:, card: and other fields do not)
  *      -  the value, elsewhere
  *      2. no section is empty                                malformed_component
@@ -175,7 +175,7 @@ static enum statsd_reason read_suffix(struct reading *r, struct slice suffix)
     unsigned n_pieces = count_pieces(suffix, &has_empty_section);
     enum statsd_reason reason;
 
-    if (n_pieces < 2 || n_pieces > SECTION_MAX_PIECES) {
+    if (n_pieces < 2 || section_is_beyond(n_pieces, r->options)) {
         r->out->reason_precedes_value = true;
         return STATSD_E_COMPONENT;
     }

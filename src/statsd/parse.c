@@ -370,7 +370,7 @@ static bool scan_suffix(struct statsd_scan *scan, const struct statsd_options *o
     if (!scan->packed && !seen.dogstatsd && slice_find(scan->suffix, ':') < scan->suffix.len)
         return false;
     /* Without its timestamp a sample of too many pieces would pass for one that has not. */
-    if (seen.extras && seen.n_pieces > SECTION_MAX_PIECES)
+    if (seen.extras && section_is_beyond(seen.n_pieces, options))
         return false;
     scan->extras = seen.extras;
     return true;

@@ -62,8 +62,11 @@ static inline bool section_is_extra(struct slice section, const struct statsd_op
     return slice_starts(section, SLICE_LIT("T")) || section_is_field(section);
 }
 
-/* A sample is value, type and at most four sections. */
-#define SECTION_MAX_PIECES 6
+/* Are these more pieces than a sample may have? */
+static inline bool section_is_beyond(unsigned n_pieces, const struct statsd_options *options)
+{
+    return n_pieces > (options->max_pieces > 0 ? options->max_pieces : STATSD_MAX_PIECES);
+}
 
 /* The type that @text spells, all of it. */
 bool section_read_type(struct slice text, enum statsd_type *out);

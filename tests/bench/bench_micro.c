@@ -491,7 +491,7 @@ static void make_mapping(struct world *w)
     if (mapping_load(&w->mapping, &file, 1, NULL, NULL, &e) != 0 ||
         regex_new(&w->regex, SLICE_LIT("^job[0-9]+\\.([a-z]+)\\.run-(\\d+)$"), &e) != 0)
         bench_die(e.text);
-    if (mapping_scratch_new(&w->scratch) != 0 || regex_scratch_new(&w->regex_scratch) != 0)
+    if (mapping_scratch_new(&w->scratch, 0) != 0 || regex_scratch_new(&w->regex_scratch, 0) != 0)
         out_of_memory();
     buf_release(&text);
 }

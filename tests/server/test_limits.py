@@ -91,6 +91,46 @@ class LimitTest(ServerTest):
             page = server.scrape()
             self.assertEqual((page.value(TOO_LONG), page.get("lost")), (1, 0))
 
+    def test_pieces_of_a_sample(self) -> None:
+        """By both ways that a line takes, and with sections that are no part of what is measured."""
+        for flags, most in (([], 6), (["--statsd.max-pieces=3"], 3), (["--statsd.max-pieces=9"], 9)):
+            server = self.start(*flags)
+            for prefix in ("plain:1|c", "packed:1:2|ms", "stamped:1|c|T5"):
+                n_here = prefix.count("|") + 1
+                fits = prefix + "|@1" * (most - n_here)
+                server.send(fits, fits, fits + "|@1", fits + "|@1")
+            page = server.settle()
+            self.assertEqual((page.value("plain"), page.value("packed_count"),
+                              page.value("stamped")), (2, 4, 2))
+            self.assertEqual(page.refused(), {"malformed_component": 2 + 2 * 2 + 2})
+
+    def test_work_of_a_regex(self) -> None:
+        mapping = "mappings:\n- {match: '^(a|aa)+$', match_type: regex, name: hit}\n"
+        name = "a" * 22 + "b:1|c"
+        for flags, gives_up in (([], 1), (["--statsd.regex-max-steps=1000000"], 0)):
+            server = self.start(*flags, mapping=mapping)
+            server.send(name)
+            page = server.settle()
+            self.assertEqual(page.value("bacowr_statsd_regex_limit_total"), gives_up)
+            self.assertEqual(page.value("a" * 22 + "b"), 1)
+
+    def test_requests(self) -> None:
+        server = self.start("--web.max-head=600", "--web.max-path=70", "--web.max-body=100")
+        head = b"Host: x\r\nConnection: close\r\n"
+        body = b"POST /x HTTP/1.1\r\n" + head + b"Content-Length: %d\r\n\r\n"
+        for request, status in (
+                (b"GET /%s HTTP/1.1\r\n%s\r\n" % (b"p" * 69, head), 404),
+                (b"GET /%s HTTP/1.1\r\n%s\r\n" % (b"p" * 70, head), 414),
+                (b"GET /-/healthy HTTP/1.1\r\n%sX: %s\r\n\r\n" % (head, b"y" * 500), 200),
+                (b"GET /-/healthy HTTP/1.1\r\n%sX: %s\r\n\r\n" % (head, b"y" * 600), 431),
+                (body % 100 + b"b" * 100, 404), (body % 101 + b"b" * 101, 413)):
+            answer = server.raw(request)
+            self.assertTrue(answer.startswith(b"HTTP/1.1 %d " % status), (request, answer[:80]))
+        page = server.scrape()
+        for reason in ("head_too_large", "path_too_long", "body_too_large"):
+            self.assertEqual(page.value("bacowr_statsd_http_refused_requests_total", reason=reason), 1)
+        self.assertEqual(page.value("bacowr_statsd_http_bad_requests_total"), 3)
+
     def test_lines_of_the_log(self) -> None:
         server = self.start("--log.max-lines=2", mapping="mappings: []\n")
         before = len(server.log().splitlines())

@@ -133,7 +133,7 @@ START_TEST(test_explain_tells)
     struct mapping_query q = {MAPPING_COUNTER, slice_of(name, len), rules_tag, tags};
     struct buf out = {0};
 
-    ck_assert_int_eq(mapping_scratch_new(&s), 0);
+    ck_assert_int_eq(mapping_scratch_new(&s, 0), 0);
     ck_assert_int_eq(mapping_explain(m, &q, s, &found), 0);
     mapping_tell(m, &found, &out);
     ck_assert_int_eq(buf_add_byte(&out, '\0'), 0);
@@ -168,7 +168,7 @@ START_TEST(test_explain_is_bounded)
     }
     ck_assert_int_eq(mapping_defaults_init(&defaults), 0);
     ck_assert_int_eq(mapping_new(&m, rules, N, &defaults, NULL, NULL, NULL), 0);
-    ck_assert_int_eq(mapping_scratch_new(&s), 0);
+    ck_assert_int_eq(mapping_scratch_new(&s, 0), 0);
     ck_assert_int_eq(mapping_explain(m, &q, s, &found), 0);
     mapping_tell(m, &found, &out);
     ck_assert_int_eq(buf_add_byte(&out, '\0'), 0);

@@ -108,7 +108,7 @@ START_TEST(test_mapping_matches)
     struct mapping_scratch *s;
 
     memset(&result, 0x5a, sizeof result);
-    ck_assert_int_eq(mapping_scratch_new(&s), 0);
+    ck_assert_int_eq(mapping_scratch_new(&s, 0), 0);
     ck_assert_int_eq(rules_match(m, t->kind, slice_of(name, len), s, &result), 0);
     guard_free(name, len); /* nothing points there any more */
     ck_assert(!result.limit_hit);
@@ -134,7 +134,7 @@ START_TEST(test_mapping_can_prefer_literals)
     struct mapping_result result;
     struct mapping_scratch *s;
 
-    ck_assert_int_eq(mapping_scratch_new(&s), 0);
+    ck_assert_int_eq(mapping_scratch_new(&s, 0), 0);
     ck_assert_int_eq(rules_match(m, MAPPING_COUNTER, SLICE_LIT("a.b.c"), s, &result), 0);
     ck_assert(slice_eq_str(result.name, "narrow"));
     ck_assert_int_eq(rules_match(m, MAPPING_COUNTER, SLICE_LIT("a.b.x"), s, &result), 0);
@@ -153,7 +153,7 @@ START_TEST(test_mapping_goes_on_after_a_limit)
     struct mapping_result result = {0};
     struct mapping_scratch *s;
 
-    ck_assert_int_eq(mapping_scratch_new(&s), 0);
+    ck_assert_int_eq(mapping_scratch_new(&s, 0), 0);
     ck_assert_int_eq(rules_match(m, MAPPING_COUNTER,
                                  SLICE_LIT("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"), s,
                                  &result),
@@ -182,7 +182,7 @@ START_TEST(test_mapping_scratch_grows)
     memset(name, '.', sizeof name);
     for (int i = 0; i < 4; i++)
         memset(name + i * 5000, 'a' + i, i == 3 ? 5000 : 4999);
-    ck_assert_int_eq(mapping_scratch_new(&s), 0);
+    ck_assert_int_eq(mapping_scratch_new(&s, 0), 0);
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(rules_match(one, MAPPING_COUNTER, SLICE_LIT("a.b"), s, &result), 0);
         ck_assert(slice_eq_str(result.name, "m"));
@@ -241,7 +241,7 @@ START_TEST(test_mapping_can_be_empty)
 
     memset(&result, 0x5a, sizeof result);
     ck_assert_int_eq(mapping_new_empty(&m), 0);
-    ck_assert_int_eq(mapping_scratch_new(&s), 0);
+    ck_assert_int_eq(mapping_scratch_new(&s, 0), 0);
     ck_assert_uint_eq(mapping_n_rules(m), 0);
     ck_assert_int_eq(mapping_defaults(m)->observer.type, MAPPING_SUMMARY);
     ck_assert_uint_gt(mapping_defaults(m)->observer.n_buckets, 0);
@@ -284,7 +284,7 @@ START_TEST(test_mapping_match_does_not_allocate)
     struct mapping_scratch *s;
     size_t before = 0;
 
-    ck_assert_int_eq(mapping_scratch_new(&s), 0);
+    ck_assert_int_eq(mapping_scratch_new(&s, 0), 0);
     for (int i = 0; i < 300; i++) {
         if (i == 3)
             before = mallinfo2().uordblks;

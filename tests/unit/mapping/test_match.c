@@ -154,7 +154,7 @@ START_TEST(test_match_finds)
     struct mapping_result result;
     struct mapping_scratch *s;
 
-    ck_assert_int_eq(mapping_scratch_new(&s), 0);
+    ck_assert_int_eq(mapping_scratch_new(&s, 0), 0);
     ck_assert_int_eq(mapping_match(m, &q, s, &result), 0);
     ck_assert_int_eq(result.rule == NULL ? -1 : (int)(result.rule - mapping_rule(m, 0)), t->rule);
     if (t->rule >= 0)
@@ -174,7 +174,7 @@ START_TEST(test_match_tells_of_an_exception_that_gave_up)
     struct mapping_result result = {0};
     struct mapping_scratch *s;
 
-    ck_assert_int_eq(mapping_scratch_new(&s), 0);
+    ck_assert_int_eq(mapping_scratch_new(&s, 0), 0);
     ck_assert_int_eq(rules_match(m, MAPPING_COUNTER,
                                  SLICE_LIT("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"), s,
                                  &result),
@@ -349,7 +349,7 @@ START_TEST(test_match_agrees_with_a_plain_search)
     unsigned n_taken = 0;
     struct mapping_scratch *s;
 
-    ck_assert_int_eq(mapping_scratch_new(&s), 0);
+    ck_assert_int_eq(mapping_scratch_new(&s, 0), 0);
     for (int set = 0; set < N_SETS; set++) {
         struct rule_spec specs[N_RULES + 1] = {{0}};
         char texts[N_RULES][16];

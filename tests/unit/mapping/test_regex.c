@@ -129,7 +129,7 @@ START_TEST(test_regex_finds)
     int r;
 
     memset(captures, 0x5a, sizeof captures);
-    ck_assert_int_eq(regex_scratch_new(&s), 0);
+    ck_assert_int_eq(regex_scratch_new(&s, 0), 0);
     r = regex_match(re, slice_of(name, len), s, captures);
     ck_assert_msg(r == (f->captures[0] ? 0 : REGEX_MISS), "%s in %s: %d", f->text, f->name, r);
     ck_assert_msg(may_match(re, slice_of(name, len)) || r != 0, "%s in %s", f->text, f->name);
@@ -255,7 +255,7 @@ START_TEST(test_regex_passes_over_no_match)
     struct slice captures[MAX_CAPTURES];
     struct regex_scratch *s;
 
-    ck_assert_int_eq(regex_scratch_new(&s), 0);
+    ck_assert_int_eq(regex_scratch_new(&s, 0), 0);
     for (int i = 0; i < N_EXPRESSIONS; i++) {
         char text[4096] = "", name[64];
         struct regex *re, *whole;
@@ -292,7 +292,7 @@ START_TEST(test_regex_takes_no_bytes)
     struct slice captures[2];
     struct regex_scratch *s;
 
-    ck_assert_int_eq(regex_scratch_new(&s), 0);
+    ck_assert_int_eq(regex_scratch_new(&s, 0), 0);
     ck_assert_int_eq(regex_match(re, slice_of(NULL, 0), s, captures), 0);
     ck_assert_uint_eq(captures[1].len, 0);
     ck_assert_int_eq(regex_match(literal, slice_of(NULL, 0), s, captures), REGEX_MISS);
@@ -318,7 +318,7 @@ START_TEST(test_regex_knows_its_groups)
     ck_assert_uint_eq(regex_group(re, SLICE_LIT("b_2")), 3);
     ck_assert_uint_eq(regex_group(re, SLICE_LIT("b")), UINT32_MAX);
     ck_assert_uint_eq(regex_group(re, SLICE_LIT("")), UINT32_MAX);
-    ck_assert_int_eq(regex_scratch_new(&s), 0);
+    ck_assert_int_eq(regex_scratch_new(&s, 0), 0);
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(regex_match(re, SLICE_LIT("xyz"), s, captures), 0);
         ck_assert(slice_eq_str(captures[3], "z"));
@@ -405,7 +405,7 @@ START_TEST(test_regex_gives_up)
 
     memset(name, 'a', costly[_i].len);
     name[costly[_i].len - 1] = 'b';
-    ck_assert_int_eq(regex_scratch_new(&s), 0);
+    ck_assert_int_eq(regex_scratch_new(&s, 0), 0);
     begin = seconds();
     r = regex_match(re, slice_of(name, costly[_i].len), s, captures);
     ck_assert_int_eq(r, costly[_i].hits_limit ? REGEX_LIMIT : REGEX_MISS);
@@ -417,6 +417,34 @@ START_TEST(test_regex_gives_up)
     regex_scratch_free(s);
     regex_free(re);
     free(name);
+}
+END_TEST
+
+/* How much a search may take is its scratch's: with fewer steps it gives up earlier, with more
+ * later. */
+START_TEST(test_regex_takes_its_steps)
+{
+    static const uint32_t steps[] = {100, 1000, REGEX_MAX_STEPS, 100000, 1000000};
+    struct regex *re = compile("^(a|aa)+$");
+    char name[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab";
+    size_t before = 0;
+
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        struct slice captures[MAX_CAPTURES];
+        struct regex_scratch *s;
+        size_t n = 1;
+
+        ck_assert_int_eq(regex_scratch_new(&s, steps[i]), 0);
+        while (n < sizeof name &&
+               regex_match(re, slice_of(name + sizeof name - 1 - n, n), s, captures) == REGEX_MISS)
+            n++;
+        /* The work of this expression grows with the golden ratio's power of the name. */
+        ck_assert_msg(n > before + 2 && n < before + 20 && n < sizeof name, "%u: %zu after %zu",
+                      steps[i], n, before);
+        before = n;
+        regex_scratch_free(s);
+    }
+    regex_free(re);
 }
 END_TEST
 
@@ -432,7 +460,7 @@ START_TEST(test_regex_takes_long_names)
     memset(name, 'a', LEN / 2);
     memset(name + LEN / 2, 'b', LEN / 2);
     name[LEN / 2] = '.';
-    ck_assert_int_eq(regex_scratch_new(&s), 0);
+    ck_assert_int_eq(regex_scratch_new(&s, 0), 0);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct regex *re = compile(texts[i]);
 
@@ -488,6 +516,7 @@ static Suite *suite(void)
     tcase_add_test(compiling, test_regex_measures_words);
     suite_add_tcase(s, compiling);
     tcase_add_loop_test(limits, test_regex_gives_up, 0, N_OF(costly));
+    tcase_add_test(limits, test_regex_takes_its_steps);
     tcase_add_test(limits, test_regex_takes_long_names);
     suite_add_tcase(s, limits);
     return s;

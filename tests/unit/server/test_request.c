@@ -414,6 +414,44 @@ START_TEST(test_request_path_limit)
 }
 END_TEST
 
+/* Whoever feeds may set other limits than the usual ones: each holds to the byte. */
+START_TEST(test_request_limits_of_its_own)
+{
+    static const struct {
+        size_t head, path, body;
+        unsigned status;
+    } cases[] = {
+        {200, 20, 30, 0},
+        {78, 20, 30, 0},
+        {77, 20, 30, 431},
+        {200, 6, 30, 0},
+        {200, 5, 30, 414},
+        {200, 20, 24, 0},
+        {200, 20, 23, 413},
+        {100000, 2048, 1, 413},
+    };
+    static const char text[] = "POST /12345 HTTP/1.1\r\nHost: example.com\r\n"
+                               "Content-Length: 24\r\nX-Many: 12345\r\n\r\n"
+                               "123456789012345678901234GET";
+    const size_t head = strlen(text) - 24 - 3;
+
+    ck_assert_uint_eq(head, 78);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        enum request_outcome outcome;
+        size_t used;
+
+        request_init(&reader);
+        ck_assert_uint_eq(reader.max.head, REQUEST_HEAD_MAX);
+        reader.max = (struct request_limits){cases[i].head, cases[i].path, cases[i].body};
+        outcome = request_feed(&reader, slice_str(text), &used);
+        ck_assert_msg(outcome == (cases[i].status ? REQUEST_BAD : REQUEST_DONE), "%zu", i);
+        ck_assert_msg(reader.status == cases[i].status, "%zu: %u", i, reader.status);
+        if (outcome == REQUEST_DONE)
+            ck_assert_uint_eq(used, strlen(text) - 3);
+    }
+}
+END_TEST
+
 /* A header of ours that does not fit is refused, not cut. */
 START_TEST(test_request_value_limit)
 {
@@ -501,6 +539,7 @@ static Suite *suite(void)
     tcase_add_test(limits, test_request_path_limit);
     tcase_add_test(limits, test_request_value_limit);
     tcase_add_test(limits, test_request_body_limit);
+    tcase_add_test(limits, test_request_limits_of_its_own);
     suite_add_tcase(s, limits);
     tcase_add_test(wants, test_request_continue);
     suite_add_tcase(s, wants);
