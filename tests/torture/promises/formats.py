@@ -69,14 +69,15 @@ def negative(value: float) -> bool:
 
 def left_out(family: Family) -> set[str]:
     """Sums that are no counters, and quantiles below zero; see docs/statsd-exporter.md."""
-    has_negative_bound = any(
-        name == family.name + "_bucket" and float(dict(labels)["le"]) < 0
-        for name, labels in family.samples)
+    below_zero = set()  # series with a negative bound: two of a family may have other ones
+    for name, labels in family.samples:
+        if name == family.name + "_bucket" and float(dict(labels)["le"]) < 0:
+            below_zero.add(tuple(label for label in labels if label[0] != "le"))
     out = set()
     for (name, labels), value in family.samples.items():
         if name == family.name and family.type == "summary" and value < 0:
             out.add(series_key(name, labels))
-        elif name == family.name + "_sum" and (negative(value) or has_negative_bound):
+        elif name == family.name + "_sum" and (negative(value) or labels in below_zero):
             out.add(series_key(name, labels))
             if family.type == "histogram":
                 out.add(series_key(family.name + "_count", labels))
