@@ -38,11 +38,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "server/conn.h"
 #include "server/control.h"
+#include "server/handover_give.h"
 #include "server/handover_wire.h"
-#include "server/parcel.h"
-#include "server/self.h"
 
 #define DEATH_MS  2000 /* a killed process is gone after this long */
 #define FINISH_MS HTTP_SCRAPE_MAX_MS
@@ -196,68 +194,8 @@ static void enter(struct handover *h, enum stage stage)
     uv_timer_start(&h->timer, on_timeout, (uint64_t)h->s->o->control_timeout_ms, 0);
 }
 
-/* What is sent in several messages. */
-struct batch {
-    int to;
-    int r; /* the first failure */
-    struct handover_message m;
-};
-
-static void batch_flush(struct batch *b)
-{
-    if (b->r == 0 && b->m.n_fds > 0)
-        b->r = handover_send(b->to, &b->m);
-    b->m.n_fds = b->m.len = 0;
-}
-
-static void batch_add(struct batch *b, int fd, uint8_t what)
-{
-    if (b->m.n_fds == HANDOVER_MAX_FDS)
-        batch_flush(b);
-    b->m.fds[b->m.n_fds++] = fd;
-    b->m.text[b->m.len++] = (char)what;
-}
-
-struct offer {
-    struct batch batch;
-    const struct server *s;
-};
-
-static void offer_one(struct offer *o, int fd, enum inherit_kind kind)
-{
-    batch_add(&o->batch, fd, (uint8_t)(kind | (o->s->instead[kind] ? HANDOVER_INSTEAD : 0)));
-}
-
-static void offer_listener(void *ctx, int fd, bool framed)
-{
-    offer_one(ctx, fd, framed ? INHERIT_UNIX : INHERIT_TCP);
-}
-
-static int offer_sockets(struct handover *h)
-{
-    struct server *s = h->s;
-    struct offer o = {.batch = {.to = h->peer->fd}, .s = s};
-    int fd;
-
-    handover_fill(&o.batch.m, HANDOVER_SOCKETS, (struct slice){0});
-    for (unsigned i = 0; i < s->n_sockets; i++)
-        offer_one(&o, s->sockets[i]->inlet.fd, INHERIT_UDP);
-    if (s->unixgram != NULL)
-        offer_one(&o, s->unixgram->fd, INHERIT_UNIXGRAM);
-    tcp_each(s->tcp, offer_listener, &o);
-    for (unsigned i = 0; (fd = http_listener_fd(s->http, i)) >= 0; i++)
-        offer_one(&o, fd, INHERIT_HTTP);
-    for (unsigned i = 0; (fd = admin_listener_fd(s->admin, i)) >= 0; i++)
-        offer_one(&o, fd, INHERIT_ADMIN);
-    offer_one(&o, h->fd, INHERIT_CONTROL);
-    batch_flush(&o.batch);
-    return o.batch.r;
-}
-
 static void on_hello(struct handover *h, const struct handover_message *m)
 {
-    struct handover_message offer;
-    char path[sizeof h->s->notify.sa.sun_path + 1] = "";
     int r;
 
     h->peer->stage = STAGE_OFFERED;
@@ -269,79 +207,11 @@ static void on_hello(struct handover *h, const struct handover_message *m)
         refuse(h, "the successor's process cannot be seen from here, as in another container");
         return;
     }
-    notify_path(&h->s->notify, path);
-    handover_fill(&offer, HANDOVER_OFFER, slice_str(path));
-    offer.number = (uint64_t)h->s->notify.watchdog_ms;
-    r = offer_sockets(h);
-    if (r == 0)
-        r = handover_send(h->peer->fd, &offer);
+    r = handover_give_sockets(h->s, h->fd, h->peer->fd);
     if (r != 0)
         refuse(h, uv_strerror(r));
     else
         enter(h, STAGE_OFFERED);
-}
-
-struct packing {
-    struct parcel parcel;
-    struct batch batch;
-};
-
-static void pack_conn(void *ctx, int fd, bool framed, struct slice first, struct slice second)
-{
-    struct packing *p = ctx;
-
-    parcel_add_conn(&p->parcel, framed, first, second);
-    batch_add(&p->batch, fd, 0);
-}
-
-static void pack_counter(void *ctx, const char *name, const char *labels, double value)
-{
-    struct packing *p = ctx;
-
-    parcel_add_counter(&p->parcel, name, labels, value);
-}
-
-static int pack_counters(struct server *s, struct packing *p)
-{
-    const struct bacowr_own_family *families;
-    struct self_page *page;
-    unsigned n;
-    int r = self_page_new(&page, s->self);
-
-    if (r != 0)
-        return r;
-    families = self_page_families(page, &n);
-    r = bacowr_each_counter(s->engine, families, n, pack_counter, p);
-    self_page_free(page);
-    return r;
-}
-
-/* Connections and the parcel to the successor. 0 or a negative errno. */
-static int send_all(struct handover *h)
-{
-    struct server *s = h->s;
-    struct packing p = {.batch = {.to = h->peer->fd}};
-    struct handover_message m;
-    int r;
-
-    handover_fill(&p.batch.m, HANDOVER_CONNS, (struct slice){0});
-    for (unsigned i = 0; i < s->n_sockets; i++)
-        parcel_add_drops(&p.parcel, slice_str(s->sockets[i]->address.text), s->sockets[i]->index,
-                         s->sockets[i]->last_drops);
-    for (unsigned i = 0; i < s->n_workers; i++)
-        conn_each(s->workers[i], pack_conn, &p);
-    batch_flush(&p.batch);
-    handover_fill(&m, HANDOVER_PARCEL, (struct slice){0});
-    r = pack_counters(s, &p);
-    r = r != 0 ? r : p.batch.r;
-    r = r != 0 ? r : parcel_close(&p.parcel, s->engine, worker_now_ms(), &m.fds[0]);
-    buf_release(&p.parcel.records);
-    if (r != 0)
-        return r;
-    m.n_fds = 1;
-    r = handover_send(h->peer->fd, &m);
-    close(m.fds[0]);
-    return r;
 }
 
 static void on_prepared(struct handover *h, const struct handover_message *m)
@@ -352,7 +222,7 @@ static void on_prepared(struct handover *h, const struct handover_message *m)
     h->peer->held_ns = uv_hrtime();
     hold(h->s);
     h->peer->stage = STAGE_HELD;
-    r = send_all(h);
+    r = handover_give_all(h->s, h->peer->fd);
     if (r != 0)
         refuse(h, uv_strerror(r));
     else
