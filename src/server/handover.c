@@ -256,7 +256,6 @@ static void finish(struct handover *h)
 
     h->done = true;
     h->finish_ms = worker_now_ms() + FINISH_MS;
-    s->ready = false;
     log_event(s->log, LOG_LEVEL_INFO, "handed_over", log_int("to", h->peer->pid),
               log_double("seconds_held", (double)(uv_hrtime() - h->peer->held_ns) / 1e9));
     notify_main_pid(&s->notify, h->peer->pid);

@@ -450,6 +450,9 @@ void http_retire(struct http *h)
     struct http_conn *next;
 
     assert(h->held);
+    h->held = false;
+    h->retired = true;
+    h->generation++; /* each answer is the last of its connection */
     for (unsigned i = 0; i < h->n_listeners; i++)
         uv_close((uv_handle_t *)&h->listeners[i]->poll, on_listener_closed);
     h->n_listeners = 0;
@@ -457,10 +460,8 @@ void http_retire(struct http *h)
         next = c->next;
         end_with_answer(c);
         http_api_retire(c);
-        if (c->state == HTTP_CONN_READING)
-            http_conn_end(c, false);
+        http_conn_retire(c);
     }
-    h->held = false;
     take_turns(h);
 }
 

@@ -152,9 +152,9 @@ void http_hold(struct http *h);
 void http_resume(struct http *h);
 
 /*
- * After http_hold(): another process listens on the same sockets from now on. Those who wait for
- * no answer are let go, so that they come to it; answers that were asked for are finished. Is
- * anything left of them?
+ * After http_hold(): another process listens on the same sockets from now on. Those who have been
+ * answered and ask for nothing are let go, so that they come to it; who has asked, or connects just
+ * now and asks within a second, gets an answer, which is the last. Is anything left of them?
  */
 void http_retire(struct http *h);
 bool http_is_idle(const struct http *h);

@@ -185,6 +185,8 @@ static int64_t due_ms(const struct http_conn *c)
     case HTTP_CONN_READING:
         if (c->tls && !tls_conn_is_open(c->tls) && timeout_ms > SHAKE_MS)
             return c->since_ms + SHAKE_MS;
+        if (c->http->retired && !request_started(&c->request))
+            return c->since_ms + LINGER_MS;
         if (!c->fresh && !request_started(&c->request))
             return c->since_ms + IDLE_MS;
         return c->since_ms + timeout_ms;
@@ -342,6 +344,36 @@ void http_conn_resume(struct http_conn *c)
 {
     if (c->state == HTTP_CONN_READING)
         read_rest(c);
+}
+
+/*
+ * Has the client asked, or is it about to? It would take the end for a fault: to end with a request
+ * unread resets the connection, and of a new connection no client expects its end.
+ */
+static bool is_asking(const struct http_conn *c)
+{
+    int n_unread = 0;
+    uv_os_fd_t fd;
+
+    if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) == 0 && ioctl(fd, FIONREAD, &n_unread) < 0)
+        n_unread = 0;
+    return c->fresh || n_unread > 0 || c->rest_at < c->rest.len || request_started(&c->request);
+}
+
+void http_conn_retire(struct http_conn *c)
+{
+    c->keep_alive = false;
+    if (c->state != HTTP_CONN_READING)
+        return;
+    if (!is_asking(c)) {
+        http_conn_end(c, false);
+        return;
+    }
+    if (!request_started(&c->request))
+        c->since_ms = http_now(c->http);
+    read_rest(c);
+    if (c->state == HTTP_CONN_READING)
+        http_watch(c->http, http_conn_check(c));
 }
 
 void http_conn_done(struct http_conn *c)

@@ -48,7 +48,7 @@ struct http {
     struct http_listener **listeners; /* owned, each */
     unsigned n_listeners;
     struct door *door;                             /* owned; NULL: an open one */
-    unsigned generation;                           /* of the door: how often it was changed */
+    unsigned generation;                           /* of the door: changed or left so often */
     struct login *login;                           /* owned */
     TAILQ_HEAD(http_knocking, http_conn) knocking; /* passwords not looked at; also in conns */
     unsigned n_knocking;
@@ -62,6 +62,7 @@ struct http {
     unsigned n_handles; /* of all kinds, not closed yet; the last one's callback frees this */
     bool closing;
     bool held;                        /* no answer begins */
+    bool retired;                     /* another process is the server now */
     char read_buffer[HTTP_READ_SIZE]; /* every connection's, during its read callback */
 };
 
@@ -158,6 +159,9 @@ void http_conn_write(struct http_conn *c, const uv_buf_t *bufs, unsigned n,
 /* Read no further request until http_conn_resume(), which takes what has come meanwhile. */
 void http_conn_hold(struct http_conn *c);
 void http_conn_resume(struct http_conn *c);
+
+/* After http_conn_hold(): who has asked, or has only just come, gets one answer; others the end. */
+void http_conn_retire(struct http_conn *c);
 
 /* The answer is written: the next request, or the end. */
 void http_conn_done(struct http_conn *c);

@@ -190,9 +190,18 @@ static const struct route *find_route(const struct http_conn *c)
     return NULL;
 }
 
+/* Another process is the server: commands are for it, and so is what goes on without end. */
+static bool is_too_late(const struct http_conn *c, const struct route *r)
+{
+    return c->http->retired && r != NULL &&
+           ((r->lifecycle && is_command(c)) || r->serve == serve_tap);
+}
+
 static void serve(struct http_conn *c, const struct route *r)
 {
-    if (r == NULL && !http_api_route(c))
+    if (is_too_late(c, r))
+        http_conn_answer_status(c, 503, "Retry-After: 1\r\n");
+    else if (r == NULL && !http_api_route(c))
         http_conn_answer_status(c, 404, NULL);
     else if (r != NULL && (!r->lifecycle || !is_command(c) || http_may_change(c)))
         r->serve(c);

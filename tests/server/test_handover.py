@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 from lib.exposition import Page
-from lib.harness import (HOST, FolderTest, Server, ServerTest, binary, environment, wait_until)
+from lib.harness import (HOST, FolderTest, Server, ServerTest, binary, environment, read_all, wait_until)
 from lib.load import send_group
 
 HEAD = struct.Struct("=IIQII")
@@ -256,6 +256,39 @@ class TakeOverTest(HandoverTest):
             thread.join()
         self.assertTrue(text.endswith(b"0\r\n\r\n"))
         self.assertEqual(text.count(b"\nmany_"), 6000)
+
+    def test_who_asks_meanwhile_is_answered(self) -> None:
+        """A request that came to the old server while nobody read, and one whose connection it had
+        accepted just before; who is silent between two requests is let go, commands are refused."""
+        server = self.serve("--web.enable-lifecycle")
+        server.send("lines:1|c")
+        server.settle()
+        page = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        with server.web() as asked, server.web() as fresh, server.web() as late, \
+                server.web() as probe, server.web() as kept:
+            kept.sendall(page.replace(b"/metrics", b"/-/healthy"))
+            self.assertIn(b" 200 OK", kept.recv(4096))
+            server.eventually("they are accepted", lambda page: page.get(
+                "bacowr_statsd_http_connections_open") >= 5)
+            successor = Successor(self.path)
+            successor.go_to(2)
+            asked.sendall(page)
+            successor.say(MERGED)
+            successor.until(COMMIT)
+            successor.say(RUNNING)
+            self.assertEqual(kept.recv(4096), b"")
+            for connection in (asked, fresh):
+                if connection is fresh:
+                    connection.sendall(page)
+                text = read_all(connection)
+                self.assertTrue(text.startswith(b"HTTP/1.1 200 "), text[:200])
+                self.assertIn(b"\nlines 1\n", text)
+            probe.sendall(page.replace(b"/metrics", b"/-/ready"))
+            self.assertIn(b"HTTP/1.1 200 ", read_all(probe)[:20])  # the one that listens is
+            late.sendall(page.replace(b"GET /metrics", b"POST /-/reload"))
+            self.assertIn(b"HTTP/1.1 503 ", read_all(late)[:20])
+        self.assertEqual(server.process.wait(20), 0, server.log())
+        successor.close()
 
     def test_what_the_kernel_dropped_is_counted_once(self) -> None:
         """Before the hand-over, while nobody reads, and after it."""
