@@ -258,6 +258,21 @@ class Server:
         self.signal(signal.SIGHUP)
         wait_until("the reload is counted", lambda: outcomes() > before)
 
+    def replace(self, *flags: str) -> None:
+        """The next server in the place of this one's process, which ends in order."""
+        old, offset = self.process, self.log_file.stat().st_size
+        with open(self.log_file, "ab") as log:
+            self.process = subprocess.Popen([str(binary()), "--replace", *self.flags, *flags],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=environment())
+        assert old.wait(60) == 0, self.log()[-2000:]
+
+        def said() -> str:
+            return self.log_file.read_bytes()[offset:].decode(errors="replace")
+
+        wait_until("the next one is ready", lambda: "event=ready" in said())
+        assert "event=handed_over" in said() and "event=taken_over" in said(), said()
+
     def write_mapping(self, text: bytes | str) -> None:
         """In one step, as an editor does: a reload sees the old file or the new one."""
         new = self.mapping_file.with_suffix(".new")

@@ -85,20 +85,6 @@ class HandoverTest(FolderTest, ServerTest):
         self.addCleanup(self._stop, server)
         return server
 
-    def replace(self, server: Server, *flags: str) -> None:
-        """The next server in the place of @server's process, which ends in order."""
-        old = server.process
-        offset = server.log_file.stat().st_size
-        with open(server.log_file, "ab") as log:
-            server.process = subprocess.Popen([str(binary()), "--replace", *server.flags, *flags],
-                                              stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                              env=environment())
-        self.assertEqual(old.wait(20), 0, server.log())
-        said = server.log_file.read_text()[offset:]
-        self.assertIn("event=handed_over", said)
-        self.assertIn("event=taken_over", said)
-        wait_until("the next one is ready", lambda: "event=ready" in said_since(server, offset))
-
     @contextmanager
     def watched(self, server: Server) -> Iterator[list[Page]]:
         """Scrapes all the time, as a Prometheus that keeps its connection, and sees none fall."""
@@ -132,10 +118,6 @@ class HandoverTest(FolderTest, ServerTest):
                     seen[str(key)] = value
 
 
-def said_since(server: Server, offset: int) -> str:
-    return server.log_file.read_text()[offset:]
-
-
 class TakeOverTest(HandoverTest):
     def test_nothing_is_lost_and_nothing_falls(self) -> None:
         """Three times, under lines of UDP and of TCP, which are cut anywhere."""
@@ -166,7 +148,7 @@ class TakeOverTest(HandoverTest):
                 sender.start()
             for _ in range(3):
                 time.sleep(0.2)
-                self.replace(server)
+                server.replace()
             over.set()
             for sender in senders:
                 sender.join()
@@ -194,7 +176,7 @@ class TakeOverTest(HandoverTest):
 
         before = created()
         self.assertEqual(len([line for line in before if "made" in line]), 1)
-        self.replace(server)
+        server.replace()
         self.assertEqual(created(), before)
         page = server.scrape()
         self.assertEqual((page.value("g"), page.value("s"), page.value("made_total")), (7, 2, 1))
@@ -210,7 +192,7 @@ class TakeOverTest(HandoverTest):
                 frames.sendall(data + data[:cut])
                 server.eventually("connected", lambda page: page.get("frame") >= 1)
                 time.sleep(0.05)
-                self.replace(server)
+                server.replace()
                 frames.sendall(data[cut:])
                 sender.sendto(b"gram:1|c", str(gram))
             server.eventually("all frames", lambda page: page.get("frame") == 6)
@@ -228,7 +210,7 @@ class TakeOverTest(HandoverTest):
         extra.bind((HOST, 0))
         port = extra.getsockname()[1]
         extra.close()
-        self.replace(server, f"--statsd.listen-udp={HOST}:{port}", "--statsd.ingest-threads=3")
+        server.replace(f"--statsd.listen-udp={HOST}:{port}", "--statsd.ingest-threads=3")
         self.assertIn("sockets=3", server.log())
         for i in range(30):
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -247,7 +229,7 @@ class TakeOverTest(HandoverTest):
             slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             text = slow.recv(100)
             old = server.process
-            thread = threading.Thread(target=self.replace, args=(server,))
+            thread = threading.Thread(target=server.replace)
             thread.start()
             wait_until("handed over", lambda: "event=handed_over" in server.log())
             self.assertIsNone(old.poll())
@@ -297,7 +279,7 @@ class TakeOverTest(HandoverTest):
             server.signal(signal.SIGSTOP)
             server.send(*["lost:" + "1" * 1000 + "|c"] * 500)
             server.signal(signal.SIGCONT)
-            self.replace(server)
+            server.replace()
         page = server.settle()
         self.assertGreater(page.total(DROPPED), 0)
         self.assertEqual(page.value(RECEIVED) + page.total(DROPPED), 1500)
@@ -319,7 +301,7 @@ class TakeOverTest(HandoverTest):
         thread.start()
         try:
             for flags in (["--statsd.udp-gro"], [], ["--statsd.udp-gro"]):
-                self.replace(server, *flags)
+                server.replace(*flags)
         finally:
             over.set()
             thread.join()
@@ -336,7 +318,7 @@ class TakeOverTest(HandoverTest):
         server = self.serve(f"--state.file={file}")
         server.send("kept:5|c", "g:3|g", "s:a|s")
         server.settle()
-        self.replace(server)
+        server.replace()
         self.assertFalse(file.exists())
         server.send("kept:1|c")
         self.assertEqual(server.settle().value("kept"), 6)
@@ -478,7 +460,7 @@ class FailureTest(HandoverTest):
         self.assertIn("address already in use", said)
         self.goes_on(server, "offered", "the successor is gone")
         self.assertTrue(gram.exists() and self.path.exists())
-        self.replace(server)
+        server.replace()
 
     def test_it_is_killed_at_some_moment(self) -> None:
         """A real one: then the first goes on, or it was the server already."""

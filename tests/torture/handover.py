@@ -16,7 +16,6 @@ import multiprocessing
 import os
 import random
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -28,7 +27,7 @@ from typing import Iterator
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.exposition import Page  # noqa: E402
-from lib.harness import HOST, Server, binary, environment, new_folder, wait_until  # noqa: E402
+from lib.harness import HOST, Server, new_folder  # noqa: E402
 
 DROPPED = "bacowr_statsd_udp_kernel_dropped_datagrams_total"
 RECEIVED = "statsd_exporter_udp_packets_total"
@@ -120,16 +119,6 @@ class Watch(threading.Thread):
             time.sleep(0.02)
 
 
-def replace(server: Server) -> None:
-    old, before = server.process, server.log().count("event=ready")
-    with open(server.log_file, "ab") as log:
-        server.process = subprocess.Popen([str(binary()), "--replace", *server.flags], stdout=log,
-                                          stderr=log, stdin=subprocess.DEVNULL, env=environment())
-    status = old.wait(60)
-    assert status == 0, f"the old server ended with {status}:\n{server.log()[-2000:]}"
-    wait_until("the next one is ready", lambda: server.log().count("event=ready") > before)
-
-
 def held(server: Server) -> list[float]:
     return [float(line.split("seconds_held=")[1].split()[0])
             for line in server.log().splitlines() if "event=handed_over" in line]
@@ -165,7 +154,7 @@ def hand_over(restarts: int, rate: float) -> Result:
         try:
             for _ in range(restarts):
                 time.sleep(BETWEEN)
-                replace(server)
+                server.replace()
         finally:
             over.value = 1
             seconds = time.monotonic() - begun
