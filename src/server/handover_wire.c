@@ -18,7 +18,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define MAGIC 0x4f484342u /* "BCHO" */
+#define MAGIC   0x4f484342u /* "BCHO" */
+#define ROOM_MS 1000        /* for the other side to take out a message */
 
 struct head {
     uint32_t magic;
@@ -41,6 +42,21 @@ void handover_fill(struct handover_message *m, enum handover_kind kind, struct s
         memcpy(m->text, text.p, m->len);
 }
 
+/* Thousands of connections go in more messages than the socket holds while the other side takes
+ * them out: who does take some is waited for. */
+static int send_when_room(int fd, const struct msghdr *msg)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+    while (sendmsg(fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            return -errno;
+        if (errno == EAGAIN && poll(&p, 1, ROOM_MS) == 0)
+            return -EAGAIN;
+    }
+    return 0;
+}
+
 int handover_send(int fd, const struct handover_message *m)
 {
     struct head head = {MAGIC, m->kind, m->number, m->n_fds, m->len};
@@ -61,7 +77,7 @@ int handover_send(int fd, const struct handover_message *m)
         c->cmsg_len = CMSG_LEN(m->n_fds * sizeof(int));
         memcpy(CMSG_DATA(c), m->fds, m->n_fds * sizeof(int));
     }
-    return sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+    return send_when_room(fd, &msg);
 }
 
 static void take_fds(struct msghdr *msg, struct handover_message *m)
@@ -112,8 +128,11 @@ int handover_recv(int fd, struct handover_message *m)
 int handover_wait(int fd, struct handover_message *m, int64_t timeout_ms)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    int r = poll(&p, 1, timeout_ms < INT32_MAX ? (int)timeout_ms : INT32_MAX);
+    int r;
 
+    do
+        r = poll(&p, 1, timeout_ms < INT32_MAX ? (int)timeout_ms : INT32_MAX);
+    while (r < 0 && errno == EINTR);
     if (r < 0)
         return -errno;
     return r == 0 ? -ETIMEDOUT : handover_recv(fd, m);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/unit.h"
@@ -65,6 +66,36 @@ START_TEST(test_handover_wire_refuses_what_is_malformed)
 }
 END_TEST
 
+/* More than the socket holds goes to who takes it out late; who takes nothing out is given up. */
+START_TEST(test_handover_wire_waits_for_room)
+{
+    enum { N = 3000 };
+    unsigned n = 0;
+    int status;
+    pid_t reader = fork();
+
+    ck_assert_int_ge(reader, 0);
+    if (reader == 0) {
+        close(ends[0]);
+        usleep(50000);
+        while (n < N && handover_wait(ends[1], &got, 1000) == 0 && got.number == n)
+            n++;
+        _exit(n == N ? 0 : 1);
+    }
+    for (; n < N; n++) {
+        handover_fill(&sent, HANDOVER_CONNS, SLICE_LIT("many"));
+        sent.number = n;
+        ck_assert_int_eq(handover_send(ends[0], &sent), 0);
+    }
+    ck_assert_int_eq(waitpid(reader, &status, 0), reader);
+    ck_assert_int_eq(status, 0);
+    for (n = 0; n < N && handover_send(ends[0], &sent) == 0; n++)
+        ;
+    ck_assert_uint_lt(n, N);
+    ck_assert_int_eq(handover_send(ends[0], &sent), -EAGAIN);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("handover_wire");
@@ -73,6 +104,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(messages, start, stop);
     tcase_add_test(messages, test_handover_wire_carries_descriptors);
     tcase_add_test(messages, test_handover_wire_refuses_what_is_malformed);
+    tcase_add_test(messages, test_handover_wire_waits_for_room);
     suite_add_tcase(s, messages);
     return s;
 }
