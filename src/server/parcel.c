@@ -227,11 +227,12 @@ int parcel_open(int fd, struct bacowr *b, int64_t now_ms, const struct parcel_re
 {
     struct stat st;
     void *bytes;
-    int r;
+    int seals, r;
 
     if (fstat(fd, &st) != 0)
         return -errno;
-    if ((size_t)st.st_size < sizeof(uint64_t) || (fcntl(fd, F_GET_SEALS) & SEALS) != SEALS)
+    seals = fcntl(fd, F_GET_SEALS); /* -1: it is no file in memory */
+    if ((size_t)st.st_size < sizeof(uint64_t) || seals < 0 || (seals & SEALS) != SEALS)
         return -EPROTO;
     bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED)
