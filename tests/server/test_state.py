@@ -216,6 +216,33 @@ class StateTest(ServerTest):
             self.assertEqual(done.returncode, 1)
             self.assertIn("--state.file", done.stderr)
 
+    def test_links_and_pipes(self) -> None:
+        """Somebody put them there: nothing behind them is written to, nobody waits for a writer."""
+        other = self.folder / "other"
+        other.write_text("not ours\n")
+        self.path.symlink_to(other)
+        temporary = self.folder / "state.tmp"
+        temporary.symlink_to(other)
+        server = self.filled("--state.interval=100ms")
+        page = server.eventually("no saving by a link",
+                                 lambda p: p.value(SAVES, outcome="failure") > 0)
+        self.assertEqual(page.value(REFUSED, reason="foreign"), 1)
+        self.assertTrue((self.folder / "state.foreign").is_symlink())
+        temporary.unlink()
+        os.mkfifo(temporary)
+        failed = page.value(SAVES, outcome="failure")
+        server.eventually("no saving into a pipe",
+                          lambda p: p.value(SAVES, outcome="failure") > failed + 1)
+        temporary.unlink()
+        server.stop()
+        self.assertEqual(other.read_text(), "not ours\n")
+        self.assertFalse(self.path.is_symlink())
+        self.assertEqual(self.page(self.serve())[0], "c_total 3.1")
+        self.path.unlink()
+        os.mkfifo(self.path)
+        done = harness.run(*harness.serve_flags(Ports(), [f"--state.file={self.path}"]))
+        self.assertEqual((done.returncode, "--state.file" in done.stderr), (1, True))
+
     def test_read_only(self) -> None:
         """A file that cannot be marked as taken up gives no counts: it could give them twice."""
         self.filled().stop()
