@@ -87,7 +87,8 @@ def takes(mapping: dict[str, Any], rule: Rule, name: str, kind: str,
     if any(by_pattern(rule, pattern, match_type, name) for pattern in rule.get("except", [])):
         return None
     for key, pattern in rule.get("match_labels", {}).items():
-        if (not pattern and key in tags) or (pattern and not fits(pattern, tags.get(key))):
+        value = tags.get(key, "")
+        if bool(pattern) != bool(value) or not fits(pattern, value):
             return None
     return match
 
@@ -96,10 +97,10 @@ def type_of(mapping: dict[str, Any], rule: Rule) -> str:
     return str(rule.get("match_type") or mapping.get("defaults", {}).get("match_type") or "glob")
 
 
-def fits(pattern: str, value: str | None) -> bool:
-    """A * takes any text, dots included; `eu*` fits `eu` too. The label has to be there."""
+def fits(pattern: str, value: str) -> bool:
+    """A * takes any text, dots included; `eu*` fits `eu` too. That an empty tag is none was seen."""
     texts = [re.escape(text) for text in pattern.split("*")]
-    return value is not None and bool(re.fullmatch(".*".join(texts), value, re.DOTALL))
+    return bool(re.fullmatch(".*".join(texts), value, re.DOTALL))
 
 
 def by_pattern(rule: Rule, pattern: str, match_type: str, name: str) -> Match | None:
