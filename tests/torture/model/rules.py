@@ -64,15 +64,21 @@ def glob_parts(pattern: str, name: str) -> list[str] | None:
     return captures
 
 
-def specificity(pattern: str) -> list[tuple[int, int]]:
-    """Unordered globs, segment by segment: text, then a mixture with more text, then a star."""
-    def rank(segment: str) -> tuple[int, int]:
-        if "*" not in segment:
-            return 0, 0
-        n_text = len(segment.replace("*", "").encode())
-        return (1, -n_text) if n_text else (2, 0)
+def specificity(pattern: str, globs: list[str]) -> list[tuple[int, int, int]]:
+    """Unordered globs, segment by segment: text, then a mixture with more text, of such that have as
+    much the one that the file has first at this place, then a star."""
+    segments = pattern.split(".")
+    same_length = [other.split(".") for other in globs if other.count(".") == pattern.count(".")]
 
-    return [rank(segment) for segment in pattern.split(".")]
+    def rank(nth: int) -> tuple[int, int, int]:
+        if "*" not in segments[nth]:
+            return 0, 0, 0
+        n_text = len(segments[nth].replace("*", "").encode())
+        begin = segments[:nth + 1]
+        first = next(i for i, other in enumerate(same_length) if other[:nth + 1] == begin)
+        return (1, -n_text, first) if n_text else (2, 0, 0)
+
+    return [rank(nth) for nth in range(len(segments))]
 
 
 def takes(mapping: dict[str, Any], rule: Rule, name: str, kind: str,
@@ -120,5 +126,6 @@ def find(mapping: dict[str, Any], name: str, kind: str, tags: dict[str, str]) ->
         return all_matches[0] if all_matches else None
     globs = [match for match in all_matches if match.glob]
     if globs and defaults.get("glob_disable_ordering"):
-        return min(globs, key=lambda match: specificity(match.rule["match"]))
+        patterns = [rule["match"] for rule in mapping["mappings"] if type_of(mapping, rule) == "glob"]
+        return min(globs, key=lambda match: specificity(match.rule["match"], patterns))
     return (globs or all_matches or [None])[0]
