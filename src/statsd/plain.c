@@ -3,13 +3,13 @@
  * Plain lines: sixteen bytes at a time
  *
  *      app.web.requests:12.5|ms|#code:200 LF
- *      `--- marks ----'`-. `----- end -----'
- *        ':' or LF        '|'
+ *      `----- ':' -----'`'|'`----- LF ----'
  *
- * The first look finds the colon, the second the bar, those that follow the end of the line; the
- * number between the two is read as one word (base/num_short.h). Name and number stand in a window
- * of 64 bytes. Where the text ends before, and is not padded, what there is of it is copied to a
- * window on the stack first, so nothing behind it is touched. Marks behind the text do not count.
+ * One look finds the end of the line, one the colon, and one behind it the bar; the number between
+ * the two is read as one word (base/num_short.h). The line's end waits for neither of the others.
+ * All stand in a window of 64 bytes, or the end in one of those that follow. Where the text ends
+ * before, and is not padded, what there is of it is copied to a window on the stack first, so
+ * nothing behind it is touched. Marks behind the text do not count.
  *
  * Packed values are cut by a look for each, in their order. Their type is looked at here, since
  * the identity may be known from a line of one value, which more types allow.
@@ -125,20 +125,14 @@ static inline unsigned marks_of_two(const char *p, char one, char other)
                                                     _mm_cmpeq_epi8(bytes, _mm_set1_epi8(other))));
 }
 
-/* A bit for each of the 16 bytes at @p that is a colon or ends the line. */
-static inline unsigned name_marks(const char *p)
-{
-    return marks_of_two(p, ':', '\n');
-}
-
-/* The first of the NAME_MAX bytes at @p that is a colon or ends the line; NAME_MAX: none. */
+/* The first of the NAME_MAX bytes at @p that is a colon; NAME_MAX: none. */
 static inline size_t name_end(const char *p)
 {
-    unsigned found = name_marks(p) | name_marks(p + LOOK) << LOOK;
+    unsigned found = marks(p, ':') | marks(p + LOOK, ':') << LOOK;
 
     if (found != 0)
         return (size_t)__builtin_ctz(found);
-    found = name_marks(p + 2 * LOOK);
+    found = marks(p + 2 * LOOK, ':');
     return found != 0 ? 2 * LOOK + (size_t)__builtin_ctz(found) : NAME_MAX;
 }
 
@@ -159,18 +153,22 @@ static inline size_t long_end(const char *window, size_t n_readable, struct slic
     return at < text.len ? at : text.len;
 }
 
-/* Where the line ends that has its bar at @bar. @n_readable: bytes at @window. */
-static inline size_t line_end(const char *window, size_t n_readable, struct slice text, size_t bar)
+/*
+ * Where the line ends. @n_readable: bytes at @window. This waits for nothing else that is found out
+ * about the line, so a processor can begin with the next one before it has done with this.
+ */
+static inline size_t line_end(const char *window, size_t n_readable, struct slice text)
 {
-    size_t left = text.len - bar;
-    unsigned found = n_readable - bar >= LOOK ? marks(window + bar, '\n') : 0;
+    uint64_t low = marks(window, '\n') | marks(window + LOOK, '\n') << LOOK;
+    uint64_t high = marks(window + 2 * LOOK, '\n') | marks(window + 3 * LOOK, '\n') << LOOK;
+    uint64_t found = low | high << 2 * LOOK;
 
     if (found != 0) {
-        size_t n = (size_t)__builtin_ctz(found);
+        size_t end = (size_t)__builtin_ctzll(found);
 
-        return bar + (n < left ? n : left);
+        return end < text.len ? end : text.len;
     }
-    return long_end(window, n_readable, text, n_readable - bar >= LOOK ? bar + LOOK : bar);
+    return long_end(window, n_readable, text, WINDOW);
 }
 
 #define SHORT(len)                                                                \
@@ -232,14 +230,14 @@ static inline bool cut_portable(struct slice text, const char *value, struct pla
 static inline __attribute__((always_inline)) bool cut(const char *window, size_t n_readable,
                                                       struct slice text, struct plain_line *out)
 {
-    size_t colon = name_end(window), bar, end;
+    size_t end = line_end(window, n_readable, text), colon = name_end(window), bar;
     const char *value = window + colon + 1;
     unsigned found;
 
     out->packed = false;
     if (colon == NAME_MAX)
         return cut_portable(text, NULL, out);
-    if (colon == 0 || window[colon] != ':')
+    if (colon == 0 || colon >= end)
         return false;
     found = marks(value, '|');
     if (found == 0)
@@ -247,12 +245,11 @@ static inline __attribute__((always_inline)) bool cut(const char *window, size_t
     out->name_len = colon;
     out->value_len = (size_t)__builtin_ctz(found);
     bar = colon + 1 + out->value_len;
-    if (bar >= text.len)
+    if (bar >= end)
         return false;
     if (out->value_len - 1 >= NUM_SHORT_MAX ||
         !num_short_parse(value, (unsigned)out->value_len, &out->value))
         return cut_portable(text, value, out);
-    end = line_end(window, n_readable, text, bar);
     out->taken = end + (end < text.len);
     out->len = end - (end < text.len && text.p[end - 1] == '\r');
     out->suffix = word_at(window + bar, n_readable - bar, out->len - bar);
@@ -312,12 +309,12 @@ unsigned plain_cut_packed(struct slice text, bool padded, struct plain_line *out
     colon = name_end(text.p);
     if (colon == NAME_MAX)
         return plain_cut_packed_portable(text, out, values, max);
-    if (colon == 0 || text.p[colon] != ':' || !is_packed(text.p + colon + 1))
+    end = line_end(text.p, n_readable, text);
+    if (colon == 0 || colon >= end || !is_packed(text.p + colon + 1))
         return 0;
     bar = short_numbers(text.p, colon + 1, text, values, max, &n);
     if (bar == 0)
         return plain_cut_packed_portable(text, out, values, max);
-    end = line_end(text.p, n_readable, text, bar);
     out->taken = end + (end < text.len);
     out->len = end - (end < text.len && text.p[end - 1] == '\r');
     if (!takes_packed(slice_of(text.p + bar, out->len - bar)))
