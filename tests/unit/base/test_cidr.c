@@ -46,6 +46,8 @@ START_TEST(test_cidr_parse_reads_networks)
         {"::/0", NULL, "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
         {"::1", NULL, "::1", "::1"},
         {"::ffff:10.0.0.0/104", NULL, "10.0.0.0", "10.255.255.255"},
+        {"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", NULL,
+         "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
 
         {"", "is no IP address", NULL, NULL},
         {"/8", "is no IP address", NULL, NULL},
@@ -54,6 +56,7 @@ START_TEST(test_cidr_parse_reads_networks)
         {"10.0.0.0.0/8", "is no IP address", NULL, NULL},
         {"[::1]", "is no IP address", NULL, NULL},
         {"fe80::1%eth0", "is no IP address", NULL, NULL},
+        {"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.2555", "is no IP address", NULL, NULL},
         {"10.0.0.0/", "has a bad prefix", NULL, NULL},
         {"10.0.0.0/33", "has a bad prefix", NULL, NULL},
         {"10.0.0.0/-1", "has a bad prefix", NULL, NULL},
@@ -82,13 +85,23 @@ START_TEST(test_cidr_parse_reads_networks)
 }
 END_TEST
 
+/* A NUL is no end of the text. */
+START_TEST(test_cidr_parse_reads_all_of_it)
+{
+    static const char text[] = "10.0.0.1\0.7";
+    struct cidr range;
+
+    ck_assert_ptr_nonnull(cidr_parse(&range, slice_of(text, sizeof text - 1)));
+}
+END_TEST
+
 /* An address is written as it is read; IPv4 embedded in IPv6 is IPv4. */
 START_TEST(test_cidr_addresses_have_one_form)
 {
     static const char *const texts[][2] = {
         {"10.1.2.3", "10.1.2.3"},       {"::ffff:10.1.2.3", "10.1.2.3"},
         {"2001:db8::7", "2001:db8::7"}, {"::", "::"},
-        {"0.0.0.0", "0.0.0.0"},
+        {"0.0.0.0", "0.0.0.0"},         {"1::ffff:a01:203", "1::ffff:a01:203"},
     };
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr = {htonl(0x0a010203)}};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
@@ -105,6 +118,7 @@ START_TEST(test_cidr_addresses_have_one_form)
     ck_assert(ip_of(&b, (const struct sockaddr *)&v6));
     ck_assert(ip_eq(a, b));
     ck_assert(!ip_of(&a, &local));
+    ck_assert(!ip_eq(ip("1::1"), ip("2::1")) && !ip_eq(ip("1::1"), ip("1::2")));
 }
 END_TEST
 
@@ -113,7 +127,7 @@ START_TEST(test_cidr_loopback)
 {
     static const char *const yes[] = {"127.0.0.1", "127.255.255.255", "::1", "::ffff:127.0.0.1"};
     static const char *const no[] = {
-        "126.255.255.255", "128.0.0.0", "::2", "::", "::7f00:1", "1::1"};
+        "126.255.255.255", "128.0.0.0", "::2", "::", "::7f00:1", "1::1", "1::ffff:7f00:1"};
 
     for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
         ck_assert_msg(ip_is_loopback(ip(yes[i])), "%s", yes[i]);
@@ -181,6 +195,7 @@ static Suite *suite(void)
     TCase *sets = tcase_create("sets");
 
     tcase_add_test(addresses, test_cidr_parse_reads_networks);
+    tcase_add_test(addresses, test_cidr_parse_reads_all_of_it);
     tcase_add_test(addresses, test_cidr_addresses_have_one_form);
     tcase_add_test(addresses, test_cidr_loopback);
     suite_add_tcase(s, addresses);
