@@ -27,7 +27,7 @@
 
 struct passed {
     unsigned n;
-    struct bacowr_datagram datagrams[WORKER_N_CHUNKS];
+    struct bacowr_datagram *datagrams; /* those of the batch, moved up */
     struct ip ips[WORKER_N_CHUNKS];
 };
 
@@ -115,24 +115,26 @@ static bool passes(struct gate *g, struct inlet *in, struct ip ip, const struct 
     return true;
 }
 
-static void sort_out(struct gate *g, struct inlet *in, const struct joined_batch *batch,
+static void sort_out(struct gate *g, struct inlet *in, struct joined_batch *batch,
                      struct passed *out)
 {
     int64_t now_ns = (int64_t)uv_hrtime();
     uint64_t bytes = 0, truncated = 0;
 
     out->n = 0;
+    out->datagrams = batch->datagrams;
     for (unsigned i = 0; i < batch->n; i++) {
-        struct bacowr_datagram *d = &out->datagrams[out->n];
+        const struct bacowr_datagram *d = &batch->datagrams[i];
         struct ip *ip = &out->ips[out->n];
 
-        *d = batch->datagrams[i];
         *ip = (struct ip){0};
         ip_of(ip, (const struct sockaddr *)&g->names[batch->messages[i]]);
         if (!passes(g, in, *ip, d, now_ns))
             continue;
         bytes += d->len;
         truncated += d->truncated;
+        if (out->n < i)
+            out->datagrams[out->n] = *d;
         out->n++;
     }
     relaxed_add(&in->counters.datagrams, out->n);
@@ -220,7 +222,7 @@ static void feed_split(struct gate *g, const struct passed *p, int64_t now_ms)
 
 /* ---- the worker's thread ---- */
 
-void gate_take(struct gate *g, struct inlet *in, const struct joined_batch *batch)
+void gate_take(struct gate *g, struct inlet *in, struct joined_batch *batch)
 {
     struct passed p;
     int64_t now_ms;

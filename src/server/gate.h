@@ -48,8 +48,9 @@ void gate_free(struct gate *g); /* accepts NULL */
 /* Let the kernel write the names of @n messages (again). */
 void gate_arm(struct gate *g, struct mmsghdr *messages, unsigned n);
 
-/* Count what @in received, and feed what may pass. The names are still those of its messages. */
-void gate_take(struct gate *g, struct inlet *in, const struct joined_batch *batch);
+/* Count what @in received, and feed what may pass, which is left in @batch. The names are still
+ * those of its messages. */
+void gate_take(struct gate *g, struct inlet *in, struct joined_batch *batch);
 
 /*
  * Feed lines of a stream that @ip sent. What they owe of its limit: how many milliseconds nothing

@@ -35,32 +35,30 @@ _Static_assert(offsetof(struct inlet, poll) % WORKER_CACHE_LINE == 0 &&
 
 /* ---- the worker's thread ---- */
 
-static void feed(struct inlet *in, const struct joined_batch *batch)
+static void feed(struct inlet *in, struct joined_batch *batch)
 {
-    uint64_t bytes = 0, truncated = 0;
-
-    for (unsigned i = 0; i < batch->n; i++) {
-        bytes += batch->datagrams[i].len;
-        truncated += batch->datagrams[i].truncated;
+    if (in->worker->gate != NULL && in->named) {
+        gate_take(in->worker->gate, in, batch);
+        return;
     }
     relaxed_add(&in->counters.datagrams, batch->n);
-    relaxed_add(&in->counters.bytes, bytes);
-    relaxed_add(&in->counters.truncated, truncated);
+    relaxed_add(&in->counters.bytes, batch->bytes);
+    relaxed_add(&in->counters.truncated, batch->n_truncated);
     worker_feed(in->worker, batch->datagrams, batch->n);
 }
 
 static void take(struct inlet *in, struct mmsghdr *messages, unsigned n)
 {
-    struct gate *gate = in->named ? in->worker->gate : NULL;
     struct joined_walk walk = {.messages = messages, .n = n};
     struct joined_batch batch;
 
     relaxed_add(&in->counters.groups, n);
-    while (joined_next(&walk, &batch)) {
-        if (gate != NULL)
-            gate_take(gate, in, &batch);
-        else
+    if (in->joined) {
+        while (joined_next(&walk, &batch))
             feed(in, &batch);
+    } else {
+        joined_singles(messages, n, &batch);
+        feed(in, &batch);
     }
 }
 

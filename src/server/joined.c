@@ -88,8 +88,33 @@ static size_t size_of(struct msghdr *header)
     return 0;
 }
 
+void joined_singles(const struct mmsghdr *messages, unsigned n, struct joined_batch *out)
+{
+    uint64_t bytes = 0;
+    unsigned n_truncated = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        const struct mmsghdr *m = &messages[i];
+        bool truncated = m->msg_hdr.msg_flags & MSG_TRUNC;
+
+        out->messages[i] = (uint8_t)i;
+        out->datagrams[i] = (struct bacowr_datagram){
+            .p = m->msg_hdr.msg_iov->iov_base,
+            .len = m->msg_len,
+            .truncated = truncated,
+            .padded = true,
+        };
+        bytes += m->msg_len;
+        n_truncated += truncated;
+    }
+    out->n = n;
+    out->bytes = bytes;
+    out->n_truncated = n_truncated;
+}
+
 bool joined_next(struct joined_walk *walk, struct joined_batch *out)
 {
+    out->bytes = out->n_truncated = 0;
     for (out->n = 0; out->n < WORKER_N_CHUNKS && walk->i < walk->n; out->n++) {
         struct mmsghdr *m = &walk->messages[walk->i];
         size_t left = m->msg_len - walk->at;
@@ -105,6 +130,8 @@ bool joined_next(struct joined_walk *walk, struct joined_batch *out)
             .truncated = last && (m->msg_hdr.msg_flags & MSG_TRUNC),
             .padded = true,
         };
+        out->bytes += out->datagrams[out->n].len;
+        out->n_truncated += out->datagrams[out->n].truncated;
         walk->i += last;
         walk->at = last ? 0 : walk->at + walk->size;
     }

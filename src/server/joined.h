@@ -46,6 +46,8 @@ void joined_arm(struct joined *j, unsigned n);
 /* Datagrams in the order in which they came, and the number of the message that each was in. */
 struct joined_batch {
     unsigned n;
+    unsigned n_truncated;
+    uint64_t bytes;
     struct bacowr_datagram datagrams[WORKER_N_CHUNKS];
     uint8_t messages[WORKER_N_CHUNKS];
 };
@@ -61,5 +63,8 @@ struct joined_walk {
 
 /* The next datagrams. False: there are no more. */
 bool joined_next(struct joined_walk *walk, struct joined_batch *out);
+
+/* @n messages, at most WORKER_N_CHUNKS, that are a datagram each: of a socket that never joins. */
+void joined_singles(const struct mmsghdr *messages, unsigned n, struct joined_batch *out);
 
 #endif

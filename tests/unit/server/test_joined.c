@@ -72,15 +72,19 @@ static void expect(unsigned n, const size_t *lens, unsigned n_lens)
 
     memset(&batch, 0xa5, sizeof batch);
     while (joined_next(&walk, &batch)) {
+        uint64_t bytes = 0;
+
         for (unsigned i = 0; i < batch.n; i++, seen++) {
             unsigned m = batch.messages[i];
 
+            bytes += batch.datagrams[i].len;
             ck_assert_uint_lt(seen, n_lens);
             ck_assert_uint_eq(batch.datagrams[i].len, lens[seen]);
             ck_assert_ptr_eq(batch.datagrams[i].p, rooms_of_bytes[m] + at[m]);
             ck_assert(batch.datagrams[i].padded && !batch.datagrams[i].stream);
             at[m] += lens[seen];
         }
+        ck_assert_uint_eq(batch.bytes, bytes);
     }
     ck_assert_uint_eq(seen, n_lens);
     ck_assert_uint_eq(batch.n, 0);
@@ -133,6 +137,7 @@ START_TEST(test_joined_cut_is_the_last)
     receive(1, 12, 5, 0);
     ck_assert(joined_next(&walk, &batch));
     ck_assert_uint_eq(batch.n, 6);
+    ck_assert_uint_eq(batch.n_truncated, 1);
     for (unsigned i = 0; i < batch.n; i++)
         ck_assert_int_eq(batch.datagrams[i].truncated, i == 2);
 }
@@ -148,6 +153,38 @@ START_TEST(test_joined_groups_of_any_number)
     for (unsigned i = 0; i < 3; i++)
         receive(i, N_BYTES, 1, 0);
     expect(3, lens, 3 * N_BYTES);
+}
+END_TEST
+
+/* Messages without a word come apart alike in both ways. */
+START_TEST(test_joined_singles)
+{
+    struct joined_walk walk = walk_of(4);
+    struct joined_batch one, other;
+
+    memset(&one, 0xa5, sizeof one);
+    memset(&other, 0x5a, sizeof other);
+    receive(0, 12, 0, 0);
+    receive(1, 0, 0, 0);
+    receive(2, N_BYTES, 0, MSG_TRUNC);
+    receive(3, 1, 0, 0);
+    joined_singles(joined->messages, 4, &one);
+    ck_assert(joined_next(&walk, &other));
+    ck_assert_uint_eq(one.n, 4);
+    ck_assert_uint_eq(one.n, other.n);
+    ck_assert_uint_eq(one.bytes, 13 + N_BYTES);
+    ck_assert_uint_eq(one.bytes, other.bytes);
+    ck_assert_uint_eq(one.n_truncated, 1);
+    ck_assert_uint_eq(one.n_truncated, other.n_truncated);
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_uint_eq(one.messages[i], i);
+        ck_assert_uint_eq(other.messages[i], i);
+        ck_assert_ptr_eq(one.datagrams[i].p, other.datagrams[i].p);
+        ck_assert_uint_eq(one.datagrams[i].len, other.datagrams[i].len);
+        ck_assert_int_eq(one.datagrams[i].truncated, i == 2);
+        ck_assert_int_eq(other.datagrams[i].truncated, i == 2);
+        ck_assert(one.datagrams[i].padded && other.datagrams[i].padded);
+    }
 }
 END_TEST
 
@@ -174,6 +211,7 @@ static Suite *suite(void)
     tcase_add_test(walk, test_joined_words_that_say_nothing);
     tcase_add_test(walk, test_joined_cut_is_the_last);
     tcase_add_test(walk, test_joined_groups_of_any_number);
+    tcase_add_test(walk, test_joined_singles);
     tcase_add_test(walk, test_joined_is_armed_again);
     suite_add_tcase(s, walk);
     return s;
