@@ -215,6 +215,20 @@ class CommandsTest(ServerTest):
             self.assertIn(f"event={event}", said)
         self.assertIn("--control.socket=/run/bacowr-statsd/control --replace", unit)
 
+    @runs("README.md", "When something is missing")
+    def test_asking(self, commands: str) -> None:
+        server = self.start("--statsd.max-label-values=1", mapping="mappings: [{match: a.*, name: a}]")
+        server.send("queue:1|g\nunknown:1|c|#user:x\nunknown:1|c|#user:y")
+        server.settle()
+        tap, *others = change(commands, {9102: server.ports.web, "NAME": "queue",
+                                         "10s": "3s"}).splitlines()
+        send = f"echo -n 'queue:1|c' >/dev/udp/{HOST}/{server.ports.udp}"
+        said = self.shell(f"{tap.partition('  #')[0]} & sleep 1; {send}; wait")
+        self.assertIn('"queue:1|c" -> refused: conflict, queue is a gauge already', said)
+        for command, words in zip(others, ('"line":"queue:1|c"', '"name":"unknown"',
+                                           '"label":"user"', '"with":"queue"'), strict=True):
+            self.assertIn(words, self.shell(command).replace(": ", ":"))
+
     @runs("README.md", "A tour")
     def test_tour(self, tree: str) -> None:
         """Each path is there, and no folder is left out."""
