@@ -9,6 +9,7 @@
 #include "lib/unit.h"
 
 #define SECOND INT64_C(1000000000)
+#define YEAR   (365 * 24 * 3600 * SECOND)
 #define NOW    (1000 * SECOND)
 #define PLACES (4096 * 4)
 
@@ -89,6 +90,7 @@ START_TEST(test_limiter_tells_how_long)
     ck_assert_int_eq(limiter_owe(limiter, sender(1), 10, NOW), 0);
     ck_assert_int_eq(limiter_owe(limiter, sender(1), 10, NOW), SECOND);
     ck_assert_int_eq(limiter_owe(limiter, sender(1), 0, NOW + SECOND), 0);
+    ck_assert_int_eq(limiter_owe(limiter, sender(1), 1, NOW + 100 * SECOND), 0);
 }
 END_TEST
 
@@ -99,6 +101,14 @@ START_TEST(test_limiter_bounds_its_numbers)
     ck_assert(limiter_take(limiter, sender(1), UINT64_MAX, NOW));
     for (unsigned i = 0; i < 10; i++)
         ck_assert_int_ge(limiter_owe(limiter, sender(1), UINT64_MAX, NOW + i), 0);
+    ck_assert(limiter_take(limiter, sender(2), 1, NOW));
+    ck_assert(limiter_take(limiter, sender(2), 1, NOW));
+    stop();
+    open_limiter(1, 1000);
+    /* So many that their time in ns is a small number beyond 64 bits. */
+    ck_assert_int_gt(limiter_owe(limiter, sender(1), 18446744074, NOW), 60 * YEAR);
+    for (unsigned i = 0; i < 10; i++)
+        ck_assert_int_gt(limiter_owe(limiter, sender(1), UINT64_MAX, NOW + i), 60 * YEAR);
 }
 END_TEST
 

@@ -49,6 +49,24 @@ START_TEST(test_loss_forgets_after_a_minute)
 }
 END_TEST
 
+/* While it goes on it is always the last minute, a step more or less, however long. */
+START_TEST(test_loss_is_of_a_minute)
+{
+    loss = (struct loss){0};
+    for (int64_t ms = 0; ms < 10 * LOSS_WINDOW_MS; ms += 100) {
+        struct loss_count c;
+
+        note((uint64_t)ms, (uint64_t)ms / 2, ms);
+        if (ms < LOSS_WINDOW_MS)
+            continue;
+        c = loss_recent(&loss);
+        ck_assert_uint_ge(c.received, LOSS_WINDOW_MS - LOSS_STEP_MS);
+        ck_assert_uint_le(c.received, LOSS_WINDOW_MS + LOSS_STEP_MS);
+        ck_assert_double_eq_tol(loss_ratio(c), 1.0 / 3, 1e-9);
+    }
+}
+END_TEST
+
 /* A part of what was sent; of nothing, nothing is lost. */
 START_TEST(test_loss_has_a_ratio)
 {
@@ -68,6 +86,7 @@ static Suite *suite(void)
     tcase_add_test(window, test_loss_begins_with_what_is_told_first);
     tcase_add_test(window, test_loss_forgets_after_a_minute);
     suite_add_tcase(s, window);
+    tcase_add_test(ratio, test_loss_is_of_a_minute);
     tcase_add_test(ratio, test_loss_has_a_ratio);
     suite_add_tcase(s, ratio);
     return s;

@@ -91,6 +91,36 @@ START_TEST(test_source_is_exact_with_room)
 }
 END_TEST
 
+/* Who takes another's place takes its weight, and nothing else. An empty place is nobody's. */
+START_TEST(test_source_begins_anew)
+{
+    const struct source_counts all = {
+        .datagrams = 5, .bytes = 6, .bad = 7, .series = 8, .limited = 9};
+    unsigned n = 0;
+    struct source s;
+
+    ck_assert(!sources_knows(sources, (struct ip){0, 0}));
+    for (unsigned i = 0; i < 20 * ROOM; i++)
+        sources_add(sources, sender(i), 1, &all, 1000);
+    for (unsigned i = 0; i < 20 * ROOM; i++)
+        sources_add(sources, sender(N_TRUE + i), 1, &(struct source_counts){0}, 2000);
+    for (unsigned k = 0; k < sources_capacity(sources); k++) {
+        if (!sources_read(sources, k, &s) || s.ip.low < N_TRUE)
+            continue;
+        n++;
+        ck_assert_uint_eq(s.weight, s.error + 1);
+        ck_assert_uint_eq(s.counts.datagrams, 0);
+        ck_assert_uint_eq(s.counts.bytes, 0);
+        ck_assert_uint_eq(s.counts.bad, 0);
+        ck_assert_uint_eq(s.counts.series, 0);
+        ck_assert_uint_eq(s.counts.limited, 0);
+        ck_assert_int_eq(s.last_ms, 2000);
+        ck_assert(!sources_knows(sources, (struct ip){s.ip.high + 1, s.ip.low}));
+    }
+    ck_assert_uint_eq(n, ROOM);
+}
+END_TEST
+
 /* Ten heavy senders among twenty thousand that come once each: the heavy stay, and are the first,
  * and every bound holds. */
 START_TEST(test_source_keeps_the_heavy_ones)
@@ -168,6 +198,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(c, start, stop);
     tcase_set_timeout(c, 60);
     tcase_add_test(c, test_source_is_exact_with_room);
+    tcase_add_test(c, test_source_begins_anew);
     tcase_add_test(c, test_source_keeps_the_heavy_ones);
     tcase_add_test(c, test_source_bounds_hold_for_any_mixture);
     tcase_add_test(c, test_source_is_read_whole);
