@@ -23,6 +23,7 @@
 #include "base/hostport.h"
 #include "conf/options.h"
 #include "server/file.h"
+#include "server/healthcheck.h"
 #include "server/password.h"
 
 #define CONFIG_MAX   (1 << 20)
@@ -356,4 +357,83 @@ int client_send(struct client *c, struct slice bytes)
     if (tls_conn_write(c->tls, bytes) < 0)
         return -EIO;
     return send_cipher(c);
+}
+
+/* ---- a request ---- */
+
+int client_tell_fault(const struct client *c, const struct client_url *url, int r, struct err *e)
+{
+    const char *fault = client_tls_fault(c);
+
+    if (r == -ECONNABORTED && fault != NULL)
+        err_set(e, NULL, 0, 0,
+                "%.200s: no TLS connection: %s; --http.config.file says whom to believe (ca_file, "
+                "server_name) and who you are (cert_file, key_file)",
+                url->address, fault);
+    else
+        err_set(e, NULL, 0, 0, "%.200s: %s", url->address, uv_strerror(r));
+    return r;
+}
+
+static const char *why(const struct client_url *url, const struct client_identity *identity,
+                       int status, const char *absent)
+{
+    switch (status) {
+    case 400:
+        return url->tls ? "" : ": if it speaks TLS, write https:// with --url";
+    case 401:
+        return identity->authorization != NULL
+                   ? ": the user or the password is wrong"
+                   : ": it wants a password; give one with --http.config.file";
+    case 403:
+        return ": only clients on its machine may, by its address, or who have a password or a "
+               "certificate";
+    case 404:
+        return absent;
+    case 503:
+        return ": there are as many clients as it takes";
+    default:
+        return "";
+    }
+}
+
+int client_tell_status(const struct client_url *url, const struct client_identity *identity,
+                       int status, const char *absent, struct err *e)
+{
+    err_set(e, NULL, 0, 0, "%.200s: the server answers %d%s", url->address, status,
+            why(url, identity, status, absent));
+    return -EACCES;
+}
+
+int client_connect(struct client *c, const struct client_url *url,
+                   const struct client_identity *identity, int limit_ms, struct err *e)
+{
+    struct address a;
+    int r = healthcheck_address(&a, url->address, e);
+
+    *c = (struct client){.fd = -1};
+    if (r < 0)
+        return r;
+    r = client_open(c, &a, url->tls ? identity->tls : NULL, url->host, limit_ms);
+    return r < 0 ? client_tell_fault(c, url, r, e) : 0;
+}
+
+int client_get(struct client *c, const struct client_url *url,
+               const struct client_identity *identity, struct slice target)
+{
+    struct buf request = {0};
+    int r;
+
+    buf_add_str(&request, "GET ");
+    buf_add_slice(&request, target);
+    buf_addf(&request,
+             strchr(url->host, ':') ? " HTTP/1.1\r\nHost: [%s]\r\n" : " HTTP/1.1\r\nHost: %s\r\n",
+             url->host);
+    if (identity->authorization != NULL)
+        buf_addf(&request, "Authorization: %s\r\n", identity->authorization);
+    buf_add_str(&request, "Connection: close\r\n\r\n");
+    r = request.failed ? -ENOMEM : client_send(c, buf_slice(&request));
+    password_forget(request.p, request.len);
+    buf_release(&request);
+    return r;
 }

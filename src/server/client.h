@@ -75,4 +75,22 @@ int client_send(struct client *c, struct slice bytes);
 /* Wait for some of what it says. 1, perhaps with nothing; 0 at its end; or a negative errno. */
 int client_receive(struct client *c);
 
+/* ---- a request ---- */
+
+/* Connect to the server at @url. 0; or a negative errno with @e filled. client_close() in every
+ * case. */
+int client_connect(struct client *c, const struct client_url *url,
+                   const struct client_identity *identity, int limit_ms, struct err *e);
+
+/* Ask it for @target, path and query; it closes after its answer. 0 or a negative errno. */
+int client_get(struct client *c, const struct client_url *url,
+               const struct client_identity *identity, struct slice target);
+
+/* Fill @e: talking to it ended with @r, which is returned. */
+int client_tell_fault(const struct client *c, const struct client_url *url, int r, struct err *e);
+
+/* Fill @e: it answered @status; @absent is what 404 means. Returns -EACCES. */
+int client_tell_status(const struct client_url *url, const struct client_identity *identity,
+                       int status, const char *absent, struct err *e);
+
 #endif

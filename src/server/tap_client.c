@@ -2,13 +2,13 @@
 /*
  * Tap client: see tap_client.h
  *
- *      connect (client.c) --> request --> head --200--> chunks --lines--> out
+ *      connect (client.c) --> request --> head --200--> chunks (reply.c) --lines--> out
  *                                           `-- else: told       `-- signal, time, its end: done
  *
  * One socket and one descriptor for signals under poll(). The server writes something every five
  * seconds, so silence for SILENCE_MS is a server that is gone. Its empty lines are left out.
  *
- * Laws: the head is bounded, the rest is passed on as it comes, never held. What the server says of
+ * Laws: what comes is passed on as it comes, never held. What the server says of
  *       its lines it has escaped for terminals; a capture's bytes are raw, as they have to be.
  */
 #include "server/tap_client.h"
@@ -16,31 +16,22 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "base/buf.h"
-#include "base/num.h"
-#include "server/healthcheck.h"
-#include "server/password.h"
+#include "server/reply.h"
 
 #define CONNECT_MS  10000
 #define SILENCE_MS  10000
-#define HEAD_MAX    16384
 #define PROGRESS_MS 1000
-
-enum part { PART_HEAD, PART_SIZE, PART_DATA, PART_DATA_END, PART_DONE };
 
 struct conversation {
     const struct tap_client *config;
     struct client client;
     int signals;
-    struct buf head;
-    enum part part;
-    uint64_t left; /* of the chunk */
-    unsigned n_digits;
+    struct reply reply;
     bool in_line;     /* something of a line was written */
     bool is_note;     /* it began with '#' */
     bool any_written; /* since the last flush */
@@ -54,33 +45,6 @@ static uint64_t now_ms(void)
 }
 
 /* ---- asking ---- */
-
-static int tell_fault(const struct conversation *c, int r, struct err *e)
-{
-    const char *fault = client_tls_fault(&c->client), *address = c->config->url->address;
-
-    if (r == -ECONNABORTED && fault != NULL)
-        err_set(e, NULL, 0, 0,
-                "%.200s: no TLS connection: %s; --http.config.file says whom to believe (ca_file, "
-                "server_name) and who you are (cert_file, key_file)",
-                address, fault);
-    else
-        err_set(e, NULL, 0, 0, "%.200s: %s", address, uv_strerror(r));
-    return r;
-}
-
-static int connect_to(struct conversation *c, struct err *e)
-{
-    const struct client_url *url = c->config->url;
-    struct address a;
-    int r = healthcheck_address(&a, url->address, e);
-
-    if (r < 0)
-        return r;
-    r = client_open(&c->client, &a, url->tls ? c->config->identity->tls : NULL, url->host,
-                    CONNECT_MS);
-    return r < 0 ? tell_fault(c, r, e) : 0;
-}
 
 static void add_encoded(struct buf *out, const char *text)
 {
@@ -97,25 +61,19 @@ static void add_encoded(struct buf *out, const char *text)
 
 static int ask(struct conversation *c)
 {
-    const struct client_url *url = c->config->url;
     struct buf request = {0};
     int r;
 
-    buf_addf(&request, "GET /api/v1/tap?form=%s", c->config->form);
+    buf_addf(&request, "/api/v1/tap?form=%s", c->config->form);
     if (c->config->rate > 0)
         buf_addf(&request, "&rate=%llu", (unsigned long long)c->config->rate);
     if (c->config->match != NULL) {
         buf_add_str(&request, "&match=");
         add_encoded(&request, c->config->match);
     }
-    buf_addf(&request,
-             strchr(url->host, ':') ? " HTTP/1.1\r\nHost: [%s]\r\n" : " HTTP/1.1\r\nHost: %s\r\n",
-             url->host);
-    if (c->config->identity->authorization != NULL)
-        buf_addf(&request, "Authorization: %s\r\n", c->config->identity->authorization);
-    buf_add_str(&request, "Connection: close\r\n\r\n");
-    r = request.failed ? -ENOMEM : client_send(&c->client, buf_slice(&request));
-    password_forget(request.p, request.len);
+    r = request.failed
+            ? -ENOMEM
+            : client_get(&c->client, c->config->url, c->config->identity, buf_slice(&request));
     buf_release(&request);
     return r;
 }
@@ -136,72 +94,12 @@ static void write_byte(struct conversation *c, char byte)
     putc_unlocked(byte, c->config->out);
 }
 
-static int hex_of(char c)
+static int write_body(void *ctx, struct slice body)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+    struct conversation *c = ctx;
 
-/* "1f CR LF"; a size of 0 ends all. */
-static int take_size(struct conversation *c, char byte)
-{
-    int digit = hex_of(byte);
-
-    if (digit >= 0 && c->n_digits < 8) {
-        c->n_digits++;
-        c->left = c->left * 16 + (unsigned)digit;
-        return 0;
-    }
-    if (byte == '\r')
-        return 0;
-    if (byte != '\n' || c->n_digits == 0)
-        return -EPROTO;
-    c->part = c->left > 0 ? PART_DATA : PART_DONE;
-    c->n_digits = 0;
-    return 0;
-}
-
-static bool ends_head(const struct buf *head)
-{
-    return head->len >= 4 && memcmp(head->p + head->len - 4, "\r\n\r\n", 4) == 0;
-}
-
-static int take_head(struct conversation *c, char byte)
-{
-    uint64_t status;
-
-    if (c->head.len == HEAD_MAX || buf_add_byte(&c->head, byte) != 0)
-        return -EPROTO;
-    if (!ends_head(&c->head))
-        return 0;
-    if (c->head.len < 12 || memcmp(c->head.p, "HTTP/1.", 7) != 0 ||
-        num_parse_u64(slice_of(c->head.p + 9, 3), 999, &status) != 0)
-        return -EPROTO;
-    c->part = PART_SIZE;
-    return status == 200 ? 0 : (int)status;
-}
-
-static int take_byte(struct conversation *c, char byte)
-{
-    switch (c->part) {
-    case PART_HEAD:
-        return take_head(c, byte);
-    case PART_SIZE:
-        return take_size(c, byte);
-    case PART_DATA:
-        write_byte(c, byte);
-        if (--c->left == 0)
-            c->part = PART_DATA_END;
-        return 0;
-    case PART_DATA_END:
-        if (byte == '\n')
-            c->part = PART_SIZE;
-        return 0;
-    case PART_DONE:
-        return 0;
-    }
+    for (size_t i = 0; i < body.len; i++)
+        write_byte(c, body.p[i]);
     return 0;
 }
 
@@ -209,22 +107,19 @@ static int take_byte(struct conversation *c, char byte)
 static int receive(struct conversation *c)
 {
     struct buf *text = &c->client.text;
-    int got, r = 0;
+    int got, r;
 
     c->client.end_ns = uv_hrtime() + SILENCE_MS * 1000000ull;
     got = client_receive(&c->client);
-    for (size_t i = 0; i < text->len && r == 0; i++)
-        r = take_byte(c, text->p[i]);
+    r = reply_take(&c->reply, buf_slice(text), write_body, c);
     buf_clear(text);
     if (c->any_written && fflush(c->config->out) != 0)
         return -errno;
     c->any_written = false;
     if (r == 0 && got < 0)
         return got;
-    if (r == 0 && c->part == PART_DONE)
-        return -ENODATA;
     if (r == 0 && got == 0)
-        return c->part == PART_HEAD ? -ECONNRESET : -ENODATA;
+        return c->reply.part == REPLY_HEAD ? -ECONNRESET : -ENODATA;
     return r;
 }
 
@@ -287,39 +182,11 @@ static int open_signals(struct conversation *c)
     return c->signals < 0 ? -errno : 0;
 }
 
-static const char *why(const struct tap_client *config, int status)
-{
-    switch (status) {
-    case 400:
-        return config->url->tls ? "" : ": if it speaks TLS, write https:// with --url";
-    case 401:
-        return config->identity->authorization != NULL
-                   ? ": the user or the password is wrong"
-                   : ": it wants a password; give one with --http.config.file";
-    case 403:
-        return ": only clients on its machine may, by its address, or who have a password or a "
-               "certificate";
-    case 404:
-        return ": it has no tap";
-    case 503:
-        return ": there are as many clients as it takes";
-    default:
-        return "";
-    }
-}
-
-static int tell_status(const struct tap_client *config, int status, struct err *e)
-{
-    err_set(e, NULL, 0, 0, "%.200s: the server answers %d%s", config->url->address, status,
-            why(config, status));
-    return -EACCES;
-}
-
 int tap_client_run(const struct tap_client *config, struct err *e)
 {
     struct conversation c = {
         .config = config, .client.fd = -1, .signals = -1, .begun_ms = now_ms()};
-    int r = connect_to(&c, e);
+    int r = client_connect(&c.client, config->url, config->identity, CONNECT_MS, e);
 
     if (r == 0) {
         r = open_signals(&c);
@@ -330,14 +197,14 @@ int tap_client_run(const struct tap_client *config, struct err *e)
         if (r == -ENODATA)
             r = 0;
         if (r > 0)
-            r = tell_status(config, r, e);
+            r = client_tell_status(config->url, config->identity, r, ": it has no tap", e);
         else if (r < 0)
-            tell_fault(&c, r, e);
+            client_tell_fault(&c.client, config->url, r, e);
         tell_progress(&c, true);
     }
     client_close(&c.client);
     if (c.signals >= 0)
         close(c.signals);
-    buf_release(&c.head);
+    reply_release(&c.reply);
     return r;
 }
