@@ -3,7 +3,8 @@
  * bacowr-statsd: the program
  *
  *      serve            receive StatsD lines, serve the metrics page (the default)
- *      check FILE...    load mapping files, each by itself, and say what is wrong with them
+ *      check FILE...    load mapping files, each by itself, and say what is wrong with them; with
+ *                       --against what they would change of a running server
  *      explain LINE...  say how lines are read and which series they become; without LINE, those
  *                       of the standard input
  *      man [mapping]    print a manual page
@@ -12,16 +13,19 @@
  *      healthcheck      ask the server of this machine whether it receives
  *
  * Each command is a row of a table. This file only turns a command line into a call and a result
- * into an exit status: 0 for success, 1 for any failure. What a command was asked for goes to the
- * standard output, what went wrong to the standard error output.
+ * into an exit status: 0 for success, 1 for any failure, 2 for a comparison that found what it is
+ * made to find. What a command was asked for goes to the standard output, what went wrong to the
+ * standard error output.
  *
  * Laws: a mistake on the command line or in a mapping file is told before any socket is opened;
- *       check and explain open none at all.
+ *       check and explain open none at all, but to ask who is named by --against.
  */
 #include "bacowr/aggregator.h"
+#include "bacowr/shadow.h"
 #include "base/buf.h"
 #include "conf/options.h"
 #include "conf/options_man.h"
+#include "server/against.h"
 #include "server/client.h"
 #include "server/door.h"
 #include "server/fsmfile.h"
@@ -127,6 +131,50 @@ static void dump_fsm(struct bacowr *b, const struct options *o)
         print_error(&e);
 }
 
+/* ---- check --against ---- */
+
+/* The status for what the comparison found: see options_man.c. */
+#define EXIT_CONFLICTS 2
+
+static int tell_shadow(const struct bacowr_shadow *s, const struct options *o)
+{
+    struct buf told = {0};
+    int r = bacowr_shadow_tell(s, o->against, o->explain_json, &told);
+
+    if (r == 0)
+        fwrite(told.p, 1, told.len, stdout);
+    else
+        fprintf(stderr, "bacowr-statsd: %s\n", strerror(-r));
+    buf_release(&told);
+    if (r < 0)
+        return EXIT_FAILURE;
+    return bacowr_shadow_verdict(s) == BACOWR_SHADOW_CONFLICTS ? EXIT_CONFLICTS : EXIT_SUCCESS;
+}
+
+/* The files are one mapping, as a server has one. */
+static int run_check_against(const struct options *o)
+{
+    struct bacowr_mapping *mapping;
+    struct bacowr_shadow *s = NULL;
+    struct err e = {.file = ""};
+    int status = EXIT_FAILURE;
+    int r = mapfile_load(&mapping, &o->arguments, MAPFILE_ANY, print_warning, NULL, &e);
+
+    if (r == 0) {
+        r = bacowr_shadow_new(&s, mapping);
+        if (r == 0)
+            r = against_read(s, o->against, o->http_config, print_warning, &e);
+        else
+            err_set(&e, NULL, 0, 0, "%s", strerror(-r));
+    }
+    if (r == 0)
+        status = tell_shadow(s, o);
+    else
+        print_error(&e);
+    bacowr_shadow_free(s);
+    return status;
+}
+
 /* Every file is looked at, whatever is wrong with those before it. */
 static int run_check(const struct options *o)
 {
@@ -143,6 +191,11 @@ static int run_check(const struct options *o)
     }
     bacowr_free(b);
     return status;
+}
+
+static int run_check_or_compare(const struct options *o)
+{
+    return o->against != NULL ? run_check_against(o) : run_check(o);
 }
 
 /* With its certificates, as serve would load them. */
@@ -467,7 +520,7 @@ static int run_replay(const struct options *o)
 
 static int (*const commands[])(const struct options *) = {
     [OPTIONS_SERVE] = run_serve,
-    [OPTIONS_CHECK] = run_check,
+    [OPTIONS_CHECK] = run_check_or_compare,
     [OPTIONS_CHECK_CONFIG] = run_check_config,
     [OPTIONS_EXPLAIN] = run_explain,
     [OPTIONS_MAN] = run_man,

@@ -405,6 +405,8 @@ static int finish(struct options *o, struct err *e)
                   "check for those of --statsd.mapping-config";
     else if (o->command == OPTIONS_CHECK && o->arguments.n == 0)
         missing = "check needs a file: check FILE...";
+    else if (o->command == OPTIONS_CHECK && o->explain_json && !o->against)
+        missing = "check --json is for a comparison, write check FILE... --against=URL --json";
     else if ((o->command == OPTIONS_RECORD || o->command == OPTIONS_REPLAY) && o->arguments.n != 1)
         missing = "record and replay need one file: record FILE, replay FILE; - is the standard "
                   "output or input";
@@ -489,6 +491,7 @@ void options_release(struct options *o)
     free(o->telemetry_path);
     free(o->dump_fsm);
     free(o->state_file);
+    free(o->against);
     free(o->tap_url);
     free(o->tap_match);
     free(o->http_config);

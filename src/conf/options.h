@@ -62,6 +62,7 @@ struct options {
     enum options_command command;
     struct options_list arguments; /* check: files; explain: lines, perhaps none; man */
     bool explain_json;
+    char *against;     /* check: a server or a file; NULL: none */
     char *tap_url;     /* NULL: as healthcheck */
     char *tap_match;   /* NULL: all lines */
     char *http_config; /* NULL: none */
@@ -74,7 +75,7 @@ struct options {
     struct options_list listen_udp; /* host:port, [v6]:port, :port */
     struct options_list listen_tcp;
     struct options_list listen_admin; /* host:port; empty: none */
-    char *listen_unixgram; /* path or @name; NULL: none */
+    char *listen_unixgram;            /* path or @name; NULL: none */
     char *listen_unix;
     char *unixsocket_mode;             /* octal digits; perhaps none */
     struct options_list web_listen;    /* host:port, or unix: and a path or @name */

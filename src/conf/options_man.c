@@ -25,6 +25,7 @@ static const struct roff_part before[] = {
     {ROFF_HEAD, "SYNOPSIS", NULL},
     {ROFF_TEXT, "`bacowr-statsd` [FLAG...] [`serve`]", NULL},
     {ROFF_TEXT, "`bacowr-statsd` [FLAG...] `check` FILE...", NULL},
+    {ROFF_TEXT, "`bacowr-statsd check` FILE... `--against=`URL [`--json`]", NULL},
     {ROFF_TEXT, "`bacowr-statsd` [FLAG...] `explain` [`--json`] [LINE...]", NULL},
     {ROFF_TEXT, "`bacowr-statsd man` [`mapping`]", NULL},
     {ROFF_HEAD, "DESCRIPTION", NULL},
@@ -134,12 +135,16 @@ static const struct roff_part after[] = {
      "A mistake on the command line or in a mapping file, an address that cannot be had, an input "
      "that cannot be read, an output that cannot be written. A sentence on the standard error "
      "output says which.", "1"},
+    {ROFF_ITEM,
+     "`check --against`: compared, and something that is not refused now would be.", "2"},
     {ROFF_HEAD, "EXAMPLES", NULL},
     {ROFF_TEXT, "Is a mapping file right? Then serve with it, to other hosts too:", NULL},
     {ROFF_LINES,
      "bacowr-statsd check mapping.yml\n"
      "bacowr-statsd --statsd.mapping-config=mapping.yml --statsd.listen-udp=:8125 \\\n"
      "    --web.listen-address=:9102\n", NULL},
+    {ROFF_TEXT, "What would a new mapping change of a running server?", NULL},
+    {ROFF_LINES, "bacowr-statsd check new.yml --against=http://127.0.0.1:9102\n", NULL},
     {ROFF_TEXT, "A first metric, from bash, and a look at it:", NULL},
     {ROFF_LINES,
      "echo -n 'api.hits:1|c|#env:prod' >/dev/udp/127.0.0.1/8125\n"
@@ -171,7 +176,10 @@ static const struct {
      "1. Else it runs until a signal ends it, with status 0."},
     {"check",
      "No socket is opened. The status is 0 when all files are right, else 1; warnings do not "
-     "count. `--check-config` does the same for all that `--statsd.mapping-config` names, as one."},
+     "count. `--check-config` does the same for all that `--statsd.mapping-config` names, as one. "
+     "With `--against` the files are one mapping, and lines are read as the server's flags have "
+     "it; the status is 0 whatever changes, but 2 when something that is not refused now would be, "
+     "and 1 when nothing could be compared. A server tells of what came in the last two minutes."},
     {"explain",
      "The rules are those of `--statsd.mapping-config`, and the flags that say how lines are read "
      "have their meaning here too. The status is 0 for lines that are refused as well: that is an "

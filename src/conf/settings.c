@@ -269,7 +269,13 @@ const struct setting settings[] = {
      .help = "Check the mapping and exit, before any socket is opened."},
     {"json", SETTING_SWITCH, setter_switch, FIELD(explain_json),
      {"false"},
-     .help = "Write JSON, an object for each line.", .command = "explain or tap"},
+     .help = "Write JSON, an object for each line, or for a comparison.",
+     .command = "explain or tap or check"},
+    {"against", SETTING_VALUE, setter_text, FIELD(against),
+     {""}, "URL",
+     .help = "Compare the files, as one mapping, with what a running server is sent and makes of "
+             "it: http://HOST:PORT, https://HOST:PORT or unix:PATH, a file with its answer to "
+             "/api/v1/identities, or - for the standard input.", .command = "check"},
     {"url", SETTING_VALUE, setter_text, FIELD(tap_url),
      {""}, "URL",
      .help = "The server to ask: http://HOST:PORT, https://HOST:PORT or unix:PATH. Without it the "
@@ -278,7 +284,7 @@ const struct setting settings[] = {
     {"http.config.file", SETTING_VALUE, setter_text, FIELD(http_config),
      {""}, "FILE",
      .help = "Who one is there, and whom to believe: basic_auth and tls_config as Prometheus and "
-             "promtool have them.", .command = "tap or record or healthcheck"},
+             "promtool have them.", .command = "tap or record or healthcheck or check"},
     {"match", SETTING_VALUE, setter_text, FIELD(tap_match),
      {""}, "TEXT",
      .help = "Only lines that contain this text, in which * stands for anything.",
@@ -327,7 +333,7 @@ const struct setting_word settings_commands[] = {
     {"serve", "", "Receive StatsD lines and serve the metrics page. The default."},
     {"check", "FILE...", "Check mapping files: the first mistake of each with its line and column, "
      "and all warnings. Each file or directory alone; --check-config takes all that the flags "
-     "name, as one mapping."},
+     "name, as one mapping. With --against what they would change of a running server."},
     {"explain", "[LINE...]", "Say how StatsD lines are read, which rule takes them and the series "
      "they become. Without a line, and where one is -, those of the standard input."},
     {"man", "[mapping]", "Print a manual page: this program's, or that of mapping files. To read "

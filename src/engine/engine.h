@@ -22,6 +22,7 @@
  *      scrape.c    the page, slice by slice
  *      state.c     all series to bytes and back: src/state with this engine's clock and rules
  *      stem.c      which counters may lose their _total on it
+ *      shadow.c    what another mapping would make of all that is sent (shadow.h)
  *      survey.c    all families and series, looked at; distinct.c counts labels' values
  *      explain.c   the long way without doing it; explain_text.c, explain_json.c tell of it
  */

@@ -92,6 +92,9 @@ struct explain_form {
 /* What is told of rule @index: members of the object that is open in @j. */
 void explain_put_rule(struct json *j, const struct mapping *m, uint32_t index);
 
+/* Append @told, with what could move a terminal's cursor escaped. */
+void explain_add_harmless(struct buf *out, struct slice told);
+
 extern const struct explain_form explain_text, explain_json, explain_brief;
 
 #endif

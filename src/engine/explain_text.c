@@ -16,7 +16,7 @@
 
 #include "base/name.h"
 
-/* Text from the wire between double quotes. add_harmless() does the rest. */
+/* Text from the wire between double quotes. explain_add_harmless() does the rest. */
 static void add_quoted(struct buf *out, struct slice text)
 {
     buf_add_byte(out, '"');
@@ -39,7 +39,7 @@ static size_t control_len(struct slice told)
     return c == 0xc2 && told.len > 1 && (unsigned char)told.p[1] < 0xa0 ? 2 : 0;
 }
 
-static void add_harmless(struct buf *out, struct slice told)
+void explain_add_harmless(struct buf *out, struct slice told)
 {
     bool is_text = utf8_valid(told);
 
@@ -231,7 +231,7 @@ static void text_end(struct explain_teller *t, size_t n_more, struct buf *out)
 {
     if (n_more > 0)
         buf_addf(&t->told, "and %zu samples more, which would take long\n", n_more);
-    add_harmless(out, buf_slice(&t->told));
+    explain_add_harmless(out, buf_slice(&t->told));
 }
 
 const struct explain_form explain_text = {text_line, text_sample, text_end};
@@ -300,7 +300,7 @@ static void brief_sample(struct explain_teller *t, const struct explain_sample *
 static void brief_end(struct explain_teller *t, size_t n_more, struct buf *out)
 {
     buf_add_byte(&t->told, '\n');
-    add_harmless(out, buf_slice(&t->told));
+    explain_add_harmless(out, buf_slice(&t->told));
 }
 
 const struct explain_form explain_brief = {brief_line, brief_sample, brief_end};

@@ -5,8 +5,8 @@
  * What is told of a rule is what a series shows of it, or what its values are made with: who
  * compares two mappings wants to know that timers are suddenly in milliseconds.
  *
- * How lines are read depends on flags of the server (tag dialects, what is cut). One table has them
- * for the writer and for the reader.
+ * How lines are read, and which names clash, depends on flags of the server. One table has them for
+ * the writer and for the reader.
  */
 #include "engine/settings.h"
 
@@ -85,6 +85,7 @@ static const struct reading {
     {"max_labels", READING_NUMBER, FIELD(statsd.max_labels)},
     {"max_label_length", READING_NUMBER, FIELD(statsd.max_label_length)},
     {"gauge_sign", READING_GAUGE, FIELD(gauge_mode)},
+    {"openmetrics", READING_BOOL, FIELD(openmetrics)}, /* x_created is a sample of x */
 #undef FIELD
 };
 

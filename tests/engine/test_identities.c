@@ -63,7 +63,7 @@ START_TEST(test_identities_empty)
         "\"dogstatsd_tags\":true,\"influxdb_tags\":true,\"librato_tags\":false,"
         "\"signalfx_tags\":true,\"graphite_tags\":false,\"container_id_label\":true,"
         "\"valueless_tags\":\"empty\",\"max_labels\":0,\"max_label_length\":100,"
-        "\"gauge_sign\":\"etsy\"}}\n"
+        "\"gauge_sign\":\"etsy\",\"openmetrics\":false}}\n"
         "{\"end\":true,\"identities\":0,\"complete\":true}\n");
     engine_release(&e);
 }

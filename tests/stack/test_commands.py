@@ -166,6 +166,23 @@ class CommandsTest(ServerTest):
         server.settle()
         self.assertEqual(self.shell(change(command, {9102: server.ports.web})), "odd\n")
 
+    @runs("docs/identities.md", "Before a mapping changes")
+    def test_against(self, command: str, shown: str) -> None:
+        (self.folder / "old.yml").write_text(
+            "mappings:\n- {match: app.*.hits, name: app_hits_total, labels: {app: $1}}\n"
+            "- {match: temp.*, name: temp, labels: {room: $1}}\n")
+        (self.folder / "new.yml").write_text(
+            "mappings:\n- {match: app.*.hits, name: app_hits_total, labels: {application: $1}}\n"
+            "- {match: temp.*, name: app_hits_total, labels: {room: $1}}\n")
+        server = self.start(mapping=(self.folder / "old.yml").read_bytes())
+        for line in ("app.mail.hits:1|c", "app.web.hits:1|c", "temp.attic:19|g", "other:1|c"):
+            server.send(line)
+        server.settle()
+        said = self.shell(change(command, {9102: server.ports.web}), status=2)
+        told = said.replace(str(server.ports.web), "9102").replace("app=\"web", "app=\"mail") \
+            .replace("application=\"web", "application=\"mail").replace("app.web", "app.mail")
+        self.assertEqual(told, shown)
+
     @runs("docs/cardinality.md", "Who it was")
     def test_cardinality(self, command: str) -> None:
         server = self.start("--statsd.max-series=1")

@@ -312,8 +312,12 @@ static const struct {
      "those of --statsd.mapping-config"},
     {{"man", "serve"}, "there are two manual pages: man and man mapping"},
     {{"man", "mapping", "mapping"}, "there are two manual pages: man and man mapping"},
-    {{"--json"}, "--json is for explain or tap only, write explain --json"},
-    {{"check", "a.yml", "--no-json"}, "--json is for explain or tap only, write explain --json"},
+    {{"--json"}, "--json is for explain or tap or check only, write explain --json"},
+    {{"man", "--no-json"}, "--json is for explain or tap or check only, write explain --json"},
+    {{"explain", "--against=x"}, "--against is for check only, write check --against"},
+    {{"check", "a.yml", "--json"},
+     "check --json is for a comparison, write check FILE... --against=URL --json"},
+    {{"check", "--against=x"}, "check needs a file: check FILE..."},
 };
 
 /* Every mistake is one sentence that names the flag and the word and says what to write. */
@@ -543,7 +547,7 @@ START_TEST(test_options_nothing_is_undocumented)
     ck_assert_int_eq(PARSE("--help-man"), OPTIONS_E_DONE);
     ck_assert_ptr_nonnull(
         strstr(printed, "\n\\fB\\-\\-web.listen\\-address=ADDRESS\\fR\nAddress of"));
-    ck_assert_ptr_nonnull(strstr(printed, "\nWith explain or tap: Write JSON, "));
+    ck_assert_ptr_nonnull(strstr(printed, "\nWith explain or tap or check: Write JSON, "));
     ck_assert_ptr_nonnull(strstr(printed, "127.0.0.1:8125 and 127.0.0.1:9125)\n"));
 }
 END_TEST
@@ -582,7 +586,9 @@ START_TEST(test_options_completion)
         {{"--completion-bash", "--check-config", "ser"}, "serve\n"},
         {{"--completion-bash", "--js"}, "--json\n"},
         {{"--completion-bash", "explain", "--js"}, "--json\n"},
-        {{"--completion-bash", "check", "--js"}, ""},
+        {{"--completion-bash", "check", "--js"}, "--json\n"},
+        {{"--completion-bash", "check", "--ag"}, "--against\n"},
+        {{"--completion-bash", "healthcheck", "--js"}, ""},
         {{"--completion-bash", "serve", "--no-j"}, ""},
         {{"--completion-bash", "--log.level", "info", "--js"}, "--json\n"},
         {{"--completion-bash", "check", "c"}, ""},

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shadow, the inside: what its files share
+ *
+ *      shadow.c       a line of the document: what its identity was, and what it would be
+ *      shadow_judge.c families that stand in each other's way, asked of a registry
+ *      shadow_text.c  words for people
+ *      shadow_json.c  an object for programs
+ */
+#ifndef ENGINE_SHADOW_H
+#define ENGINE_SHADOW_H
+
+#include "bacowr/shadow.h"
+#include "base/json.h"
+#include "base/table.h"
+#include "engine/engine.h"
+#include "engine/marks.h"
+
+/* Families and moves that are told apart; the rest is counted. */
+#define SHADOW_FAMILIES_MAX 65536u
+#define SHADOW_MOVES_MAX    4096u
+
+/* Bytes of an example, and of label names, that are kept. */
+#define SHADOW_TEXT_MAX     200u
+#define SHADOW_N_NAMES      4u
+
+enum { BEFORE, AFTER, N_SIDES };
+
+/* What is told of settings, in the order of settings_tell(). */
+enum shadow_key {
+    KEY_TYPE,
+    KEY_HELP,
+    KEY_TTL,
+    KEY_SCALE,
+    KEY_BUCKETS,
+    KEY_NATIVE,
+    KEY_QUANTILES,
+    KEY_WINDOW,
+    KEY_ERROR,
+    KEY_SIGN,
+    N_KEYS,
+};
+extern const char *const shadow_keys[N_KEYS];
+
+/* A rule, or none, and a StatsD type: of the document, or of the mapping that is looked at. */
+struct shadow_settings {
+    struct table_link link;      /* by number, of the document's */
+    char *text;                  /* owned: the line of JSON that told of them */
+    struct slice values[N_KEYS]; /* as they are written in it; p is NULL: not told */
+    struct slice match, file;    /* as written in it; p is NULL: no rule takes it */
+    uint64_t line;
+    bool is_there; /* of the mapping's: it was made */
+
+    /* The settings compared last, and the keys that differ. */
+    const struct shadow_settings *compared;
+    uint32_t differ;
+};
+
+/* What stood under a name, or would. */
+struct shadow_side {
+    uint64_t n_series, n_identities;
+    /* Of each type. What is refused now stands under BEFORE with neither; under AFTER all do, until
+     * it was judged what would be refused. */
+    uint64_t series_of[METRIC_N_TYPES], identities_of[METRIC_N_TYPES];
+    const struct shadow_settings *settings; /* of the first; NULL: there is none */
+    uint64_t names[SHADOW_N_NAMES];         /* hashes of different lists of label names */
+    unsigned n_names;                       /* past SHADOW_N_NAMES they are no longer told apart */
+    char *first_names;                      /* owned: "a,b,", cut; NULL: none */
+};
+
+struct shadow_family {
+    struct table_link link;
+    struct shadow_side sides[N_SIDES];
+    uint64_t n_kept;     /* series on both sides */
+    uint64_t n_settings; /* identities of the same series with other settings */
+    uint32_t differ;     /* 1 << enum shadow_key, of these */
+
+    /* Of the identities of each type that it would have: those that are not refused now, and what
+     * the registry says: an enum series_outcome, or 0. */
+    uint64_t n_fresh[METRIC_N_TYPES];
+    int after_start[METRIC_N_TYPES], after_reload[METRIC_N_TYPES];
+    uint32_t name_len;
+    char name[];
+};
+
+enum shadow_move_kind {
+    MOVE_RELABELLED, /* other labels, the same family */
+    MOVE_FAMILY,     /* another family */
+    MOVE_DROPPED,
+    MOVE_REFUSED,
+    MOVE_UNMAPPED, /* a rule took it, and none takes it any more */
+    MOVE_NEW,      /* it had no series, and gets one */
+    N_MOVES,
+};
+
+struct shadow_move {
+    struct table_link link;
+    enum shadow_move_kind kind;
+    const struct shadow_family *from, *to; /* NULL: none */
+    uint64_t n;
+    /* The first of them. */
+    const struct shadow_settings *before; /* NULL: nothing is known of them */
+    const struct mapping_rule *rule;      /* NULL: none takes it */
+    char *identity, *labels[N_SIDES];     /* owned, cut */
+};
+
+/* Identities, by what becomes of them. */
+struct shadow_count {
+    uint64_t series, dropped, refused, conflict, over_limit, unmapped;
+};
+
+struct bacowr_shadow {
+    struct bacowr *b;         /* owned; NULL before the first line */
+    struct bacowr_mapping *m; /* owned until then */
+    struct bacowr_config config;
+    bool ended, complete;
+    uint64_t n_told; /* as the last line says */
+
+    /* Of the first line. */
+    uint64_t n_alive, series_limit, n_rules;
+
+    struct marks marks;              /* identities met, series on each side */
+    struct table settings;           /* of the document */
+    struct shadow_settings *shadows; /* owned: of the mapping */
+    size_t n_shadows;
+    struct table families, moves;
+    struct shadow_family *others; /* owned: of those that found no room */
+    uint64_t n_other_moves;
+
+    uint64_t n_identities, n_changed;
+    uint64_t n_series[N_SIDES], n_families[N_SIDES], n_kept;
+    struct shadow_count counts[N_SIDES];
+    uint64_t by_move[N_MOVES];
+
+    /* Judged. */
+    struct shadow_family **sorted; /* owned: by name, without the others */
+    size_t n_sorted;
+    struct shadow_move **sorted_moves; /* owned: the largest first */
+    size_t n_sorted_moves;
+    uint64_t n_conflicts; /* identities that would be refused, and are not now */
+
+    struct buf rooms[6]; /* of texts that are put together */
+};
+
+/* ---- shadow.c ---- */
+
+static inline struct slice shadow_name(const struct shadow_family *f)
+{
+    return slice_of(f->name, f->name_len);
+}
+
+/* Does anything change of it? */
+bool shadow_family_changes(const struct shadow_family *f);
+
+/* ---- shadow_judge.c ---- */
+
+int shadow_judge(struct bacowr_shadow *s); /* 0 or -ENOMEM */
+
+/* The type of a side's series, of most of them; false: there are none. */
+bool shadow_type(const struct shadow_side *side, enum metric_type *out);
+
+/* What the registry says of it, in words: "type", "suffix", ... */
+const char *shadow_clash(int outcome);
+
+/* ---- the tellers ---- */
+
+int shadow_put_text(const struct bacowr_shadow *s, const char *against, struct buf *out);
+int shadow_put_json(const struct bacowr_shadow *s, const char *against, struct buf *out);
+
+#endif

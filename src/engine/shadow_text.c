@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shadow, text: what changes, in words
+ *
+ *      against http://localhost:9102: 1234 identities
+ *                             now       then
+ *      series                1200       1190   1100 of them stay
+ *      ...
+ *      refused then, and not now:
+ *        ! api_seconds gauge: 3 identities, the name has series of another type; ...
+ *      families:
+ *        + api_errors_total counter: 0 -> 3 series
+ *      moves:
+ *        3 api_requests_total -> api_errors_total, by line 12
+ *          e.g. api.x:?|c {code="500"} -> {code="5xx"}
+ *
+ * What is long is cut here, never in JSON. Laws: as explain_text.c has them, nothing from the wire
+ * moves a terminal's cursor.
+ */
+#include "engine/shadow.h"
+
+#include <errno.h>
+
+#include "base/json_read.h"
+#include "engine/explain.h"
+
+#define FAMILIES_SHOWN 40u
+#define MOVES_SHOWN    20u
+
+static void add_u64(struct buf *out, const char *before, uint64_t n, const char *after)
+{
+    buf_addf(out, "%s%llu%s", before, (unsigned long long)n, after);
+}
+
+static void add_identities(struct buf *out, const char *before, uint64_t n, const char *after)
+{
+    buf_addf(out, "%s%llu %s%s", before, (unsigned long long)n, n == 1 ? "identity" : "identities",
+             after);
+}
+
+static void add_row(struct buf *out, const char *name, uint64_t now, uint64_t then)
+{
+    buf_addf(out, "%-24s %10llu %10llu\n", name, (unsigned long long)now, (unsigned long long)then);
+}
+
+static void add_totals(const struct bacowr_shadow *s, struct buf *out)
+{
+    const struct shadow_count *now = &s->counts[BEFORE], *then = &s->counts[AFTER];
+
+    buf_addf(out, "%-24s %10s %10s\n", "", "now", "then");
+    add_row(out, "families", s->n_families[BEFORE], s->n_families[AFTER]);
+    add_row(out, "series", s->n_series[BEFORE], s->n_series[AFTER]);
+    add_row(out, "  that stay", s->n_kept, s->n_kept);
+    add_row(out, "identities with a series", now->series, then->series);
+    add_row(out, "  that no rule takes", now->unmapped, then->unmapped);
+    add_row(out, "identities dropped", now->dropped, then->dropped);
+    add_row(out, "  in conflict", now->conflict, then->conflict);
+    add_row(out, "  refused otherwise", now->refused, then->refused);
+    if (now->over_limit > 0)
+        add_identities(out, "Over a limit now: ", now->over_limit, "\n");
+    if (s->n_series[AFTER] > s->series_limit)
+        add_u64(out, "The server's limit is ", s->series_limit,
+                " series: what is over it goes to overflow=\"true\".\n");
+}
+
+/* ---- what would be refused ---- */
+
+static const char *const clashes[] = {
+    [SERIES_E_TYPE] = "the name has series of another type",
+    [SERIES_E_SUFFIX] = "a histogram or summary needs the name for its samples, or the reverse",
+    [SERIES_E_RESERVED] = "the name is one of the server's own",
+};
+
+static void add_conflict(struct buf *out, const struct shadow_family *f, unsigned type)
+{
+    bool always = f->after_start[type] != 0;
+    int outcome = always ? f->after_start[type] : f->after_reload[type];
+
+    buf_add_str(out, "  ! ");
+    buf_add_slice(out, shadow_name(f));
+    buf_addf(out, " %s", metric_type_name((enum metric_type)type));
+    add_identities(out, ": ", f->n_fresh[type], ", ");
+    buf_add_str(out, outcome <= SERIES_E_RESERVED ? clashes[outcome] : "over a limit");
+    buf_add_str(out, always ? "\n" : "; after a reload, until these have expired, or a restart\n");
+}
+
+static void add_conflicts(const struct bacowr_shadow *s, struct buf *out)
+{
+    if (s->n_conflicts == 0)
+        return;
+    add_identities(out, "\nRefused then, and not now: ", s->n_conflicts, "\n");
+    for (size_t i = 0; i < s->n_sorted; i++)
+        for (unsigned type = 0; type < METRIC_N_TYPES; type++)
+            if (s->sorted[i]->n_fresh[type] > 0 &&
+                (s->sorted[i]->after_start[type] != 0 || s->sorted[i]->after_reload[type] != 0))
+                add_conflict(out, s->sorted[i], type);
+}
+
+/* ---- families ---- */
+
+static void add_value(struct buf *out, struct slice value)
+{
+    buf_add_slice(out,
+                  slice_of(value.p, value.len < SHADOW_TEXT_MAX ? value.len : SHADOW_TEXT_MAX));
+    if (value.len > SHADOW_TEXT_MAX)
+        buf_add_str(out, "...");
+}
+
+/* What is kept otherwise, as the first settings of both sides say it. */
+static void add_settings(struct buf *out, const struct shadow_family *f)
+{
+    const struct shadow_settings *a = f->sides[BEFORE].settings, *b = f->sides[AFTER].settings;
+
+    for (unsigned i = 0; i < N_KEYS; i++) {
+        if ((f->differ & 1u << i) == 0)
+            continue;
+        buf_addf(out, "      %s", shadow_keys[i]);
+        if (a != NULL && b != NULL && !slice_eq(a->values[i], b->values[i])) {
+            buf_add_str(out, " ");
+            add_value(out, a->values[i]);
+            buf_add_str(out, " -> ");
+            add_value(out, b->values[i]);
+        } else {
+            buf_add_str(out, " of some of its series");
+        }
+        buf_add_byte(out, '\n');
+    }
+}
+
+static void add_names(struct buf *out, const struct shadow_side *side)
+{
+    size_t len = side->first_names != NULL ? strlen(side->first_names) : 0;
+
+    buf_addf(out, "{%.*s}", (int)(len > 0 ? len - 1 : 0), len > 0 ? side->first_names : "");
+    if (side->n_names > 1)
+        buf_add_str(out, " and others");
+}
+
+static bool names_differ(const struct shadow_side *a, const struct shadow_side *b)
+{
+    return a->n_series > 0 && b->n_series > 0 &&
+           (a->n_names != b->n_names ||
+            memcmp(a->names, b->names,
+                   sizeof a->names[0] *
+                       (a->n_names < SHADOW_N_NAMES ? a->n_names : SHADOW_N_NAMES)) != 0);
+}
+
+static void add_types(struct buf *out, const struct shadow_family *f)
+{
+    enum metric_type a, b;
+    bool has_a = shadow_type(&f->sides[BEFORE], &a), has_b = shadow_type(&f->sides[AFTER], &b);
+
+    if (has_a)
+        buf_addf(out, " %s", metric_type_name(a));
+    if (has_b && (!has_a || a != b))
+        buf_addf(out, "%s%s", has_a ? " -> " : " ", metric_type_name(b));
+}
+
+static void add_family(struct buf *out, const struct shadow_family *f)
+{
+    const struct shadow_side *a = &f->sides[BEFORE], *b = &f->sides[AFTER];
+
+    buf_addf(out, "  %c ", a->n_series == 0 ? '+' : b->n_series == 0 ? '-' : '~');
+    buf_add_slice(out, shadow_name(f));
+    add_types(out, f);
+    buf_addf(out, ": %llu -> %llu series", (unsigned long long)a->n_series,
+             (unsigned long long)b->n_series);
+    if (a->n_series > 0 && b->n_series > 0)
+        add_u64(out, ", ", f->n_kept, " stay");
+    buf_add_byte(out, '\n');
+    if (names_differ(a, b)) {
+        buf_add_str(out, "      labels ");
+        add_names(out, a);
+        buf_add_str(out, " -> ");
+        add_names(out, b);
+        buf_add_byte(out, '\n');
+    }
+    add_settings(out, f);
+}
+
+static void add_families(const struct bacowr_shadow *s, struct buf *out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n_sorted; i++) {
+        if (!shadow_family_changes(s->sorted[i]))
+            continue;
+        if (n == 0)
+            buf_add_str(out, "\nFamilies (+ new, - gone, ~ changed)\n");
+        if (n++ < FAMILIES_SHOWN)
+            add_family(out, s->sorted[i]);
+    }
+    if (n > FAMILIES_SHOWN)
+        add_u64(out, "  and ", n - FAMILIES_SHOWN, " more, see --json\n");
+    if (s->others->sides[BEFORE].n_series + s->others->sides[AFTER].n_series > 0)
+        buf_addf(out, "  of too many others: %llu -> %llu series\n",
+                 (unsigned long long)s->others->sides[BEFORE].n_series,
+                 (unsigned long long)s->others->sides[AFTER].n_series);
+}
+
+/* ---- moves ---- */
+
+static void add_end(struct buf *out, const struct bacowr_shadow *s, const struct shadow_family *f)
+{
+    if (f == s->others)
+        buf_add_str(out, "another family");
+    else if (f != NULL)
+        buf_add_slice(out, shadow_name(f));
+    else
+        buf_add_str(out, "nothing");
+}
+
+static void add_rule(struct buf *out, const struct mapping_rule *rule)
+{
+    if (rule != NULL)
+        buf_addf(out, ", by %s line %u (%.200s)", rule->file ? rule->file : "", rule->line,
+                 rule->match);
+    else
+        buf_add_str(out, ", by no rule");
+}
+
+static void add_move(struct buf *out, const struct bacowr_shadow *s, const struct shadow_move *m)
+{
+    static const char *const words[N_MOVES] = {
+        [MOVE_RELABELLED] = "other labels: ",
+        [MOVE_FAMILY] = "",
+        [MOVE_DROPPED] = "dropped: ",
+        [MOVE_REFUSED] = "refused: ",
+        [MOVE_UNMAPPED] = "not mapped any more: ",
+        [MOVE_NEW] = "new: ",
+    };
+
+    add_u64(out, "  ", m->n, " ");
+    buf_add_str(out, words[m->kind]);
+    add_end(out, s, m->from);
+    buf_add_str(out, " -> ");
+    add_end(out, s, m->to);
+    add_rule(out, m->rule);
+    buf_addf(out, "\n      e.g. %s", m->identity);
+    if (m->from != NULL)
+        buf_addf(out, " {%s}", m->labels[BEFORE]);
+    if (m->to != NULL)
+        buf_addf(out, " -> {%s}", m->labels[AFTER]);
+    buf_add_byte(out, '\n');
+}
+
+static void add_moves(const struct bacowr_shadow *s, struct buf *out)
+{
+    if (s->n_sorted_moves > 0)
+        buf_add_str(out, "\nIdentities that move\n");
+    for (size_t i = 0; i < s->n_sorted_moves && i < MOVES_SHOWN; i++)
+        add_move(out, s, s->sorted_moves[i]);
+    if (s->n_sorted_moves > MOVES_SHOWN)
+        add_u64(out, "  and ", s->n_sorted_moves - MOVES_SHOWN, " more kinds, see --json\n");
+}
+
+/* ---- the whole ---- */
+
+static void add_verdict(const struct bacowr_shadow *s, struct buf *out)
+{
+    enum bacowr_shadow_verdict verdict = bacowr_shadow_verdict(s);
+
+    buf_add_byte(out, '\n');
+    if (verdict == BACOWR_SHADOW_SAME)
+        buf_add_str(out, "Nothing changes of what was seen.");
+    else
+        add_identities(out, "Of what was seen, ", s->n_changed, " would change.");
+    if (verdict == BACOWR_SHADOW_CONFLICTS)
+        buf_add_str(out, " Some that are not refused now would be.");
+    buf_add_str(out, "\nSeen is what came in the last two minutes or so: what is sent more rarely, "
+                     "and series that\nare not sent any more, are not in it.\n");
+    if (!s->complete)
+        buf_add_str(out, "The server could not tell all of it: its tables grew too often "
+                         "meanwhile.\n");
+}
+
+int shadow_put_text(const struct bacowr_shadow *s, const char *against, struct buf *out)
+{
+    struct buf told = {0};
+    int r;
+
+    buf_addf(&told, "against %s: %llu identities, %llu series alive\n\n", against,
+             (unsigned long long)s->n_identities, (unsigned long long)s->n_alive);
+    add_totals(s, &told);
+    add_conflicts(s, &told);
+    add_families(s, &told);
+    add_moves(s, &told);
+    add_verdict(s, &told);
+    explain_add_harmless(out, buf_slice(&told));
+    r = told.failed || out->failed ? -ENOMEM : 0;
+    buf_release(&told);
+    return r;
+}
+
+int bacowr_shadow_tell(const struct bacowr_shadow *s, const char *against, bool json,
+                       struct buf *out)
+{
+    return json ? shadow_put_json(s, against, out) : shadow_put_text(s, against, out);
+}

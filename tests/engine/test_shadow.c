@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shadow: what another mapping would change is found as that mapping does it
+ *
+ * The document of identities is a real one: an engine is fed under a mapping and told of.
+ */
+#include "bacowr/shadow.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bacowr/identities.h"
+#include "base/err.h"
+#include "lib/engine.h"
+#include "lib/unit.h"
+
+#define N(array) (sizeof(array) / sizeof(array)[0])
+
+static void put_document(struct engine *e, struct buf *out)
+{
+    static char room[BACOWR_IDENTITIES_PIECE];
+    struct bacowr_identities_walk walk = {0};
+    struct bacowr_identities *t;
+
+    ck_assert_int_eq(bacowr_identities_new(&t, e->b), 0);
+    ck_assert_int_eq(bacowr_identities_head(t, out), 0);
+    while (!walk.ended) {
+        struct slice piece = {room, bacowr_identities_copy(bacowr_worker(e->b, 0), &walk, room)};
+
+        while (piece.len > 0)
+            ck_assert_int_eq(bacowr_identities_tell(t, &piece, out), 0);
+    }
+    ck_assert_int_eq(bacowr_identities_tail(t, true, out), 0);
+    bacowr_identities_free(t);
+}
+
+static struct bacowr_shadow *shadow_of(const char *mapping)
+{
+    const struct bacowr_text text = {"new.yml", slice_str(mapping)};
+    struct bacowr_mapping *m;
+    struct bacowr_shadow *s;
+    struct err e;
+
+    ck_assert_msg(bacowr_mapping_new(&m, &text, 1, NULL, NULL, &e) == 0, "%s", e.text);
+    ck_assert_int_eq(bacowr_shadow_new(&s, m), 0);
+    return s;
+}
+
+/* All lines of @document, and the judgement. */
+static int feed(struct bacowr_shadow *s, struct slice document, struct err *e)
+{
+    struct statsd_cursor cursor = statsd_cursor(document, true);
+    struct slice line;
+    int r = 0;
+
+    while (r == 0 && statsd_next_line(&cursor, &line))
+        r = bacowr_shadow_line(s, line, e);
+    return r == 0 ? bacowr_shadow_end(s, e) : r;
+}
+
+static const char *told(const struct bacowr_shadow *s, bool json)
+{
+    static struct buf out;
+
+    buf_clear(&out);
+    ck_assert_int_eq(bacowr_shadow_tell(s, "here", json, &out), 0);
+    buf_add_byte(&out, '\0');
+    return out.p;
+}
+
+/* Compare what @lines made of @e, and are, with @mapping. */
+static struct bacowr_shadow *compare(struct engine *e, const char *lines, const char *mapping)
+{
+    struct bacowr_shadow *s = shadow_of(mapping);
+    struct buf document = {0};
+    struct err fault = {.text = ""};
+
+    engine_feed(e, lines);
+    put_document(e, &document);
+    ck_assert_msg(feed(s, buf_slice(&document), &fault) == 0, "%s", fault.text);
+    buf_release(&document);
+    return s;
+}
+
+#define RULES "mappings:\n"
+
+/* A rich stream, all that can become of an identity. */
+#define STREAM                                                                                    \
+    "api.a.time:3|ms|#z:1\napi.b.time:3|ms\napp.web.hits:1|c|@0.5\napp.x.hits:1|c\nnoise.a:1|c\n" \
+    "temp.kitchen:3|g\nother:1|c\nother:1|g\nz.users:u|s\nbad:1|zz\napp.y.hits:1|c\n"
+#define OLD RULES REST
+#define REST                                                                        \
+    "- {match: api.*.time, name: api_seconds, observer_type: summary, help: Old., " \
+    "labels: {call: $1}}\n"                                                         \
+    "- {match: app.*.hits, name: app_hits_total, labels: {app: $1}}\n"              \
+    "- {match: noise.*, name: noise, action: drop}\n"                               \
+    "- {match: temp.*, name: temp, labels: {room: $1}}\n"
+
+static const struct {
+    const char *what, *mapping;
+    enum bacowr_shadow_verdict verdict;
+    const char *parts[6]; /* of the JSON */
+} cases[] = {
+    {"the same",
+     OLD,
+     BACOWR_SHADOW_SAME,
+     {"\"identities\":11,\"identities_changed\":0,",
+      "\"series_kept\":8,\"before\":{\"families\":5,\"series\":8,\"identities\":8,\"unmapped\":3,"
+      "\"dropped\":1,\"conflict\":1,\"refused\":1,\"over_limit\":0},"
+      "\"after\":{\"families\":5,\"series\":8,\"identities\":8,\"unmapped\":3,\"dropped\":1,"
+      "\"conflict\":1,\"refused\":1}",
+      "\"identities\":1,\"identities_not_refused_now\":0}]", "\"moves\":[]"}},
+    {"the same, otherwise written",
+     OLD "- {match: never, name: never, help: None.}\n",
+     BACOWR_SHADOW_SAME,
+     {"\"identities_changed\":0,"}},
+    {"another family",
+     RULES "- {match: app.web.hits, name: web_total}\n" REST,
+     BACOWR_SHADOW_CHANGES,
+     {"\"identities_changed\":1,",
+      "{\"name\":\"web_total\",\"change\":\"new\",\"before\":null,\"after\":{\"series\":1,",
+      "{\"name\":\"app_hits_total\",\"change\":\"changed\",\"before\":{\"series\":3,",
+      "\"after\":{\"series\":2,\"identities\":2,\"types\":[\"counter\"]",
+      "{\"kind\":\"family\",\"from\":\"app_hits_total\",\"to\":\"web_total\",\"identities\":1,"
+      "\"example\":{\"identity\":\"app.web.hits:?|c|@0.5\",\"labels_before\":\"app=\\\"web\\\"\","
+      "\"labels_after\":\"\",\"rule_before\":{\"file\":\"test.yml\",\"line\":3,"}},
+    {"other labels",
+     RULES "- {match: app.*.hits, name: app_hits_total, labels: {application: $1}}\n" REST,
+     BACOWR_SHADOW_CHANGES,
+     {"\"identities_changed\":3,", "\"series_kept\":5,", "\"label_names\":\"application,\"",
+      "{\"kind\":\"labels\",\"from\":\"app_hits_total\",\"to\":\"app_hits_total\","}},
+    {"fewer series",
+     RULES "- {match: app.*.hits, name: app_hits_total}\n" REST,
+     BACOWR_SHADOW_CHANGES,
+     {"\"after\":{\"families\":5,\"series\":6,\"identities\":8,"}},
+    {"dropped",
+     RULES "- {match: other, match_metric_type: counter, action: drop, name: x}\n" REST,
+     BACOWR_SHADOW_CHANGES,
+     {"{\"kind\":\"dropped\",\"from\":\"other\",\"to\":null,\"identities\":1,",
+      "\"conflict\":0,\"refused\":1}"}},
+    {"no rule takes it any more",
+     RULES "- {match: api.*.time, name: api_seconds, observer_type: summary, help: Old., labels: "
+           "{call: $1}}\n- {match: app.*.hits, name: app_hits_total, labels: {app: $1}}\n"
+           "- {match: noise.*, name: noise, action: drop}\n",
+     BACOWR_SHADOW_CHANGES,
+     {"{\"kind\":\"unmapped\",\"from\":\"temp\",\"to\":\"temp_kitchen\",\"identities\":1,",
+      "\"rule_after\":null", "\"unmapped\":4,"}},
+    {"what was dropped",
+     RULES "- {match: noise.*, name: noise}\n" REST,
+     BACOWR_SHADOW_CHANGES,
+     {"{\"kind\":\"new\",\"from\":null,\"to\":\"noise\",\"identities\":1,", "\"series\":9,",
+      "\"dropped\":0,\"conflict\":1,"}},
+    {"settings of a series",
+     RULES "- {match: api.*.time, name: api_seconds, observer_type: summary, help: New., scale: 2, "
+           "ttl: 1m, labels: {call: $1}}\n" REST,
+     BACOWR_SHADOW_CHANGES,
+     {"\"identities_changed\":2,", "\"series_kept\":8,",
+      "\"settings_changed\":[\"help\",\"ttl_seconds\",\"scale\"]", "\"scale\":0.002",
+      "\"moves\":[]"}},
+    {"observers change their type in place",
+     RULES "- {match: api.*.time, name: api_seconds, observer_type: histogram, help: Old., labels: "
+           "{call: $1}}\n" REST,
+     BACOWR_SHADOW_CHANGES,
+     {"\"series_kept\":8,", "\"settings_changed\":[\"type\"]"}},
+    {"a type that others hold, until they have expired",
+     RULES "- {match: noise.*, name: temp}\n- {match: temp.*, action: drop, name: temp}\n" REST,
+     BACOWR_SHADOW_CONFLICTS,
+     {"{\"family\":\"temp\",\"type\":\"counter\",\"clash\":\"type\",\"until\":"
+      "\"old_series_expire_or_restart\",\"identities\":1,\"identities_not_refused_now\":1}"}},
+    {"two types of one name",
+     RULES "- {match: app.x.hits, name: temp}\n" REST,
+     BACOWR_SHADOW_CONFLICTS,
+     {"{\"family\":\"temp\",\"type\":\"counter\",\"clash\":\"type\",\"until\":null,\"identities\":"
+      "1,"
+      "\"identities_not_refused_now\":1}",
+      "\"identities\":7,\"unmapped\":3,\"dropped\":1,\"conflict\":2,"}},
+    {"a name that a summary needs for its samples",
+     RULES "- {match: app.x.hits, name: api_seconds_count}\n" REST,
+     BACOWR_SHADOW_CONFLICTS,
+     {"{\"family\":\"api_seconds_count\",\"type\":\"counter\",\"clash\":\"suffix\",\"until\":"
+      "null,"}},
+    {"one of the server's own",
+     RULES "- {match: app.x.hits, name: statsd_exporter_lines_total}\n" REST,
+     BACOWR_SHADOW_CONFLICTS,
+     {"\"clash\":\"reserved\",\"until\":null,"}},
+    {"a name that becomes empty",
+     RULES
+     "- {match: 'othe(r)(q?)', match_type: regex, name: $2, match_metric_type: counter}\n" REST,
+     BACOWR_SHADOW_CONFLICTS,
+     {"{\"kind\":\"refused\",\"from\":\"other\",\"to\":null,\"identities\":1,"}},
+};
+
+/* The verdict, and what is told of it. */
+START_TEST(test_shadow_tells)
+{
+    struct engine e;
+    struct bacowr_shadow *s;
+    const char *text;
+
+    engine_init(&e, NULL, OLD);
+    s = compare(&e, STREAM, cases[_i].mapping);
+    text = told(s, true);
+    ck_assert_msg(bacowr_shadow_verdict(s) == cases[_i].verdict, "%s: %s", cases[_i].what, text);
+    for (unsigned i = 0; i < N(cases[_i].parts) && cases[_i].parts[i] != NULL; i++)
+        ck_assert_msg(strstr(text, cases[_i].parts[i]) != NULL, "%s: %s\nnot in %s", cases[_i].what,
+                      cases[_i].parts[i], text);
+    bacowr_shadow_free(s);
+    engine_release(&e);
+}
+END_TEST
+
+/* The words, for one of each kind. */
+START_TEST(test_shadow_text)
+{
+    struct engine e;
+    struct bacowr_shadow *s;
+    const char *text;
+
+    engine_init(&e, NULL, OLD);
+    s = compare(&e, STREAM "esc\033[2J:1|c\n",
+                RULES "- {match: app.x.hits, name: temp}\n- {match: noise.*, name: noise}\n" REST);
+    text = told(s, false);
+    ck_assert(strstr(text, "against here: 12 identities, 9 series alive\n") != NULL);
+    ck_assert(strstr(text, "\nRefused then, and not now: 1 identity\n"
+                           "  ! temp counter: 1 identity, the name has series of another type\n") !=
+              NULL);
+    ck_assert(strstr(text, "  ~ app_hits_total counter: 3 -> 2 series, 2 stay\n") != NULL);
+    ck_assert(strstr(text, "  + noise counter: 0 -> 1 series\n") != NULL);
+    ck_assert(strstr(text, "  1 app_hits_total -> temp, by new.yml line 2 (app.x.hits)\n"
+                           "      e.g. app.x.hits:?|c {app=\"x\"} -> {}\n") != NULL);
+    ck_assert(strstr(text, "Of what was seen, 2 identities would change. Some that are not refused "
+                           "now would be.\n") != NULL);
+    ck_assert(strstr(text, "\033") == NULL);
+    bacowr_shadow_free(s);
+    engine_release(&e);
+}
+END_TEST
+
+static unsigned count_series(struct engine *e)
+{
+    struct bacowr_identities *t;
+    struct buf out = {0};
+    unsigned n;
+
+    ck_assert_int_eq(bacowr_identities_new(&t, e->b), 0);
+    ck_assert_int_eq(bacowr_identities_head(t, &out), 0);
+    buf_add_byte(&out, '\0');
+    ck_assert_int_eq(sscanf(strstr(out.p, "\"series\":"), "\"series\":%u", &n), 1);
+    bacowr_identities_free(t);
+    buf_release(&out);
+    return n;
+}
+
+/* What is foretold comes true: as many series, refused and dropped lines as an engine makes. */
+START_TEST(test_shadow_comes_true)
+{
+    static const char *const lines[] = {
+        "a.b:1|c|#x:1\na.c:1|c\na.b:2|c|#x:2,y:3\nq.b.c:3|ms\nq.b.d:3|h\nr:1|g|#a:b\nr2,k=v:1|c\n",
+        "a.b:1|c\na.b:1|c|@0.1\nn#x=y:1|g\nn[x=y]:1|g\ns:u|s\nlong.er.name:4|d\nbad|c\nw:1|q\n",
+    };
+    static const char *const mapping =
+        RULES "- {match: a.*, name: a_total, labels: {what: $1}}\n"
+              "- {match: q.*.*, name: q_seconds, observer_type: histogram, labels: {part: $2}}\n"
+              "- {match: long.*.*, name: long, action: drop}\n"
+              "- {match: '(r|n).*', match_type: regex, name: $1, match_metric_type: gauge}\n";
+
+    for (size_t i = 0; i < N(lines); i++) {
+        struct bacowr_shadow *s;
+        struct engine e, real;
+        char want[64];
+        const char *text;
+
+        engine_init(&e, NULL, NULL);
+        engine_init(&real, NULL, mapping);
+        s = compare(&e, lines[i], mapping);
+        engine_feed(&real, lines[i]);
+        text = told(s, true);
+        text = strstr(text, "\"after\":");
+        snprintf(want, sizeof want, "\"series\":%u,", count_series(&real));
+        ck_assert_msg(strstr(text, want) != NULL, "%s: %.300s", want, text);
+        bacowr_shadow_free(s);
+        engine_release(&e);
+        engine_release(&real);
+    }
+}
+END_TEST
+
+/* Lines are read as the server has them read, not as these flags would. */
+START_TEST(test_shadow_reads_as_the_server)
+{
+    struct bacowr_config config = engine_config();
+    struct bacowr_shadow *s;
+    struct engine e;
+
+    config.statsd.dogstatsd_tags = false;
+    config.gauge_mode = STATSD_GAUGE_ABSOLUTE;
+    engine_init(&e, &config, OLD);
+    s = compare(&e, "app.a.hits:1|c|#tag:x\nt:1|g\n", OLD);
+    ck_assert_msg(bacowr_shadow_verdict(s) == BACOWR_SHADOW_SAME, "%s", told(s, true));
+    bacowr_shadow_free(s);
+    engine_release(&e);
+}
+END_TEST
+
+static char *document_of(const char *lines, size_t *len)
+{
+    struct buf document = {0};
+    struct engine e;
+
+    engine_init(&e, NULL, OLD);
+    engine_feed(&e, lines);
+    put_document(&e, &document);
+    engine_release(&e);
+    *len = document.len;
+    buf_add_byte(&document, '\0');
+    return document.p;
+}
+
+/* Who was told of by two workers is one. */
+START_TEST(test_shadow_counts_once)
+{
+    struct bacowr_shadow *s = shadow_of(OLD);
+    struct buf twice = {0};
+    struct err e;
+    size_t len;
+    char *document = document_of("a:1|c\n", &len);
+    const char *name = strstr(document, "{\"name\"");
+    size_t n = strcspn(name, "\n") + 1;
+
+    buf_add(&twice, document, (size_t)(name - document) + n);
+    buf_add(&twice, name, n);
+    buf_add_str(&twice, name + n);
+    ck_assert_int_eq(feed(s, buf_slice(&twice), &e), 0);
+    ck_assert(strstr(told(s, true), "\"identities\":1,\"identities_changed\":0") != NULL);
+    bacowr_shadow_free(s);
+    buf_release(&twice);
+    free(document);
+}
+END_TEST
+
+#define HEAD \
+    "{\"identities_format\":1,\"rules\":0,\"series\":0,\"series_limit\":9,\"reading\":{}}\n"
+#define KIND "{\"settings\":0,\"match\":null,\"type\":\"counter\"}\n"
+#define TAIL "{\"end\":true,\"identities\":1,\"complete\":true}\n"
+#define ONE(more) \
+    "{\"name\":\"a\",\"suffix\":\"|c\",\"outcome\":\"series\",\"family\":\"a\"," more "}\n"
+
+static const struct {
+    const char *document, *why; /* NULL: it is good */
+} documents[] = {
+    {HEAD KIND ONE("\"labels\":\"\",\"settings\":0") TAIL, NULL},
+    {HEAD "{\"later\":[1,{}]}\n" TAIL, NULL},
+    {HEAD KIND ONE("\"labels\":\"x=\\\"\",\"settings\":0") TAIL, NULL}, /* no quote ends it */
+    {HEAD KIND ONE("\"labels\":\"=\",\"settings\":0") TAIL, NULL},
+    {"", "was cut"},
+    {"mappings:\n", "no document of identities"},
+    {"{\"status\":1}\n", "no document of identities"},
+    {"{\"identities_format\":2}\n", "another version"},
+    {"{\"identities_format\":1}\n", "damaged"},
+    {"{\"identities_format\":1,\"rules\":0,\"series\":0,\"series_limit\":9,\"reading\":7}\n",
+     "damaged"},
+    {HEAD, "was cut"},
+    {HEAD "{\n", "no object"},
+    {HEAD ONE("\"labels\":\"\",\"settings\":0") TAIL, "identity that cannot be read"},
+    {HEAD KIND ONE("\"labels\":\"\\ud800\",\"settings\":0") TAIL, "identity that cannot be read"},
+    {HEAD KIND ONE("\"labels\":7,\"settings\":0") TAIL, "identity that cannot be read"},
+    {HEAD KIND ONE("\"settings\":0") TAIL, "identity that cannot be read"},
+    {HEAD KIND KIND TAIL, "settings without a number"},
+    {HEAD "{\"settings\":0}\n" TAIL, "settings that cannot be read"},
+    {HEAD TAIL TAIL, "more behind"},
+};
+
+/* What is no such document is told, and how. */
+START_TEST(test_shadow_documents)
+{
+    struct bacowr_shadow *s = shadow_of(OLD);
+    struct err e = {.text = ""};
+    int r = feed(s, slice_str(documents[_i].document), &e);
+
+    ck_assert_msg(r == (documents[_i].why != NULL ? -EINVAL : 0), "%s", e.text);
+    if (documents[_i].why != NULL)
+        ck_assert_msg(strstr(e.text, documents[_i].why) != NULL, "%s", e.text);
+    bacowr_shadow_free(s);
+}
+END_TEST
+
+/* A document of which any byte is another one is refused or compared, and nothing else. */
+START_TEST(test_shadow_damaged)
+{
+    size_t len;
+    char *document = document_of("app.a.hits:1|c|#t:x\nq:2|ms\n", &len);
+    uint32_t random = 4711;
+
+    for (unsigned i = 0; i < 400; i++) {
+        size_t at = (random = random * 1664525 + 1013904223) % len;
+        char was = document[at];
+        struct bacowr_shadow *s = shadow_of(OLD);
+        struct err e;
+
+        document[at] = "\"\\{}[],:0\x01\xffzu"[(random >> 24) % 14];
+        if (feed(s, slice_of(document, len), &e) == 0) {
+            told(s, true);
+            told(s, false);
+        }
+        document[at] = was;
+        bacowr_shadow_free(s);
+    }
+    free(document);
+}
+END_TEST
+
+/* More families than are told apart are counted, and memory ends. */
+START_TEST(test_shadow_many_families)
+{
+    struct bacowr_shadow *s = shadow_of(RULES "- {match: f.*, name: g_$1}\n");
+    struct err e = {.text = ""};
+    char line[256];
+    const char *text;
+
+    ck_assert_int_eq(bacowr_shadow_line(s, SLICE_LIT(HEAD), &e), 0);
+    ck_assert_int_eq(bacowr_shadow_line(s, SLICE_LIT(KIND), &e), 0);
+    for (unsigned i = 0; i < 40000; i++) {
+        int n = snprintf(line, sizeof line,
+                         "{\"name\":\"f.%u\",\"suffix\":\"|c\",\"outcome\":\"series\","
+                         "\"family\":\"f_%u\",\"labels\":\"\",\"settings\":0}",
+                         i, i);
+
+        must(bacowr_shadow_line(s, slice_of(line, (size_t)n), &e) == 0);
+    }
+    ck_assert_int_eq(bacowr_shadow_line(s, SLICE_LIT(TAIL), &e), 0);
+    ck_assert_int_eq(bacowr_shadow_end(s, &e), 0);
+    text = told(s, true);
+    ck_assert(strstr(text, "\"identities\":40000,\"identities_changed\":40000,") != NULL);
+    ck_assert(strstr(text, "\"all_families\":false") != NULL);
+    ck_assert(strstr(text, "\"moves_left_out\":35904") != NULL);
+    ck_assert(strstr(told(s, false), "  of too many others: 7232 -> 7232 series\n") != NULL);
+    bacowr_shadow_free(s);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("shadow");
+    TCase *t = tcase_create("shadow");
+
+    tcase_set_timeout(t, 60); /* where many work on one machine */
+
+    tcase_add_loop_test(t, test_shadow_tells, 0, N(cases));
+    tcase_add_test(t, test_shadow_text);
+    tcase_add_test(t, test_shadow_comes_true);
+    tcase_add_test(t, test_shadow_reads_as_the_server);
+    tcase_add_test(t, test_shadow_counts_once);
+    tcase_add_loop_test(t, test_shadow_documents, 0, N(documents));
+    tcase_add_test(t, test_shadow_damaged);
+    tcase_add_test(t, test_shadow_many_families);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+int main(void)
+{
+    return unit_main(suite());
+}
