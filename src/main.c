@@ -6,7 +6,7 @@
  *      check FILE...    load mapping files, each by itself, and say what is wrong with them; with
  *                       --against what they would change of a running server
  *      explain LINE...  say how lines are read and which series they become; without LINE, those
- *                       of the standard input
+ *                       of the standard input, which may be a capture
  *      man [mapping]    print a manual page
  *      tap              print what a running server receives
  *      record FILE      write it to a file; replay FILE sends it
@@ -26,6 +26,7 @@
 #include "conf/options.h"
 #include "conf/options_man.h"
 #include "server/against.h"
+#include "server/capture.h"
 #include "server/client.h"
 #include "server/door.h"
 #include "server/fsmfile.h"
@@ -281,18 +282,52 @@ static bool read_input_line(struct buf *line, bool *cut)
     return any || c == '\n';
 }
 
+/* A line of a capture, without its LF. Remarks are passed over. */
+static int explain_record(struct explainer *x, struct slice line, unsigned long long n)
+{
+    struct capture_record record;
+    int r;
+
+    if (line.len > 0 && line.p[line.len - 1] == '\n')
+        line.len--;
+    r = capture_read(line, &record);
+    if (r < 0)
+        fprintf(stderr, "bacowr-statsd: line %llu of the capture is none\n", n);
+    return r > 0 ? explain_one(x, record.text) : r;
+}
+
+/* The first line of the input: 1, and it is used up, if a capture begins with it. */
+static int begin_capture(struct slice line)
+{
+    int r;
+
+    if (line.len > 0 && line.p[line.len - 1] == '\n')
+        line.len--;
+    r = capture_begins(line);
+    if (r < 0)
+        fprintf(stderr, "bacowr-statsd: the capture is of another version, this program knows 1\n");
+    return r;
+}
+
 static int explain_input(struct explainer *x)
 {
     unsigned long long n = 0;
     bool cut;
-    int r = 0;
+    int r = 0, capture = 0;
 
     while (r == 0 && !ferror(stdout) && read_input_line(&x->line, &cut)) {
         n++;
         if (cut)
             fprintf(stderr, "bacowr-statsd: line %llu of the input is cut after %d bytes\n", n,
                     EXPLAIN_MAX_LINE);
-        r = x->line.failed ? -ENOMEM : explain_one(x, buf_slice(&x->line));
+        r = x->line.failed ? -ENOMEM : 0;
+        if (r == 0 && n == 1)
+            r = capture = begin_capture(buf_slice(&x->line));
+        if (r == 0)
+            r = capture > 0 ? explain_record(x, buf_slice(&x->line), n)
+                            : explain_one(x, buf_slice(&x->line));
+        else if (r > 0)
+            r = 0;
     }
     return r == 0 && ferror(stdin) ? -EIO : r;
 }
@@ -307,7 +342,7 @@ static int explain_all(struct explainer *x, const struct options_list *lines)
         else
             r = explain_one(x, slice_str(lines->items[i]));
     }
-    if (r < 0)
+    if (r < 0 && r != -EPROTONOSUPPORT && r != -EBADMSG) /* told already */
         fprintf(stderr, "bacowr-statsd: %s\n",
                 r == -EIO ? "cannot read the standard input" : strerror(-r));
     return r;

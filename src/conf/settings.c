@@ -335,7 +335,8 @@ const struct setting_word settings_commands[] = {
      "and all warnings. Each file or directory alone; --check-config takes all that the flags "
      "name, as one mapping. With --against what they would change of a running server."},
     {"explain", "[LINE...]", "Say how StatsD lines are read, which rule takes them and the series "
-     "they become. Without a line, and where one is -, those of the standard input."},
+     "they become. Without a line, and where one is -, those of the standard input, which may be "
+     "what record wrote."},
     {"man", "[mapping]", "Print a manual page: this program's, or that of mapping files. To read "
      "it: bacowr-statsd man | man -l -"},
     {"healthcheck", "", "Ask the server at the first --web.listen-address, or the first that is a "

@@ -27,14 +27,13 @@
 #include "base/buf.h"
 #include "base/num.h"
 #include "server/address.h"
+#include "server/capture.h"
 
 #define DATAGRAM_MAX   65507
 #define LINE_MAX_BYTES 65507
 #define PROGRESS_NS    1000000000
 #define NS_PER_S       1000000000ull
 #define MAX_SPEED      1e6
-
-static const char magic[] = "# bacowr-statsd capture ";
 
 struct player {
     const struct replay *config;
@@ -178,36 +177,22 @@ static int read_line(struct player *p)
     return c == '\n' || p->line.len > 0;
 }
 
-/* "SECONDS.MICROS + LINE" */
-static int put_record(struct player *p, struct slice record)
-{
-    size_t dot = slice_find(record, '.'), blank = slice_find(record, ' ');
-    uint64_t s, us;
-    char mark;
-
-    if (record.len < blank + 3 || dot + 7 != blank || record.p[blank + 2] != ' ' ||
-        num_parse_u64(slice_of(record.p, dot), INT32_MAX * 2ull, &s) != 0 ||
-        num_parse_u64(slice_of(record.p + dot + 1, 6), 999999, &us) != 0)
-        return -EBADMSG;
-    mark = record.p[blank + 1];
-    if (mark != '+' && mark != '&')
-        return -EBADMSG;
-    return put_line(p, slice_from(record, blank + 3), mark == '+',
-                    (int64_t)(s * NS_PER_S + us * 1000));
-}
-
 static int play_line(struct player *p, uint64_t number)
 {
     struct slice text = buf_slice(&p->line);
+    struct capture_record record;
+    int r = number == 1 ? capture_begins(text) : 0;
 
-    if (number == 1 && slice_starts(text, slice_str(magic))) {
-        p->capture = true;
-        return slice_eq_str(slice_from(text, sizeof magic - 1), "1") ? 0 : -EPROTONOSUPPORT;
+    if (r != 0) {
+        p->capture = r > 0;
+        return r < 0 ? r : 0;
     }
-    if (text.len == 0 || (p->capture && text.p[0] == '#'))
+    if (p->capture) {
+        r = capture_read(text, &record);
+        return r > 0 ? put_line(p, record.text, record.first, record.at_ns) : r;
+    }
+    if (text.len == 0)
         return 0;
-    if (p->capture)
-        return put_record(p, text);
     return put_line(p, text, true, (int64_t)p->n_lines * REPLAY_STEP_NS);
 }
 

@@ -216,6 +216,29 @@ class CommandTest(ServerTest):
                 if not flags:
                     self.assertEqual(page.value("statsd_exporter_udp_packets_total"), 3)
 
+    def test_explain_of_a_capture(self) -> None:
+        """What was recorded is explained line by line; remarks and times are not lines."""
+        capture = (b"# bacowr-statsd capture 1\n1763858442.123456 + api.a:1|c\n"
+                   b"1763858442.123456 & noise.x:1|c\n# 3 lines skipped\n\n"
+                   b"1763858443.000000 + bad \xff one\n")
+
+        def explain(text: bytes) -> subprocess.CompletedProcess[bytes]:
+            return subprocess.run([str(binary()), "explain", "--json"], input=text,
+                                  capture_output=True, timeout=60, env=environment())
+
+        done = explain(capture)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        told = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([t["line"] for t in told], ["api.a:1|c", "noise.x:1|c", "bad \ufffd one"])
+        done = explain(b"# bacowr-statsd capture 2\n")
+        self.assertEqual((done.returncode, done.stdout), (1, b""))
+        self.assertIn(b"another version", done.stderr)
+        done = explain(capture + b"no record\n")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"line 7 of the capture", done.stderr)
+        told = [json.loads(line) for line in explain(b"a:1|c\n" + capture).stdout.splitlines()]
+        self.assertEqual(told[1]["line"], "# bacowr-statsd capture 1")
+
     def test_replay_of_plain_lines(self) -> None:
         server = self.start()
         with new_folder() as folder:
