@@ -25,6 +25,7 @@ struct bacowr_scrape;
 struct bacowr_mapping;
 struct buf; /* base/buf.h */
 struct err; /* base/err.h */
+struct ip;  /* base/cidr.h */
 
 struct bacowr_config {
     unsigned n_workers;           /* 1..BACOWR_MAX_WORKERS */
@@ -107,6 +108,20 @@ struct bacowr_datagram {
  */
 void bacowr_feed(struct bacowr_worker *w, const struct bacowr_datagram *batch, unsigned n,
                  int64_t now_ms);
+
+/*
+ * Who sent the datagrams that are fed next: asked for one that holds a refused line, by its number
+ * in the batch. False: nobody knows. Borrowed until that bacowr_feed() ends; only for one.
+ */
+struct bacowr_senders {
+    bool (*of)(const void *ctx, unsigned i, struct ip *out);
+    const void *ctx;
+};
+void bacowr_senders(struct bacowr_worker *w, const struct bacowr_senders *senders);
+
+/* When a line was last refused, as far as it was noted; far below 0: never. For the thread that
+ * feeds @w. */
+int64_t bacowr_refused_ms(const struct bacowr_worker *w);
 
 /* What a worker made of all that it was fed: grows only. */
 struct bacowr_account {

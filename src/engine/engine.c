@@ -175,6 +175,16 @@ struct bacowr_worker *bacowr_worker(struct bacowr *b, unsigned i)
     return b->workers[i];
 }
 
+void bacowr_senders(struct bacowr_worker *w, const struct bacowr_senders *senders)
+{
+    notes_senders(w->notes, senders);
+}
+
+int64_t bacowr_refused_ms(const struct bacowr_worker *w)
+{
+    return notes_refused_ms(w->notes);
+}
+
 void bacowr_account(const struct bacowr_worker *w, struct bacowr_account *out)
 {
     static const unsigned refusals[] = {STAT_EMPTY_NAME,

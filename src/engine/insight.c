@@ -226,17 +226,26 @@ static int newer_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-static void put_line(struct json *j, const struct bacowr_tell *tell, const struct note *note)
+static void put_source(struct json *j, const struct bacowr_tell *tell, const struct note *note)
 {
-    if (!tell->secrets) {
-        json_null(j, "line");
-        json_bool(j, "line_cut", false);
+    char text[IP_TEXT_MAX];
+
+    if (!tell->secrets || !note->has_source) {
         json_null(j, "source");
         return;
     }
-    json_slice(j, "line", slice_of(note->line, note->line_len));
-    json_bool(j, "line_cut", note->line_cut);
-    json_null(j, "source");
+    ip_format(note->source, text);
+    json_str(j, "source", text);
+}
+
+static void put_line(struct json *j, const struct bacowr_tell *tell, const struct note *note)
+{
+    if (tell->secrets)
+        json_slice(j, "line", slice_of(note->line, note->line_len));
+    else
+        json_null(j, "line");
+    json_bool(j, "line_cut", tell->secrets && note->line_cut);
+    put_source(j, tell, note);
 }
 
 static void put_refused(const struct bacowr_tell *tell, const struct reason *reason, struct told *t,

@@ -47,7 +47,10 @@ struct mark {
 struct notes {
     const struct bacowr_datagram *batch; /* borrowed while it is fed */
     unsigned n_batch;
-    struct slice line; /* borrowed as long */
+    struct slice line;                    /* borrowed as long */
+    const struct bacowr_senders *senders; /* borrowed as long; NULL: nobody knows */
+
+    int64_t refused_ms; /* the last */
 
     uint32_t quiet_until[N_REFUSALS]; /* ticks */
     unsigned newest[N_REFUSALS];
@@ -66,6 +69,7 @@ int notes_new(struct notes **out)
 
     if (n == NULL)
         return -ENOMEM;
+    n->refused_ms = INT64_MIN / 2; /* an age of it is a number */
     *out = n;
     return 0;
 }
@@ -82,6 +86,18 @@ void notes_batch(struct notes *n, const struct bacowr_datagram *batch, unsigned 
     n->batch = batch;
     n->n_batch = n_batch;
     n->line = slice_of(NULL, 0);
+    if (n_batch == 0)
+        n->senders = NULL;
+}
+
+void notes_senders(struct notes *n, const struct bacowr_senders *senders)
+{
+    n->senders = senders;
+}
+
+int64_t notes_refused_ms(const struct notes *n)
+{
+    return n->refused_ms;
 }
 
 void notes_line(struct notes *n, struct slice line)
@@ -113,6 +129,20 @@ static struct slice line_around(const struct bacowr_datagram *d, const char *at)
     else if (after > begin && after[-1] == '\r')
         after--;
     return slice_of(begin, (size_t)(after - begin));
+}
+
+/* Who sent the datagram in which @part lies; what was written anew is of the line that goes the
+ * long way. */
+static bool find_source(const struct notes *n, struct slice part, struct ip *out)
+{
+    const struct bacowr_datagram *d;
+
+    if (n->senders == NULL)
+        return false;
+    d = datagram_of(n, part);
+    if (d == NULL)
+        d = datagram_of(n, n->line);
+    return d != NULL && n->senders->of(n->senders->ctx, (unsigned)(d - n->batch), out);
 }
 
 static struct slice find_line(const struct notes *n, struct slice part)
@@ -148,10 +178,12 @@ static void entry_write(struct entry *entry, const struct note *note)
 }
 
 static void write_note(const struct bacowr_worker *w, struct entry *entry, const struct mark *mark,
-                       struct slice line, struct slice name)
+                       struct slice part, struct slice name)
 {
     struct note note = {.at_ms = w->time.now_ms, .n = mark->n};
+    struct slice line = find_line(w->notes, part);
 
+    note.has_source = find_source(w->notes, part, &note.source);
     note.line_len = keep_text(note.line, sizeof note.line, line, &note.line_cut);
     note.name_len = keep_text(note.name, sizeof note.name, name, &note.name_cut);
     entry_write(entry, &note);
@@ -172,15 +204,14 @@ static bool is_before(uint32_t a, uint32_t b)
 void notes_refused(struct bacowr_worker *w, unsigned why, struct slice part)
 {
     struct notes *n = w->notes;
-    struct slice line;
     struct mark *mark;
     uint64_t hash;
     unsigned at;
 
     if (is_before(w->time.tick, n->quiet_until[why]))
         return;
-    line = find_line(n, part);
-    hash = hash_of(line);
+    n->refused_ms = w->time.now_ms;
+    hash = hash_of(find_line(n, part));
     at = n->newest[why];
     if (n->refused_marks[why][at].hash != hash) {
         at = n->refused_marks[why][at].hash == 0 ? at : (at + 1) % NOTES_PER_REFUSAL;
@@ -193,7 +224,7 @@ void notes_refused(struct bacowr_worker *w, unsigned why, struct slice part)
         n->quiet_until[why] = w->time.tick + TICKS_PER_S;
     mark->hash = hash;
     mark->n++;
-    write_note(w, &n->refused[why][at], mark, line, slice_of(NULL, 0));
+    write_note(w, &n->refused[why][at], mark, part, slice_of(NULL, 0));
 }
 
 /* The mark of @hash, or the one that goes for it. */
@@ -239,7 +270,7 @@ void notes_unmapped(struct bacowr_worker *w, struct slice name, struct slice par
     mark->hash = hash;
     mark->tick = w->time.tick;
     mark->n++;
-    write_note(w, &n->unmapped[at], mark, find_line(n, part), name);
+    write_note(w, &n->unmapped[at], mark, part, name);
 }
 
 /* ---- reading ---- */

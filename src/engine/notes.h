@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/cidr.h"
 #include "base/slice.h"
 #include "bacowr/aggregator.h"
 #include "bacowr/statsd.h"
@@ -46,6 +47,8 @@ struct note {
     uint64_t n; /* lines like it in a row; of a name: identities */
     uint32_t line_len, name_len;
     bool line_cut, name_cut;
+    bool has_source;
+    struct ip source;
     char line[NOTES_LINE_MAX];
     char name[NOTES_NAME_MAX]; /* of what no rule takes */
 };
@@ -57,6 +60,12 @@ void notes_free(struct notes *n);  /* accepts NULL */
 
 /* A batch begins: lines that are told of lie in it. An empty one ends it. */
 void notes_batch(struct notes *n, const struct bacowr_datagram *batch, unsigned n_batch);
+
+/* Who sent it: before it begins; borrowed until it ends. */
+void notes_senders(struct notes *n, const struct bacowr_senders *senders);
+
+/* When a line was last noted as refused. */
+int64_t notes_refused_ms(const struct notes *n);
 
 /* The line that goes the long way, for what does not lie in the batch. Borrowed for the batch. */
 void notes_line(struct notes *n, struct slice line);

@@ -126,6 +126,15 @@ static void conn_close(struct conn *c)
 
 /* ---- reading ---- */
 
+/* For struct bacowr_senders. */
+static bool peer_of(const void *ctx, unsigned i, struct ip *out)
+{
+    const struct conn *c = ctx;
+
+    *out = c->source;
+    return c->source.high != 0 || c->source.low != 0;
+}
+
 /* Whole lines to the engine. */
 static void on_lines(void *ctx, struct slice head, struct slice body)
 {
@@ -138,7 +147,7 @@ static void on_lines(void *ctx, struct slice head, struct slice body)
     if (body.len > 0)
         batch[n++] = (struct bacowr_datagram){.p = body.p, .len = body.len, .stream = true};
     if (c->worker->gate == NULL)
-        worker_feed(c->worker, batch, n);
+        worker_feed(c->worker, batch, n, &(struct bacowr_senders){peer_of, c});
     else
         c->paid_ms = worker_now_ms() + gate_take_stream(c->worker->gate, c->source, batch, n);
 }
@@ -151,7 +160,7 @@ static void on_frames(void *ctx, const struct slice *payloads, unsigned n)
 
     for (unsigned i = 0; i < n; i++)
         batch[i] = (struct bacowr_datagram){.p = payloads[i].p, .len = payloads[i].len};
-    worker_feed(c->worker, batch, n);
+    worker_feed(c->worker, batch, n, NULL);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)

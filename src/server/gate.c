@@ -128,7 +128,7 @@ static void sort_out(struct gate *g, struct inlet *in, struct joined_batch *batc
         struct ip *ip = &out->ips[out->n];
 
         *ip = (struct ip){0};
-        ip_of(ip, (const struct sockaddr *)&g->names[batch->messages[i]]);
+        names_ip(&g->worker->names, batch->messages[i], ip);
         if (!passes(g, in, *ip, d, now_ns))
             continue;
         bytes += d->len;
@@ -144,6 +144,34 @@ static void sort_out(struct gate *g, struct inlet *in, struct joined_batch *batc
 
 /* ---- whose it is ---- */
 
+static bool ip_at(const void *ctx, unsigned i, struct ip *out)
+{
+    const struct ip *ips = ctx;
+
+    *out = ips[i];
+    return true;
+}
+
+static bool ip_of_all(const void *ctx, unsigned i, struct ip *out)
+{
+    *out = *(const struct ip *)ctx;
+    return true;
+}
+
+static void feed(struct gate *g, const struct passed *p)
+{
+    const struct bacowr_senders senders = {ip_at, p->ips};
+
+    worker_feed(g->worker, p->datagrams, p->n, &senders);
+}
+
+static void feed_of(struct gate *g, struct ip ip, const struct bacowr_datagram *batch, unsigned n)
+{
+    const struct bacowr_senders senders = {ip_of_all, &ip};
+
+    worker_feed(g->worker, batch, n, &senders);
+}
+
 /*
  * Feed @batch, all of one sender. @account: the engine's before, and then after it. Was there
  * anything about which one asks whose it was?
@@ -156,7 +184,7 @@ static bool feed_known(struct gate *g, struct ip ip, const struct bacowr_datagra
 
     for (unsigned i = 0; i < n; i++)
         counts.bytes += batch[i].len;
-    worker_feed(g->worker, batch, n);
+    feed_of(g, ip, batch, n);
     bacowr_account(g->worker->engine, account);
     counts.bad = account->refused - before.refused;
     counts.series = account->series - before.series;
@@ -194,7 +222,7 @@ static void feed_whole(struct gate *g, const struct passed *p, int64_t now_ms)
     unsigned end;
 
     bacowr_account(g->worker->engine, &before);
-    worker_feed(g->worker, p->datagrams, p->n);
+    feed(g, p);
     bacowr_account(g->worker->engine, &after);
     if (after.refused + after.series > before.refused + before.series) {
         relaxed_add(&g->unknown.bad, after.refused - before.refused);
@@ -231,7 +259,7 @@ void gate_take(struct gate *g, struct inlet *in, struct joined_batch *batch)
     if (p.n == 0)
         return;
     if (g->sources == NULL) {
-        worker_feed(g->worker, p.datagrams, p.n);
+        feed(g, &p);
         return;
     }
     now_ms = worker_now_ms();
@@ -252,7 +280,7 @@ int64_t gate_take_stream(struct gate *g, struct ip ip, const struct bacowr_datag
         bacowr_account(g->worker->engine, &account);
         feed_known(g, ip, batch, n, &account, worker_now_ms());
     } else {
-        worker_feed(g->worker, batch, n);
+        feed_of(g, ip, batch, n);
     }
     if (g->lines == NULL)
         return 0;
@@ -265,14 +293,6 @@ int64_t gate_take_stream(struct gate *g, struct ip ip, const struct bacowr_datag
 }
 
 /* ---- control's side ---- */
-
-void gate_arm(struct gate *g, struct mmsghdr *messages, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++) {
-        messages[i].msg_hdr.msg_name = &g->names[i];
-        messages[i].msg_hdr.msg_namelen = sizeof g->names[i];
-    }
-}
 
 static int new_limiter(struct limiter **out, const struct policy *p, uint64_t rate)
 {
@@ -314,8 +334,8 @@ int gate_open(struct worker *w, const struct policy *policy)
         gate_free(g);
         return -ENOMEM;
     }
-    gate_arm(g, w->messages, WORKER_N_CHUNKS);
     w->gate = g;
+    names_turn(w, true);
     return 0;
 }
 

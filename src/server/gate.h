@@ -38,15 +38,11 @@ struct gate {
     struct limiter *datagrams;                        /* owned; NULL: no limit */
     struct limiter *lines;                            /* owned; NULL: no limit */
     int64_t split_until_ms;
-    struct sockaddr_in6 names[WORKER_N_CHUNKS]; /* of its messages, joined or not; IPv4 fits too */
 };
 
 /* A gate for @w, which owns it. 0 or -ENOMEM; there is none if @policy looks at nobody. */
 int gate_open(struct worker *w, const struct policy *policy);
 void gate_free(struct gate *g); /* accepts NULL */
-
-/* Let the kernel write the names of @n messages (again). */
-void gate_arm(struct gate *g, struct mmsghdr *messages, unsigned n);
 
 /* Count what @in received, and feed what may pass, which is left in @batch. The names are still
  * those of its messages. */

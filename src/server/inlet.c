@@ -10,7 +10,8 @@
  *
  * The message headers are the worker's and always the same: without names and control messages the
  * kernel writes nothing into them but lengths and flags, anew for each datagram. Where senders
- * matter there is a gate, and they have names. A socket whose datagrams the kernel joins has
+ * matter there is a gate, and they have names; so they have for a while after something was refused
+ * (names.c). A socket whose datagrams the kernel joins has
  * messages of its own, with control data; other sockets never have any, since it is there that a
  * sender on a Unix socket could leave us descriptors.
  *
@@ -35,8 +36,25 @@ _Static_assert(offsetof(struct inlet, poll) % WORKER_CACHE_LINE == 0 &&
 
 /* ---- the worker's thread ---- */
 
+/* For struct bacowr_senders. */
+struct named_batch {
+    const struct names *names;
+    const struct joined_batch *batch;
+};
+
+static bool sender_of(const void *ctx, unsigned i, struct ip *out)
+{
+    const struct named_batch *b = ctx;
+
+    return names_ip(b->names, b->batch->messages[i], out);
+}
+
 static void feed(struct inlet *in, struct joined_batch *batch)
 {
+    struct names *names = &in->worker->names;
+    const struct named_batch named = {names, batch};
+    const struct bacowr_senders senders = {sender_of, &named};
+
     if (in->worker->gate != NULL && in->named) {
         gate_take(in->worker->gate, in, batch);
         return;
@@ -44,7 +62,7 @@ static void feed(struct inlet *in, struct joined_batch *batch)
     relaxed_add(&in->counters.datagrams, batch->n);
     relaxed_add(&in->counters.bytes, batch->bytes);
     relaxed_add(&in->counters.truncated, batch->n_truncated);
-    worker_feed(in->worker, batch->datagrams, batch->n);
+    worker_feed(in->worker, batch->datagrams, batch->n, in->named && names->on ? &senders : NULL);
 }
 
 static void take(struct inlet *in, struct mmsghdr *messages, unsigned n)
@@ -65,8 +83,8 @@ static void take(struct inlet *in, struct mmsghdr *messages, unsigned n)
 /* Make @n messages ready for the next call: the kernel wrote into them how much it wrote. */
 static void arm(struct inlet *in, struct mmsghdr *messages, unsigned n)
 {
-    if (in->worker->gate != NULL)
-        gate_arm(in->worker->gate, messages, n);
+    if (in->worker->names.on)
+        names_arm(&in->worker->names, messages, n);
     if (in->joined)
         joined_arm(in->worker->joined, n);
 }
@@ -103,8 +121,7 @@ int inlet_join(struct inlet *in)
 
     if (w->joined == NULL && joined_new(&w->joined, w->rooms) != 0)
         return -ENOMEM;
-    if (w->gate != NULL)
-        gate_arm(w->gate, w->joined->messages, JOINED_N_MESSAGES);
+    names_arm(&w->names, w->joined->messages, JOINED_N_MESSAGES);
     in->joined = true;
     return 0;
 }

@@ -81,13 +81,16 @@ static void end_quiet(struct worker *w)
     w->n_still = 0;
 }
 
-void worker_feed(struct worker *w, const struct bacowr_datagram *batch, unsigned n)
+void worker_feed(struct worker *w, const struct bacowr_datagram *batch, unsigned n,
+                 const struct bacowr_senders *senders)
 {
     end_quiet(w);
     if (w->relay != NULL)
         relay_sender_take(w->relay, batch, n);
     if (w->tap != NULL && tap_is_on(w->tap))
         tap_take(w->tap, batch, n);
+    if (senders != NULL)
+        bacowr_senders(w->engine, senders);
     bacowr_feed(w->engine, batch, n, worker_now_ms());
     relaxed_add(&w->counters.batches, 1);
 }
@@ -147,6 +150,7 @@ static void on_idle_timer(uv_timer_t *timer)
     if (w->relay != NULL)
         relay_sender_flush(w->relay);
     conn_next_payment(w);
+    names_follow(w, now_ms);
 }
 
 /* The inbox as it is now: the caller owns the array. */

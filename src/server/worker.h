@@ -20,6 +20,7 @@
 #include "base/relaxed.h"
 #include "bacowr/aggregator.h"
 #include "base/cidr.h"
+#include "server/names.h"
 
 /* At most this many datagrams are received in a call, each into a chunk of this size. */
 #define WORKER_N_CHUNKS   64
@@ -84,6 +85,7 @@ struct worker {
     struct iovec rooms[WORKER_N_CHUNKS];      /* each a chunk */
     struct mmsghdr messages[WORKER_N_CHUNKS]; /* each into its room */
     struct joined *joined;                    /* owned; NULL: no socket's datagrams are joined */
+    struct names names;
     TAILQ_HEAD(, conn) conns;                 /* owned; silent for long come first */
     TAILQ_HEAD(, conn) full;  /* not read until their next turn; each is in conns too */
     TAILQ_HEAD(, conn) owing; /* not read until their lines are paid for; likewise */
@@ -156,7 +158,8 @@ void worker_join(struct worker *w);
 /* ---- for what runs on the thread: ingest and conn ---- */
 
 /* One batch to the engine, with one reading of the clock. */
-void worker_feed(struct worker *w, const struct bacowr_datagram *batch, unsigned n);
+void worker_feed(struct worker *w, const struct bacowr_datagram *batch, unsigned n,
+                 const struct bacowr_senders *senders);
 
 /* Before the start: a socket whose receive buffer holds @bytes (as getsockopt tells) joins. */
 void worker_limit_pause(struct worker *w, int bytes);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cidr.h"
 #include "base/json.h"
 #include "lib/engine.h"
 #include "lib/unit.h"
@@ -234,6 +235,52 @@ START_TEST(test_insight_secrets)
 }
 END_TEST
 
+static bool sender_of(const void *ctx, unsigned i, struct ip *out)
+{
+    *out = (struct ip){0, UINT64_C(0xffff0a000000) + i}; /* 10.0.0.i */
+    return i != *(const unsigned *)ctx;
+}
+
+static void feed_from(struct engine *e, unsigned stranger, const struct bacowr_datagram *batch,
+                      unsigned n)
+{
+    const struct bacowr_senders senders = {sender_of, &stranger};
+
+    bacowr_senders(bacowr_worker(e->b, 0), &senders);
+    bacowr_feed(bacowr_worker(e->b, 0), batch, n, e->now_ms);
+}
+
+/* A refused line is told with who sent its datagram, where that is known; a service check that was
+ * written anew too; and a batch without senders has not those of the one before. */
+START_TEST(test_insight_sources)
+{
+    static const struct bacowr_datagram batch[] = {
+        {.p = "db.status:1|c", .len = 13},
+        {.p = "good:1|c\nbad one", .len = 16},
+        {.p = "nobody:1|g1", .len = 11},
+        {.p = "_sc|db|0\ngood:1|c", .len = 17},
+    };
+    struct bacowr_config config = engine_config();
+    struct engine e;
+
+    config.service_checks = STATSD_CHECKS_GAUGE;
+    engine_init(&e, &config, NULL);
+    ck_assert_int_lt(bacowr_refused_ms(bacowr_worker(e.b, 0)), -1000000000);
+    engine_pass(&e, 5000);
+    feed_from(&e, 2, batch, 4);
+    engine_feed(&e, "later one");
+    assert_has(told(&e, bacowr_tell_refused, all),
+               "\"line\":\"bad one\",\"line_cut\":false,\"source\":\"10.0.0.1\"");
+    assert_has(e.text.p, "\"line\":\"nobody:1|g1\",\"line_cut\":false,\"source\":null");
+    assert_has(e.text.p, "\"line\":\"_sc|db|0\",\"line_cut\":false,\"source\":\"10.0.0.3\"");
+    assert_has(e.text.p, "\"line\":\"later one\",\"line_cut\":false,\"source\":null");
+    ck_assert(strstr(told(&e, bacowr_tell_refused, (struct bacowr_tell){.limit = 9}), "10.0.0.1") ==
+              NULL);
+    ck_assert_int_eq(bacowr_refused_ms(bacowr_worker(e.b, 0)), e.now_ms);
+    engine_release(&e);
+}
+END_TEST
+
 /* Names that no rule takes are told with a line and their identities, if there are rules. */
 START_TEST(test_insight_unmapped)
 {
@@ -408,6 +455,7 @@ static Suite *suite(void)
     tcase_add_test(notes, test_insight_refused_bound);
     tcase_add_test(notes, test_insight_refused_text);
     tcase_add_test(notes, test_insight_secrets);
+    tcase_add_test(notes, test_insight_sources);
     tcase_add_test(notes, test_insight_unmapped);
     tcase_add_test(notes, test_insight_unmapped_bound);
     suite_add_tcase(s, notes);

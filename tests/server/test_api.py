@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import unittest
 from typing import Any
 
-from lib.harness import ROOT, Response, Server, ServerTest, StartError, wait_until
+from lib.harness import ROOT, Response, Server, ServerTest, StartError, new_folder, wait_until
 
 MAPPING = """
 mappings:
@@ -91,6 +92,44 @@ class ApiTest(ServerTest):
                                     "source"})
         self.assertEqual(row["counter"], "statsd_exporter_sample_errors_total")
         self.assertLess(row["age_seconds"], 60)
+
+    def sources(self, server: Server) -> dict[str, str | None]:
+        return {row["line"]: row["source"] for row in self.document(server, "refused")["refused"]}
+
+    def test_source_of_refused_lines(self) -> None:
+        """Who sent them: over TCP at once; over UDP from the next one on."""
+        with new_folder() as folder:
+            path = folder / "in.sock"
+            server = self.start(f"--statsd.listen-unixgram={path}")
+            server.stream("by tcp\n")
+            wait_until("it came", lambda: "by tcp" in self.sources(server))
+            self.assertEqual(self.sources(server)["by tcp"], "127.0.0.1")
+            count = iter(range(1000))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, \
+                    socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as local:
+                udp.bind(("127.0.0.2", 0))
+                local.connect(str(path))
+
+                def told() -> dict[str, str | None]:
+                    udp.sendto(f"bad {next(count)}".encode(), ("127.0.0.1", server.ports.udp))
+                    local.send(b"local:1|odd")
+                    return self.sources(server)
+
+                wait_until("its sender is told", lambda: "127.0.0.2" in told().values())
+            sources = self.sources(server)
+            self.assertIsNone(sources["local:1|odd"])
+            for line, source in sources.items():
+                self.assertIn(source, (None, "127.0.0.2") if line.startswith("bad") else
+                              (None, "127.0.0.1"), line)
+            told_far = self.document(server, "refused", **{"X-Forwarded-For": "192.0.2.1"})
+            self.assertNotIn("127.0.0.2", json.dumps(told_far))
+
+    def test_source_where_senders_are_told_apart(self) -> None:
+        server = self.start("--statsd.sources=16")
+        server.send("good:1|c")
+        server.send("bad one")
+        server.settle()
+        self.assertEqual(self.sources(server), {"bad one": "127.0.0.1"})
 
     def test_unmapped_names(self) -> None:
         server = self.loaded()
