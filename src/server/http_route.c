@@ -145,7 +145,7 @@ static void serve_tap(struct http_conn *c)
         answer_wrong_method(c);
     else if (!http_may_see_senders(c))
         http_conn_answer_status(c, 403, NULL);
-    else
+    else if (http_may_read(c))
         http_tap_begin(c);
 }
 

@@ -41,12 +41,22 @@ static const struct {
     const char *name;
     enum header header;
 } headers[] = {
-    {"host", HEADER_HOST},           {"origin", HEADER_ORIGIN},
-    {"accept", HEADER_ACCEPT},       {"accept-encoding", HEADER_ACCEPT_ENCODING},
-    {"expect", HEADER_EXPECT},       {"authorization", HEADER_AUTHORIZATION},
-    {"forwarded", HEADER_FORWARDED}, {"x-forwarded-for", HEADER_FORWARDED},
-    {"x-real-ip", HEADER_FORWARDED}, {"via", HEADER_FORWARDED},
+    {"host", HEADER_HOST},
+    {"origin", HEADER_ORIGIN},
+    {"accept", HEADER_ACCEPT},
+    {"accept-encoding", HEADER_ACCEPT_ENCODING},
+    {"expect", HEADER_EXPECT},
+    {"authorization", HEADER_AUTHORIZATION},
+    {"forwarded", HEADER_FORWARDED},
+    {"x-real-ip", HEADER_FORWARDED},
+    {"via", HEADER_FORWARDED},
+    {"x-client-ip", HEADER_FORWARDED},
+    {"true-client-ip", HEADER_FORWARDED},
+    {"cf-connecting-ip", HEADER_FORWARDED},
 };
+
+/* Begins whatever else proxies say of whom they speak for: -for, -host, -proto, -port, ... */
+#define FORWARDED_PREFIX "x-forwarded"
 
 /* Note the first reason to refuse; it is spoken when the head is complete. */
 static void refuse(struct request *r, unsigned status)
@@ -161,12 +171,16 @@ static int on_header_field(llhttp_t *parser, const char *at, size_t len)
     return 0;
 }
 
+/* Of a long name @len counts more bytes than are kept. */
 static enum header header_named(const char *name, size_t len)
 {
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
         if (strlen(headers[i].name) == len && strncasecmp(headers[i].name, name, len) == 0)
             return headers[i].header;
     }
+    if (len >= strlen(FORWARDED_PREFIX) &&
+        strncasecmp(name, FORWARDED_PREFIX, strlen(FORWARDED_PREFIX)) == 0)
+        return HEADER_FORWARDED;
     return HEADER_OTHER;
 }
 

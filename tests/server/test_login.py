@@ -164,7 +164,7 @@ class PasswordTest(LoginTest):
         taps = {}
         for user in ("prom", "x"):
             taps[user] = server.web()
-            taps[user].sendall(f"GET /api/v1/tap?form=capture HTTP/1.1\r\nHost: x\r\n"
+            taps[user].sendall(f"GET /api/v1/tap?form=capture HTTP/1.1\r\nHost: localhost\r\n"
                                f"Authorization: {basic(user + ':secret')}\r\n\r\n".encode())
             self.assertTrue(taps[user].recv(100).startswith(b"HTTP/1.1 200 "))
         self.config.write_text(f"basic_auth_users: {{prom: {SECRET}}}\n")

@@ -133,7 +133,11 @@ class TapTest(ServerTest):
             self.assertEqual(server.get("/api/v1/tap?" + query).status, 400, query)
         self.assertEqual(server.get("/api/v1/tap", method="POST").status, 405)
         self.assertEqual(server.get("/api/v1/tap", method="HEAD").status, 200)
-        for headers in ({"X-Forwarded-For": "10.0.0.1"}, {"Host": "evil.example"}):
+        for headers in ({"X-Forwarded-For": "10.0.0.1"}, {"X-Forwarded-Proto": "https"},
+                        {"x-forwarded-server-name": "a"}, {"CF-Connecting-IP": "10.0.0.1"},
+                        {"True-Client-IP": "10.0.0.1"}, {"X-Client-IP": "10.0.0.1"},
+                        {"Host": "evil.example"}, {"Origin": "http://evil.example"},
+                        {"Origin": "null"}):
             self.assertEqual(server.get("/api/v1/tap", headers=headers).status, 403)
 
     def test_so_many_and_then_the_end(self) -> None:

@@ -333,7 +333,7 @@ class ReloadTest(TlsTest):
                             pair=self.ca.sign("client"))
         idle, tap = server.web(), server.web()
         idle.sendall(b"GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n")
-        tap.sendall(b"GET /api/v1/tap HTTP/1.1\r\nHost: x\r\n\r\n")
+        tap.sendall(b"GET /api/v1/tap HTTP/1.1\r\nHost: localhost\r\n\r\n")
         for connection in (idle, tap):
             self.assertTrue(connection.recv(1000).startswith(b"HTTP/1.1 200 "))
         self.write(rule + "other.pem\n")

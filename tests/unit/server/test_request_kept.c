@@ -95,7 +95,9 @@ START_TEST(test_request_kept_places)
         {"Host: h\r\nForwarded: for=1.2.3.4\r\n", "h", "", true},
         {"Host: h\r\nVia: 1.1 x\r\n", "h", "", true},
         {"Host: h\r\nX-Real-IP: 1.2.3.4\r\n", "h", "", true},
-        {"Host: h\r\nX-Forwarded-Foreigner: 1\r\n", "h", "", false},
+        {"Host: h\r\nX-Forwarded-Foreigner: 1\r\n", "h", "", true},
+        {"Host: h\r\nCF-Connecting-IP-Too: 1\r\n", "h", "", false},
+        {"Host: h\r\nX-Forward: 1\r\n", "h", "", false},
         {"Host: h:1 \t\r\nOrigin: null \r\n", "h:1", "null", false},
     };
     char text[256];
