@@ -51,20 +51,26 @@ static void hide_control(char *text)
     }
 }
 
-void err_set(struct err *e, const char *file, unsigned line, unsigned column, const char *fmt, ...)
+void err_set_args(struct err *e, const char *file, unsigned line, unsigned column, const char *fmt,
+                  va_list args)
 {
-    va_list args;
-
     if (!e)
         return;
     snprintf(e->file, sizeof e->file, "%s", file ? file : "");
     e->line = line;
     e->column = column;
-    va_start(args, fmt);
     vsnprintf(e->text, sizeof e->text, fmt, args);
-    va_end(args);
     hide_control(e->file);
     hide_control(e->text);
+}
+
+void err_set(struct err *e, const char *file, unsigned line, unsigned column, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    err_set_args(e, file, line, column, fmt, args);
+    va_end(args);
 }
 
 void err_format(const struct err *e, char *out, size_t cap)

@@ -25,6 +25,10 @@ typedef void (*err_fn)(void *ctx, const struct err *e);
 void err_set(struct err *e, const char *file, unsigned line, unsigned column, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* Likewise, for who has a list of arguments himself. */
+void err_set_args(struct err *e, const char *file, unsigned line, unsigned column, const char *fmt,
+                  va_list args) __attribute__((format(printf, 5, 0)));
+
 /* "file:line:column: text", parts that are not known left out; always NUL-terminated. */
 void err_format(const struct err *e, char *out, size_t cap);
 

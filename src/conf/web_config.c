@@ -33,13 +33,11 @@
 int web_text_refuse(const char *file, const struct web_text *text, struct err *e, const char *fmt,
                     ...)
 {
-    char message[sizeof e->text];
     va_list args;
 
     va_start(args, fmt);
-    vsnprintf(message, sizeof message, fmt, args);
+    err_set_args(e, file, text ? text->line : 0, text ? text->column : 0, fmt, args);
     va_end(args);
-    err_set(e, file, text ? text->line : 0, text ? text->column : 0, "%s", message);
     return -EINVAL;
 }
 

@@ -113,13 +113,11 @@ const struct yaml_node *yaml_doc_ignored(const struct yaml_doc *doc)
 int yaml_doc_refuse(const struct yaml_doc *doc, const struct yaml_node *node, struct err *e,
                     const char *fmt, ...)
 {
-    char text[sizeof(e->text)];
     va_list args;
 
     va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
+    err_set_args(e, doc->file, node->line, node->column, fmt, args);
     va_end(args);
-    err_set(e, doc->file, node->line, node->column, "%s", text);
     return -EINVAL;
 }
 

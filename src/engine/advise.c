@@ -30,15 +30,13 @@ __attribute__((format(printf, 3, 4))) static void warn(const struct adviser *a,
                                                        const struct mapping_rule *rule,
                                                        const char *fmt, ...)
 {
-    char text[sizeof((struct err *)0)->text];
     struct err e;
     va_list args;
 
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    err_set_args(&e, rule != NULL ? rule->file : NULL, rule != NULL ? rule->line : 0,
+                 rule != NULL ? rule->column : 0, fmt, args);
     va_end(args);
-    err_set(&e, rule != NULL ? rule->file : NULL, rule != NULL ? rule->line : 0,
-            rule != NULL ? rule->column : 0, "%s", text);
     a->on_warning(a->ctx, &e);
 }
 

@@ -38,14 +38,12 @@ __attribute__((format(printf, 3, 4))) static void warn(const struct lint *lint,
                                                        const struct mapping_rule *rule,
                                                        const char *fmt, ...)
 {
-    char text[sizeof((struct err *)0)->text];
     struct err e;
     va_list args;
 
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    err_set_args(&e, rule->file, rule->match_line, rule->match_column, fmt, args);
     va_end(args);
-    err_set(&e, rule->file, rule->match_line, rule->match_column, "%s", text);
     lint->on_warning(lint->ctx, &e);
 }
 
