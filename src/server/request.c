@@ -189,6 +189,8 @@ static int on_header_field_complete(llhttp_t *parser)
     struct request *r = parser->data;
     struct room room;
 
+    if (r->name_len == 0)
+        refuse(r, 400); /* llhttp lets ": value" pass */
     /* Trailers come here too; they are thrown away with the body. */
     r->header = r->in_head ? header_named(r->name, r->name_len) : HEADER_OTHER;
     r->name_len = 0;

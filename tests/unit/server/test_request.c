@@ -142,6 +142,7 @@ START_TEST(test_request_verdicts)
         {"hello there\r\n\r\n", BAD(400)},
         {"\x16\x03\x01\x02\x01\x01\xfc\x03\x03", BAD(400)},
         {"GET / HTTP/1.1\r\nHo st: h\r\n\r\n", BAD(400)},
+        {"GET / HTTP/1.1\r\n" HOST ": h\r\n\r\n", BAD(400)},
         {"GET / FTP/1.1\r\n\r\n", BAD(400)},
         {"CONNECT h:80 HTTP/1.1\r\n" HOST "\r\n", BAD(400)},
         {"POST /x HTTP/1.1\r\n" HOST "Content-Length: x\r\n\r\n", BAD(400)},
