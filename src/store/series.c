@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Series: births and deaths
+ * Series: looking up, births, what others say of those that are there
  *
  * At a birth, in this order, so that nothing half made can be seen: family, vector and shape; the
  * series with its labels; the cell; the entry in the family's list (for the scrape); the entry in
- * the index (for the workers). A death goes the other way, and what was unlinked is freed later,
- * when no worker and no scrape can be looking at it.
+ * the index (for the workers). A death goes the other way: series_death.c.
  *
  * A worker that meets a series for the first time gets a cell of its own; gauges have one cell that
  * all workers share. The cell carries the series' birth number: a route is believed only while the
  * two numbers agree, which is how a series is taken away from routes that nobody can enumerate.
  *
- * Laws: a series never moves. Only registry_remove() takes one out, only the control thread calls
- * it, under the lock.
+ * Law: a series never moves.
  */
 #include "store/series.h"
 
@@ -63,7 +61,7 @@ static unsigned cell_place(const struct series *s, unsigned worker)
     return s->n_cells == 1 ? 0 : worker;
 }
 
-static struct pool *cell_pool(struct registry *r, enum metric_type type, unsigned worker)
+struct pool *series_pool(struct registry *r, enum metric_type type, unsigned worker)
 {
     return &r->pools[type_is_shared(type) ? r->n_workers : worker];
 }
@@ -205,7 +203,7 @@ static int cell_acquire(struct registry *r, struct series *s, unsigned worker, u
         relaxed_store(&c->birth, series_birth_number(s));
         return 0;
     }
-    c = pool_take(cell_pool(r, series_shape(s)->type, worker), series_shape(s)->cell_size);
+    c = pool_take(series_pool(r, series_shape(s)->type, worker), series_shape(s)->cell_size);
     if (c == NULL)
         return -ENOMEM;
     cell_init(c, series_shape(s));
@@ -447,69 +445,4 @@ int series_follow(struct registry *r, const struct series_birth *birth, struct s
     }
     pthread_mutex_unlock(&r->lock);
     return rc <= 0 ? rc : SERIES_E_ABSENT;
-}
-
-/* ---- death ---- */
-
-static void give_cell(struct registry *r, const struct shape *shape, unsigned worker,
-                      struct cell *c)
-{
-    if (c == NULL)
-        return;
-    cell_release(c, shape);
-    pool_give(cell_pool(r, shape->type, worker), c, shape->cell_size);
-}
-
-void series_release_leaving(struct registry *r, struct leaving *l)
-{
-    for (unsigned i = 0; i < l->n; i++)
-        give_cell(r, l->shape, i, l->cells[i]);
-    free(l);
-}
-
-void series_release_cells(struct registry *r, struct series *s)
-{
-    for (unsigned i = 0; i < s->n_cells; i++) {
-        give_cell(r, series_shape(s), i, atomic_load_explicit(&s->cells[i], memory_order_relaxed));
-        atomic_store_explicit(&s->cells[i], NULL, memory_order_relaxed);
-    }
-}
-
-static void count_death(struct registry *r, const struct series *s)
-{
-    struct family *f = series_family(s);
-    struct series_key key = {family_name(f), series_labels(s), 0, f->link.hash};
-
-    relaxed_store(&f->n_alive, relaxed_load(&f->n_alive) - 1);
-    s->vector->n_alive--;
-    if (f->internal)
-        return;
-    guard_count_death(&r->guard, &key, s->fold);
-    if (!s->fold)
-        relaxed_store(&r->n_series, relaxed_load(&r->n_series) - 1);
-    relaxed_store(&r->n_alive[family_type(f)], relaxed_load(&r->n_alive[family_type(f)]) - 1);
-    relaxed_add(&r->n_expired, 1);
-}
-
-void registry_remove(struct registry *r, struct series *s)
-{
-    struct family *f = series_family(s);
-    struct vector *v = s->vector;
-    struct series_list *list = atomic_load_explicit(&f->list, memory_order_relaxed);
-    uint32_t ref = series_number(s);
-
-    index_drop(r, series_hash(s), ref);
-    relaxed_store(&list->entries[s->place], 0);
-    series_release_cells(r, s);
-    carried_free(s->carried);
-    s->carried = NULL;
-    f->n_gone++;
-    count_death(r, s);
-    /* Release: who sees the removal sees that there is room. */
-    atomic_store_explicit(&r->n_removals, relaxed_load(&r->n_removals) + 1, memory_order_release);
-    s->next = r->dead;
-    r->dead = ref;
-    list_compact(r, f);
-    vector_drop_empty(r, v);
-    family_drop_empty(r, f);
 }

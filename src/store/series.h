@@ -424,6 +424,9 @@ void series_revive(struct series *s);
 /* Under the lock: its time to live. Control looks at it. */
 void series_set_ttl(struct registry *r, struct series *s, uint32_t ttl_ticks);
 
+/* Where cells of @type come from and go to: @worker's pool, or the one that all share. */
+struct pool *series_pool(struct registry *r, enum metric_type type, unsigned worker);
+
 /* Give the cells back to their pools: nobody can reach them any more. */
 void series_release_cells(struct registry *r, struct series *s);
 
