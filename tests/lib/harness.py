@@ -40,12 +40,13 @@ STOP_SECONDS = 20.0
 WAIT_SECONDS = 20.0
 # First ports of blocks, all below the range the kernel gives to outgoing sockets.
 PORTS = range(15000, 32000, 50)
+MAX_BLOCKS = 8  # of a process, which then deals its own again, the oldest first
 FOLDER_PREFIX = "bacowr-test-"
 SANITIZER_STATUS = 99  # of a process with a finding
 
 _SANITIZER = re.compile(r"^.*(?:Sanitizer|runtime error:).*$", re.MULTILINE)
-_blocks: list[socket.socket] = []  # the marks of the blocks of ports that are ours
-_ports: list[int] = []  # of these, what was not handed out yet
+_blocks: dict[int, socket.socket] = {}  # those that are ours by their first ports, with their marks
+_ports: list[int] = []  # of these, what was not handed out yet, or is once more
 _ports_lock = threading.Lock()
 
 T = TypeVar("T")
@@ -77,15 +78,20 @@ def free_port() -> int:
     """A loopback port nobody uses, which no other call gets, in this process or another one.
 
     To ask the kernel is not enough: between the answer and the use by a server somebody else may
-    ask too. So ports are dealt in blocks, and a process keeps each that it took until its end.
+    ask too. So ports are dealt in blocks, and a process keeps each that it took until its end; one
+    that starts thousands of servers deals a port again long after it was dealt last.
     """
     with _ports_lock:
-        while True:
-            if not _ports:
-                _ports.extend(_take_block())
+        for _ in range(2 * MAX_BLOCKS * PORTS.step):
+            if not _ports and len(_blocks) < MAX_BLOCKS:
+                _ports.extend(reversed(_take_block()))
+            elif not _ports:
+                _ports.extend(port for first in reversed(_blocks)
+                              for port in reversed(range(first, first + PORTS.step)))
             port = _ports.pop()
             if _can_bind(port):
                 return port
+    raise RuntimeError("no free port")
 
 
 def _take_block() -> range:
@@ -98,7 +104,7 @@ def _take_block() -> range:
         except OSError:
             mark.close()
             continue
-        _blocks.append(mark)
+        _blocks[first] = mark
         return range(first, first + PORTS.step)
     raise RuntimeError("no free port")
 
