@@ -3,10 +3,11 @@
  * Fuzz target: what goes into a page is what comes out of it
  *
  * The input is records: how it is kept, a label's value of any bytes, a number of any bits. They
- * are fed as lines; then the page is made as text and in protobuf, and each is read back by a
- * reader of its own, written from the formats and sharing nothing with the encoders. The laws:
- * both say the same of every sample; and the gauges among them are, bit by bit, the labels and
- * numbers that were sent last. A broken law aborts with its sentence.
+ * are fed as lines; then the page is made as text, in OpenMetrics and in protobuf, and each is read
+ * back by a reader of its own, written from the formats and sharing nothing with the encoders. The
+ * laws: all say the same of every sample (but for what OpenMetrics has no room for: sums and
+ * quantiles below zero); and the gauges among them are, bit by bit, the labels and numbers that
+ * were sent last. A broken law aborts with its sentence.
  */
 #include <math.h>
 #include <stdbool.h>
@@ -24,6 +25,7 @@
 #define MAX_VALUE   64 /* bytes of a label's */
 #define MAX_SAMPLES 4096
 #define MAX_KEY     400
+#define OPENMETRICS "application/openmetrics-text;version=1.0.0"
 #define PROTOBUF \
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 
@@ -284,7 +286,7 @@ static void read_protobuf(const struct buf *page, struct samples *out)
 /* ---- what goes in ---- */
 
 static const char *const kinds[] = {"g", "c", "h", "ms"};
-static const char *const names[] = {"gauge", "counter", "hist", "summary"};
+static const char *const names[] = {"gauge", "counter_total", "hist", "summary"};
 static const char mapping[] = "mappings:\n- {match: hist, name: hist, observer_type: histogram}\n";
 
 /* A label's value of any bytes that a tag may have, the upper half as two bytes of UTF-8. */
@@ -390,14 +392,75 @@ static void compare(struct samples *text, struct samples *wire, const struct sam
     }
 }
 
+/* ---- OpenMetrics ---- */
+
+static bool name_ends(const char *key, const char *suffix)
+{
+    size_t name = strcspn(key, "\1"), len = strlen(suffix);
+
+    return name > len && memcmp(key + name - len, suffix, len) == 0;
+}
+
+/* Its mark stands at the end, and nowhere else; births are samples of their own. */
+static void read_openmetrics(const struct buf *page, struct samples *out)
+{
+    static const char eof[] = "# EOF\n";
+    const size_t len = sizeof eof - 1;
+    const char *mark = strstr(page->p, "# EOF");
+    size_t n = 0;
+
+    insist(page->len >= len && memcmp(page->p + page->len - len, eof, len) == 0, "it has an end");
+    while (mark != NULL && mark > page->p && mark[-1] != '\n')
+        mark = strstr(mark + 1, "# EOF");
+    insist(mark == page->p + page->len - len, "nothing follows its end");
+    insist(strstr(page->p, "\n\n") == NULL, "no line is empty");
+    read_text(page, out);
+    for (size_t i = 0; i < out->n; i++)
+        if (!name_ends(out->items[i].key, "_created"))
+            out->items[n++] = out->items[i];
+    out->n = n;
+}
+
+/* Has OpenMetrics no room for it? Of a histogram with a bad sum the count goes too. */
+static bool may_be_left_out(const struct sample *s)
+{
+    bool is_quantile =
+        strncmp(s->key, "summary\1", 8) == 0 && strstr(s->key, "\1quantile\2") != NULL;
+
+    return (is_quantile && s->value < 0) || name_ends(s->key, "_sum") ||
+           strncmp(s->key, "hist_count", 10) == 0;
+}
+
+/* Both sorted; what is @om's is among @text. */
+static void compare_openmetrics(const struct samples *text, struct samples *om)
+{
+    size_t k = 0;
+
+    qsort(om->items, om->n, sizeof om->items[0], by_key);
+    for (size_t i = 0; i < text->n; i++) {
+        const struct sample *s = &text->items[i];
+
+        if (k < om->n && strcmp(om->items[k].key, s->key) == 0) {
+            insist(same(om->items[k].value, s->value), "OpenMetrics has the same values");
+            k++;
+        } else {
+            insist(may_be_left_out(s), "OpenMetrics has the same samples");
+        }
+    }
+    insist(k == om->n, "OpenMetrics has no other samples");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct sample rooms[3][MAX_SAMPLES];
+    static struct sample rooms[4][MAX_SAMPLES];
     struct samples text = {rooms[0], 0}, wire = {rooms[1], 0}, sent = {rooms[2], 0};
+    struct samples om = {rooms[3], 0};
     struct bacowr_config config = {.n_workers = 1,
                                    .hash_seed = 1,
                                    .statsd = statsd_default_options(),
-                                   .gauge_mode = STATSD_GAUGE_ABSOLUTE};
+                                   .gauge_mode = STATSD_GAUGE_ABSOLUTE,
+                                   .unix_ms_at_zero = 1,
+                                   .openmetrics = true};
     struct buf page = {0};
     struct bacowr *b;
     struct err e;
@@ -418,7 +481,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_clear(&page);
     make_page(b, PROTOBUF, &page);
     read_protobuf(&page, &wire);
+    buf_clear(&page);
+    make_page(b, OPENMETRICS, &page);
+    read_openmetrics(&page, &om);
     compare(&text, &wire, &sent);
+    compare_openmetrics(&text, &om);
     buf_release(&page);
     bacowr_free(b);
     return 0;
