@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tries every promise of docs/reliability.md on the real server: one line each, with its figure.
 
-    run.py                  the long form, two hours: `make torture`
+    run.py                  the long form, three hours: `make torture`
     run.py --short          the same promises in 25 seconds: a stage of `make test`
     run.py --only NAME      one promise, or all whose names begin so; may be repeated
     run.py --seed N         the same dice again
@@ -140,6 +140,13 @@ def document_faults() -> Iterator[str]:
             yield f"the row of {name} in docs/reliability.md is not: {wanted}"
 
 
+def form_of(trial: Trial) -> str:
+    """Stands before each figure."""
+    if trial.short:
+        return "short"
+    return "long" if trial.scale == 1 else f"{trial.scale:g} of long"
+
+
 def write_document(figures: dict[str, str]) -> None:
     """New figures into the rows; a promise that has no row gets one at the table's end."""
     text, have = DOCUMENT.read_text(), rows()
@@ -201,7 +208,8 @@ def run(chosen: list[Promise], trial: Trial, write: bool) -> int:
     if untried:
         print(f"not tried: {', '.join(untried)}")
     if write:
-        write_document(tried.figures)
+        write_document({name: f"{form_of(trial)}: {figure}"
+                        for name, figure in tried.figures.items()})
     print(f"{len(tried.figures)} passed, {len(tried.broken)} failed")
     return 1 if tried.broken else 0
 
