@@ -270,6 +270,8 @@ static void add_brief_series(struct buf *out, const struct explain_sample *sampl
     }
     buf_add_byte(out, ' ');
     add_effect(out, sample);
+    if (res->match.rule == NULL && mapping_n_rules(sample->mapping) > 0)
+        buf_add_str(out, ", no rule takes it");
 }
 
 static void brief_sample(struct explain_teller *t, const struct explain_sample *sample)

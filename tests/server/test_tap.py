@@ -57,14 +57,16 @@ class TapTest(ServerTest):
         server = self.start(mapping=MAPPING)
         with Stream(server) as stream:
             self.assertEqual(stream.answer.status, 200)
-            server.send("api.jobs:3|c|@0.5\nnoise.x:1|c\nbad", b"esc\x1b[31m.\xff:1|g")
-            lines = [stream.line().decode() for _ in range(4)]
+            server.send("api.jobs:3|c|@0.5\nnoise.x:1|c\nbad", b"esc\x1b[31m.\xff:1|g",
+                        "odd:1|g")
+            lines = [stream.line().decode() for _ in range(5)]
         self.assertTrue(all(re.match(r"\d\d:\d\d:\d\d\.\d{3} \"", x) for x in lines), lines)
         told = [x[13:-1] for x in lines]
         self.assertEqual(told[0], '"api.jobs:3|c|@0.5" -> api_total{what="jobs"} adds 6')
         self.assertEqual(told[1], '"noise.x:1|c" -> dropped by its rule')
         self.assertEqual(told[2], '"bad" -> refused: malformed_line')
         self.assertIn("esc\\x1b[31m.\\xff", told[3])
+        self.assertEqual(told[4], '"odd:1|g" -> odd sets 1, no rule takes it')
 
     def test_a_refused_clash_is_told_as_refused(self) -> None:
         server = self.start()
