@@ -429,7 +429,7 @@ static int read_line(struct options *o, const struct options_list *words, const 
                      FILE *out, struct err *e)
 {
     struct reader reader = {.o = o, .words = words, .e = e};
-    struct options_list rest = {0};
+    struct options_list before = {0}, rest = {0};
     size_t after = words->n;
     int r = OPTIONS_E_DONE;
 
@@ -446,7 +446,9 @@ static int read_line(struct options *o, const struct options_list *words, const 
     if (r == OPTIONS_E_DONE) {
         rest.n = words->n - after;
         rest.items = rest.n > 0 ? words->items + after : NULL;
-        r = options_print(reader.print, &rest, version, out);
+        before.n = after;
+        before.items = words->items;
+        r = options_print(reader.print, &before, &rest, version, out);
     }
     return r;
 }

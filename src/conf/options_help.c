@@ -88,10 +88,35 @@ void options_spell(const struct setting *s, char *out, size_t cap)
         snprintf(out, cap, "--%s=%s", s->name, s->metavar);
 }
 
-static void print_help(FILE *out)
+static void print_setting(FILE *out, const struct setting *s)
 {
     char flag[OPTIONS_SPELLING_MAX], text[OPTIONS_DESCRIPTION_MAX];
 
+    options_spell(s, flag, sizeof flag);
+    options_describe(s, text, sizeof text);
+    fprintf(out, "  %s\n", flag);
+    print_wrapped(out, text, INDENT);
+}
+
+static void print_command_help(FILE *out, const struct setting_word *command)
+{
+    fprintf(out, "usage: bacowr-statsd %s [FLAG...]%s%s\n\n", command->name,
+            *command->arguments ? " " : "", command->arguments);
+    print_wrapped(out, command->help, 0);
+    fputs("\nFlags:\n", out);
+    for (const struct setting *s = settings; s->name; s++) {
+        if (s->command && setting_is_for(s, command->name))
+            print_setting(out, s);
+    }
+    fputc('\n', out);
+    print_wrapped(out,
+                  "The server's flags may stand beside them, and those that it needs count: "
+                  "bacowr-statsd --help tells of all.",
+                  0);
+}
+
+static void print_help(FILE *out)
+{
     fputs("usage: bacowr-statsd [FLAG...] [COMMAND [ARGUMENT...]]\n\n", out);
     print_wrapped(out, summary, 0);
     fputs("\nCommands:\n", out);
@@ -104,12 +129,8 @@ static void print_help(FILE *out)
         fprintf(out, "  --%s\n", w->name);
         print_wrapped(out, w->help, INDENT);
     }
-    for (const struct setting *s = settings; s->name; s++) {
-        options_spell(s, flag, sizeof flag);
-        options_describe(s, text, sizeof text);
-        fprintf(out, "  %s\n", flag);
-        print_wrapped(out, text, INDENT);
-    }
+    for (const struct setting *s = settings; s->name; s++)
+        print_setting(out, s);
     fputc('\n', out);
     print_wrapped(out, options_notes, 0);
 }
@@ -206,13 +227,30 @@ static const char completion_function[] = "_bacowr_statsd() {\n"
                                           "}\n"
                                           "complete -o default -F _bacowr_statsd bacowr-statsd\n";
 
-int options_print(const char *name, const struct options_list *words, const char *version,
-                  FILE *out)
+/* The command that was named before @words ended, if it has flags of its own; or NULL. */
+static const struct setting_word *named_command(const struct options_list *words)
 {
+    const char *name = find_command(words);
+
+    for (const struct setting_word *w = settings_commands; name && w->name; w++) {
+        for (const struct setting *s = settings; strcmp(w->name, name) == 0 && s->name; s++) {
+            if (s->command && setting_is_for(s, name))
+                return w;
+        }
+    }
+    return NULL;
+}
+
+int options_print(const char *name, const struct options_list *before,
+                  const struct options_list *words, const char *version, FILE *out)
+{
+    const struct setting_word *command = named_command(before);
     int r = 0;
 
     if (strcmp(name, "help-man") == 0)
         r = print_man(out, version);
+    else if (strcmp(name, "help") == 0 && command)
+        print_command_help(out, command);
     else if (strcmp(name, "help") == 0 || strcmp(name, "help-long") == 0)
         print_help(out);
     else if (strcmp(name, "version") == 0)

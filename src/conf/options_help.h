@@ -22,11 +22,12 @@ void options_describe(const struct setting *s, char *out, size_t cap);
 extern const char options_notes[];
 
 /*
- * Do what the print flag @name (of settings_print_flags) asks for. @words are the words of the
- * command line behind it, for the completion. An unknown name prints nothing.
+ * Do what the print flag @name (of settings_print_flags) asks for. @before are the words of
+ * the command line to it and with it: help is of the command among them that has flags of its own,
+ * if there is one. @words are those behind it, for the completion. An unknown name prints nothing.
  * OPTIONS_E_DONE or -ENOMEM.
  */
-int options_print(const char *name, const struct options_list *words, const char *version,
-                  FILE *out);
+int options_print(const char *name, const struct options_list *before,
+                  const struct options_list *words, const char *version, FILE *out);
 
 #endif

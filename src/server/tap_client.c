@@ -135,6 +135,19 @@ static void tell_progress(struct conversation *c, bool last)
             (unsigned long long)((c->told_ms - c->begun_ms) / 1000));
 }
 
+/* Silence has several reasons; this one is told. */
+static void tell_silence(const struct conversation *c)
+{
+    if (c->n_lines > 0 || c->config->progress != NULL)
+        return;
+    if (c->config->match != NULL)
+        fprintf(stderr, "no line in %llu s holds \"%s\"; without --match there is what comes\n",
+                (unsigned long long)((now_ms() - c->begun_ms) / 1000), c->config->match);
+    else
+        fprintf(stderr, "no line came in %llu s\n",
+                (unsigned long long)((now_ms() - c->begun_ms) / 1000));
+}
+
 static int64_t time_left(const struct conversation *c)
 {
     int64_t left = c->config->limit_ms - (int64_t)(now_ms() - c->begun_ms);
@@ -201,6 +214,8 @@ int tap_client_run(const struct tap_client *config, struct err *e)
         else if (r < 0)
             client_tell_fault(&c.client, config->url, r, e);
         tell_progress(&c, true);
+        if (r == 0)
+            tell_silence(&c);
     }
     client_close(&c.client);
     if (c.signals >= 0)

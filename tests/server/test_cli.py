@@ -34,6 +34,18 @@ class FlagsTest(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("bacowr-statsd", done.stdout)
 
+    def test_help_of_a_command(self) -> None:
+        """Its own flags, and a word of the others; a command without any has the whole."""
+        done = run("tap", "--help")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("usage: bacowr-statsd tap [FLAG...]\n", done.stdout)
+        self.assertIn("  --match=TEXT\n", done.stdout)
+        self.assertNotIn("  --statsd.listen-udp", done.stdout)
+        self.assertIn("  --to=", run("replay", "-h").stdout)
+        for words in (("healthy", "--help"), ("man", "--help"), ("--help", "tap"),
+                      ("tap", "--help-long")):
+            self.assertIn("  --statsd.listen-udp", run(*words).stdout, words)
+
     def test_mistakes(self) -> None:
         """Status 1, one clear message, and no socket was opened for it."""
         cases = {

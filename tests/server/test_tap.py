@@ -193,6 +193,16 @@ class CommandTest(ServerTest):
             b'"api.a:1|c" -> api_total{what="a"} adds 1\n'))
         self.assertEqual(self.end(tap), (b"", b""))
 
+    def test_silence_is_told(self) -> None:
+        """Who looks for a line that does not come is not left to guess."""
+        server = self.start()
+        tap = self.command(server, "tap", "--match=no.such", "--duration=1s")
+        server.send("other:1|c")
+        out, told = tap.communicate(timeout=20)
+        self.assertEqual((tap.returncode, out), (0, b""))
+        self.assertRegex(told, rb'^no line in [12] s holds "no\.such"; without --match there is '
+                               rb"what comes\n$")
+
     def test_record_and_replay(self) -> None:
         """What was recorded comes again: its bytes, its datagrams, its time."""
         server = self.start()
