@@ -56,7 +56,7 @@ struct bacowr_cardinality {
 
     /* The place. */
     unsigned at;
-    struct list_walk walk;
+    struct series_walk walk;
     struct label labels[LABELS_MAX];
     unsigned n_labels;
 
@@ -186,7 +186,7 @@ static void end_family(struct bacowr_cardinality *c)
     for (unsigned i = 0; i < c->n_labels; i++)
         keep_label(c, &c->labels[i]);
     c->n_labels = 0;
-    c->walk = (struct list_walk){0};
+    c->walk = (struct series_walk){0};
     c->at++;
 }
 
@@ -194,7 +194,7 @@ bool bacowr_cardinality_next(struct bacowr_cardinality *c, unsigned n_series)
 {
     for (; n_series > 0 && c->at < c->n_top; n_series--) {
         const struct series *s =
-            list_walk_next(&c->b->registry, c->top[c->at].family, &c->walk, c->newest);
+            series_walk_next(&c->walk, &c->b->registry, c->top[c->at].family, c->newest);
 
         if (s != NULL)
             look_at(c, s);

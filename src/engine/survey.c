@@ -24,6 +24,7 @@
 #include "engine/distinct.h"
 #include "engine/engine.h"
 #include "store/family.h"
+#include "store/label_text.h"
 
 #define SURVEY_LABELS     64u
 #define SURVEY_LABEL_NAME 64u
@@ -53,8 +54,7 @@ struct bacowr_survey {
     /* The place. */
     size_t n_families, family_at;
     struct found found; /* the family under way */
-    uint32_t place, n_compactions;
-    uint64_t last_order;
+    struct series_walk walk;
 
     uint64_t n_alive, n_matched, n_series;
     struct found *top; /* owned: a heap, the smallest of the largest first */
@@ -125,30 +125,17 @@ static struct label *label_named(struct bacowr_survey *s, struct slice name)
     return l;
 }
 
-/* The value at the start of @text, up to its quote. */
-static struct slice quoted_value(struct slice text)
-{
-    size_t at = 0;
-
-    while (at < text.len && text.p[at] != '"')
-        at += text.p[at] == '\\' ? 2 : 1;
-    return slice_of(text.p, at < text.len ? at : text.len);
-}
-
-/* As they are on the page: name="value", and a comma before the next. */
 static void look_at_labels(struct bacowr_survey *s, struct slice labels)
 {
-    while (labels.len > 0) {
-        struct slice name = slice_of(labels.p, slice_find(labels, '='));
-        struct slice value = quoted_value(slice_from(labels, name.len + 2));
-        size_t len = name.len + 2 + value.len + 1;
-        struct label *l = label_named(s, name);
+    struct label_text text;
+
+    while (label_text_next(&labels, &text)) {
+        struct label *l = label_named(s, text.name);
 
         if (l != NULL) {
             l->n_series++;
-            distinct_add(&l->values, value, s->b->registry.seed);
+            distinct_add(&l->values, text.value, s->b->registry.seed);
         }
-        labels = slice_from(labels, len < labels.len ? len + 1 : labels.len);
     }
 }
 
@@ -218,29 +205,6 @@ static bool is_asked_for(const struct bacowr_survey *s, struct slice name)
     return false;
 }
 
-/* The next series of the family under way, or NULL: as a scrape finds it. */
-static const struct series *next_series(struct bacowr_survey *s, const struct family *f)
-{
-    /* Acquire pairs with the list's publication and with the count's. */
-    const struct series_list *list = atomic_load_explicit(&f->list, memory_order_acquire);
-    uint32_t n = atomic_load_explicit(&list->n, memory_order_acquire);
-
-    if (s->n_compactions != f->n_compactions) {
-        s->n_compactions = f->n_compactions;
-        s->place = 0;
-    }
-    while (s->place < n) {
-        uint32_t ref = relaxed_load(&list->entries[s->place++]);
-        const struct series *series = ref != 0 ? series_at(&s->b->registry, ref) : NULL;
-
-        if (series == NULL || series->order <= s->last_order)
-            continue;
-        s->last_order = series->order;
-        return series->order <= s->newest ? series : NULL;
-    }
-    return NULL;
-}
-
 static void look_at(struct bacowr_survey *s, const struct series *series)
 {
     uint32_t tick = series_last_seen(series);
@@ -263,9 +227,7 @@ static void end_family(struct bacowr_survey *s, const struct family *f)
         keep_largest(s, &s->found);
     }
     s->found = (struct found){0};
-    s->place = 0;
-    s->last_order = 0;
-    s->n_compactions = 0;
+    s->walk = (struct series_walk){0};
     s->family_at++;
 }
 
@@ -290,7 +252,7 @@ bool bacowr_survey_next(struct bacowr_survey *s, unsigned n_series)
         } else if (!is_asked_for(s, family_name(f))) {
             pass_family(s, f);
         } else {
-            series = next_series(s, f);
+            series = series_walk_next(&s->walk, &s->b->registry, f, s->newest);
             if (series != NULL)
                 look_at(s, series);
             else

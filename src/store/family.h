@@ -60,18 +60,6 @@ uint32_t list_append(struct family *f, uint32_t ref);
 /* Leave gone entries behind once they are the larger part. */
 void list_compact(struct registry *r, struct family *f);
 
-/*
- * Control's, while the family is pinned: the next of its series that was born no later than
- * @newest, or NULL. A zeroed walk begins; between two calls it holds no pointer to a series.
- */
-struct list_walk {
-    uint32_t place;         /* next entry of the list */
-    uint32_t n_compactions; /* of the list, when `place` was right */
-    uint64_t last_order;    /* of the series that came last */
-};
-const struct series *list_walk_next(const struct registry *r, const struct family *f,
-                                    struct list_walk *walk, uint64_t newest);
-
 /* At the family's end. */
 void list_free(struct family *f, struct series_list *list);
 

@@ -165,29 +165,6 @@ const struct series *series_walk_next(struct series_walk *w, const struct regist
     return NULL;
 }
 
-const struct series *list_walk_next(const struct registry *r, const struct family *f,
-                                    struct list_walk *walk, uint64_t newest)
-{
-    /* Acquire pairs with the list's publication and with the count's. */
-    const struct series_list *list = atomic_load_explicit(&f->list, memory_order_acquire);
-    uint32_t n = atomic_load_explicit(&list->n, memory_order_acquire);
-
-    if (walk->n_compactions != f->n_compactions) {
-        walk->n_compactions = f->n_compactions;
-        walk->place = 0;
-    }
-    while (walk->place < n) {
-        uint32_t ref = relaxed_load(&list->entries[walk->place++]);
-        const struct series *s = ref != 0 ? series_at(r, ref) : NULL;
-
-        if (s == NULL || s->order <= walk->last_order)
-            continue;
-        walk->last_order = s->order;
-        return s->order <= newest ? s : NULL;
-    }
-    return NULL;
-}
-
 void list_free(struct family *f, struct series_list *list)
 {
     if (list != family_first_list(f))
