@@ -2,7 +2,8 @@
 /*
  * Shadow, the inside: what its files share
  *
- *      shadow.c       a line of the document: what its identity was, and what it would be
+ *      shadow_read.c  a line of the document
+ *      shadow.c       what its identity was, and what it would be
  *      shadow_judge.c families that stand in each other's way, asked of a registry
  *      shadow_text.c  words for people
  *      shadow_json.c  an object for programs
@@ -142,7 +143,33 @@ struct bacowr_shadow {
     struct buf rooms[6]; /* of texts that are put together */
 };
 
+/* ---- shadow_read.c ---- */
+
+/* The settings of the mapping for @res, told once as the document tells them. NULL without
+ * memory. */
+struct shadow_settings *shadow_settings_of(struct bacowr_shadow *s, const struct resolution *res);
+
+/* The keys that both tell of, and otherwise. */
+uint32_t shadow_settings_differ(struct shadow_settings *a, const struct shadow_settings *b);
+
 /* ---- shadow.c ---- */
+
+/* What is known of one side of an identity. */
+struct shadow_state {
+    bool is_series; /* it has one, or wants one */
+    bool dropped, conflict, over_limit;
+    struct slice name, labels;
+    struct shadow_settings *settings;
+    enum metric_type type;
+    struct shadow_family *family;
+};
+
+/* An identity that is @before now, which is filled further: count it, and what it would be. One
+ * that was compared already counts no more. 0 or -ENOMEM. */
+int shadow_compare(struct bacowr_shadow *s, struct slice name, struct slice suffix,
+                   struct shadow_state *before);
+
+void shadow_settings_free(struct shadow_settings *settings);
 
 static inline struct slice shadow_name(const struct shadow_family *f)
 {
