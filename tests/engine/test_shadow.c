@@ -340,6 +340,24 @@ START_TEST(test_shadow_counts_once)
 }
 END_TEST
 
+/* What is folded, and a gauge that is refused, at the limit of all series. */
+START_TEST(test_shadow_tells_of_limits)
+{
+    struct bacowr_config config = engine_config();
+    struct bacowr_shadow *s;
+    struct engine e;
+
+    config.max_series = 2;
+    engine_init(&e, &config, NULL);
+    s = compare(&e, "a:1|c|#k:1\na:1|c|#k:2\na:1|c|#k:3\na:1|c|#k:4\ng:1|g", "mappings: []");
+    ck_assert_msg(strstr(told(s, true), "\"over_limit\":3") != NULL, "%s", told(s, true));
+    ck_assert_msg(strstr(told(s, false), "Over a limit now: 3 identities") != NULL, "%s",
+                  told(s, false));
+    bacowr_shadow_free(s);
+    engine_release(&e);
+}
+END_TEST
+
 #define HEAD \
     "{\"identities_format\":1,\"rules\":0,\"series\":0,\"series_limit\":9,\"reading\":{}}\n"
 #define KIND "{\"settings\":0,\"match\":null,\"type\":\"counter\"}\n"
@@ -452,6 +470,7 @@ static Suite *suite(void)
     tcase_add_test(t, test_shadow_comes_true);
     tcase_add_test(t, test_shadow_reads_as_the_server);
     tcase_add_test(t, test_shadow_counts_once);
+    tcase_add_test(t, test_shadow_tells_of_limits);
     tcase_add_loop_test(t, test_shadow_documents, 0, N(documents));
     tcase_add_test(t, test_shadow_damaged);
     tcase_add_test(t, test_shadow_many_families);
