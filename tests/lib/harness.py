@@ -40,7 +40,7 @@ STOP_SECONDS = 20.0
 WAIT_SECONDS = 20.0
 # First ports of blocks, all below the range the kernel gives to outgoing sockets.
 PORTS = range(15000, 32000, 50)
-MAX_BLOCKS = 8  # of a process, which then deals its own again, the oldest first
+MAX_BLOCKS = 20  # of a process, which then deals its own again, the oldest first
 FOLDER_PREFIX = "bacowr-test-"
 SANITIZER_STATUS = 99  # of a process with a finding
 
