@@ -54,7 +54,7 @@ int bacowr_shadow_new(struct bacowr_shadow **out, struct bacowr_mapping *m)
 
 static void side_release(struct shadow_side *side)
 {
-    free(side->first_names);
+    free(side->least_names);
 }
 
 static void family_free(struct shadow_family *f)
@@ -66,11 +66,16 @@ static void family_free(struct shadow_family *f)
     free(f);
 }
 
-static void move_free(struct shadow_move *m)
+static void example_free(struct shadow_move *m)
 {
     free(m->identity);
     free(m->labels[BEFORE]);
     free(m->labels[AFTER]);
+}
+
+static void move_free(struct shadow_move *m)
+{
+    example_free(m);
     free(m);
 }
 
@@ -183,6 +188,22 @@ static int names_of(struct buf *out, struct slice labels)
     return out->failed ? -ENOMEM : 0;
 }
 
+/* Of several lists the least is told, so that it is the same however the document is ordered. */
+static int keep_least(struct shadow_side *side, struct slice names)
+{
+    char *text = keep_text(names);
+
+    if (text == NULL)
+        return -ENOMEM;
+    if (side->least_names != NULL && strcmp(side->least_names, text) <= 0) {
+        free(text);
+        return 0;
+    }
+    free(side->least_names);
+    side->least_names = text;
+    return 0;
+}
+
 static int note_names(struct bacowr_shadow *s, struct shadow_side *side, struct slice labels)
 {
     uint64_t hash;
@@ -195,9 +216,7 @@ static int note_names(struct bacowr_shadow *s, struct shadow_side *side, struct 
     for (unsigned i = 0; i < side->n_names; i++)
         if (side->names[i] == hash)
             return 0;
-    if (side->n_names == 0)
-        side->first_names = keep_text(buf_slice(&s->rooms[5]));
-    if (side->first_names == NULL)
+    if (keep_least(side, buf_slice(&s->rooms[5])) != 0)
         return -ENOMEM;
     if (side->n_names < SHADOW_N_NAMES)
         side->names[side->n_names] = hash;
@@ -318,22 +337,38 @@ static struct shadow_move *move_find(const struct bacowr_shadow *s, uint64_t has
     return NULL;
 }
 
-/* The first of its kind: an example of the others. */
-static struct shadow_move *move_new(struct bacowr_shadow *s, const struct shadow_move *like,
-                                    struct slice identity, const struct shadow_state *before,
-                                    const struct shadow_state *after)
+/* An example of its kind: the least identity, whatever the order of the document. 0 or -ENOMEM. */
+static int keep_example(struct shadow_move *m, const struct shadow_move *like,
+                        struct slice identity, const struct shadow_state *before,
+                        const struct shadow_state *after)
+{
+    struct shadow_move now = *m;
+
+    if (m->identity != NULL && strncmp(m->identity, identity.p, identity.len) <= 0)
+        return 0;
+    now.before = like->before;
+    now.rule = like->rule;
+    now.identity = keep_text(identity);
+    now.labels[BEFORE] = keep_text(before->labels);
+    now.labels[AFTER] = keep_text(after->labels);
+    if (now.identity == NULL || now.labels[BEFORE] == NULL || now.labels[AFTER] == NULL) {
+        example_free(&now);
+        return -ENOMEM;
+    }
+    example_free(m);
+    *m = now;
+    return 0;
+}
+
+static struct shadow_move *move_new(struct bacowr_shadow *s, const struct shadow_move *like)
 {
     struct shadow_move *m = malloc(sizeof *m);
 
     if (m == NULL)
         return NULL;
     *m = *like;
-    m->identity = keep_text(identity);
-    m->labels[BEFORE] = keep_text(before->labels);
-    m->labels[AFTER] = keep_text(after->labels);
-    if (m->identity == NULL || m->labels[BEFORE] == NULL || m->labels[AFTER] == NULL ||
-        table_insert(&s->moves, &m->link) != 0) {
-        move_free(m);
+    if (table_insert(&s->moves, &m->link) != 0) {
+        free(m);
         return NULL;
     }
     return m;
@@ -361,11 +396,11 @@ static int note_move(struct bacowr_shadow *s, enum shadow_move_kind kind, struct
         return 0;
     }
     if (m == NULL)
-        m = move_new(s, &like, identity, before, after);
+        m = move_new(s, &like);
     if (m == NULL)
         return -ENOMEM;
     m->n++;
-    return 0;
+    return keep_example(m, &like, identity, before, after);
 }
 
 /* The same series, kept otherwise? */

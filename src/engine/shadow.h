@@ -66,7 +66,7 @@ struct shadow_side {
     const struct shadow_settings *settings; /* of the first; NULL: there is none */
     uint64_t names[SHADOW_N_NAMES];         /* hashes of different lists of label names */
     unsigned n_names;                       /* past SHADOW_N_NAMES they are no longer told apart */
-    char *first_names;                      /* owned: "a,b,", cut; NULL: none */
+    char *least_names;                      /* owned: "a,b,", cut; NULL: none */
 };
 
 struct shadow_family {
@@ -99,7 +99,7 @@ struct shadow_move {
     enum shadow_move_kind kind;
     const struct shadow_family *from, *to; /* NULL: none */
     uint64_t n;
-    /* The first of them. */
+    /* Of the one with the least identity. */
     const struct shadow_settings *before; /* NULL: nothing is known of them */
     const struct mapping_rule *rule;      /* NULL: none takes it */
     char *identity, *labels[N_SIDES];     /* owned, cut */

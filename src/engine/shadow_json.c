@@ -68,7 +68,7 @@ static void put_side(struct json *j, const char *key, const struct shadow_side *
         if (side->identities_of[i] > 0)
             json_str(j, NULL, metric_type_name((enum metric_type)i));
     json_end_array(j);
-    json_str(j, "label_names", side->first_names);
+    json_str(j, "label_names", side->least_names);
     json_u64(j, "label_sets", side->n_names);
     json_object(j, "settings");
     put_values(j, side->settings, differ | 1u << KEY_TYPE | 1u << KEY_HELP);

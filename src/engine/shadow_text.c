@@ -129,9 +129,9 @@ static void add_settings(struct buf *out, const struct shadow_family *f)
 
 static void add_names(struct buf *out, const struct shadow_side *side)
 {
-    size_t len = side->first_names != NULL ? strlen(side->first_names) : 0;
+    size_t len = side->least_names != NULL ? strlen(side->least_names) : 0;
 
-    buf_addf(out, "{%.*s}", (int)(len > 0 ? len - 1 : 0), len > 0 ? side->first_names : "");
+    buf_addf(out, "{%.*s}", (int)(len > 0 ? len - 1 : 0), len > 0 ? side->least_names : "");
     if (side->n_names > 1)
         buf_add_str(out, " and others");
 }
