@@ -238,7 +238,30 @@ static int explain(void *ctx, const struct http_ask *ask, void **state, struct b
 
 /* ---- the table ---- */
 
+static int documents(void *ctx, const struct http_ask *ask, void **state, struct buf *out)
+{
+    struct json j = json_writer(out);
+
+    (void)ctx;
+    (void)ask;
+    (void)state;
+    json_object(&j, NULL);
+    json_array(&j, "documents");
+    for (const struct http_doc *doc = api_docs; doc->path != NULL; doc++) {
+        json_object(&j, NULL);
+        json_str(&j, "path", doc->path);
+        json_str(&j, "method", doc->takes_body ? "POST" : "GET");
+        json_bool(&j, "local_only", doc->secret);
+        json_end_object(&j);
+    }
+    json_end_array(&j);
+    json_end_object(&j);
+    buf_add_byte(out, '\n');
+    return out->failed ? -ENOMEM : 0;
+}
+
 const struct http_doc api_docs[] = {
+    {.path = "/api/v1/", .step = documents},
     {.path = "/api/v1/status", .step = api_status},
     {.path = "/api/v1/rates", .step = api_rates},
     {.path = "/api/v1/families", .step = families, .end = end_survey},

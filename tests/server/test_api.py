@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import unittest
 from typing import Any
@@ -51,6 +52,19 @@ class ApiTest(ServerTest):
                     "app.a:-1|c", "other:1|c")
         server.settle()
         return server
+
+    def test_index(self) -> None:
+        """It names what docs/api.md names, and each answers."""
+        server = self.start()
+        told = self.document(server, "")["documents"]
+        text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+        named = set(re.findall(r"^\| `(/api/v1/\w*)` \|", text, re.MULTILINE))
+        self.assertEqual({row["path"] for row in told}, named)
+        for row in told:
+            answer = server.get(row["path"], method=row["method"])
+            self.assertEqual(answer.status, 200, row)
+        self.assertEqual([row["path"] for row in told if row["local_only"]],
+                         ["/api/v1/identities", "/api/v1/sources"])
 
     def test_keys(self) -> None:
         """All that docs/api.md promises, no more and no less."""
@@ -238,7 +252,7 @@ class ApiTest(ServerTest):
         server = self.start()
         for path, status in (("families?limit=x", 400), ("families?limit=1001", 400),
                              ("mapping?never=2", 400), ("rates?since=-1", 400),
-                             (f"families?match={'x' * 600}", 414), ("nothing", 404), ("", 404)):
+                             (f"families?match={'x' * 600}", 414), ("nothing", 404), ("status/", 404)):
             with self.subTest(path):
                 self.assertEqual(server.get(f"/api/v1/{path}").status, status)
         self.assertEqual(server.get("/api/v1/explain").status, 405)
