@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -203,6 +204,21 @@ static int no_memory(void)
         errno = ENOMEM;
     }
     return fails;
+}
+
+/* The sanitizer asks for the stack of each thread that begins, and ends the process where that
+ * finds no memory: no allocation of the server's. */
+int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
+{
+    static int (*real)(pthread_t, pthread_attr_t *);
+    int r;
+
+    is_busy = 1;
+    if (real == NULL)
+        real = (int (*)(pthread_t, pthread_attr_t *))dlsym(RTLD_NEXT, "pthread_getattr_np");
+    r = real(thread, attr);
+    is_busy = 0;
+    return r;
 }
 
 void *malloc(size_t size)
