@@ -15,6 +15,8 @@
 
 #include <errno.h>
 
+#include "base/num.h"
+
 #define DEPTH_MAX 32
 
 static void skip_blanks(struct slice *s)
@@ -149,12 +151,11 @@ static bool read_unit(struct slice s, unsigned *out)
     if (s.len < 6 || s.p[0] != '\\' || s.p[1] != 'u')
         return false;
     for (unsigned i = 2; i < 6; i++) {
-        char c = s.p[i];
-        bool is_letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'f';
+        int digit = num_hex_digit(s.p[i]);
 
-        if (!is_letter && (c < '0' || c > '9'))
+        if (digit < 0)
             return false;
-        unit = unit * 16 + (unsigned)(is_letter ? (c | 0x20) - 'a' + 10 : c - '0');
+        unit = unit * 16 + (unsigned)digit;
     }
     *out = unit;
     return true;

@@ -39,4 +39,13 @@ int num_parse_duration(struct slice s, int64_t *out_ns);
 size_t num_print(char out[NUM_TEXT_MAX], double v);
 size_t num_print_u64(char out[NUM_TEXT_MAX], uint64_t v);
 
+/* The value of a hexadecimal digit of either case, or -1. */
+static inline int num_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 #endif

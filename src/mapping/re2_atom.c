@@ -13,6 +13,7 @@
  */
 #include "mapping/re2_parser.h"
 
+#include "base/num.h"
 #include "mapping/regex.h"
 
 #include <errno.h>
@@ -106,15 +107,6 @@ static bool is_upper(char c)
     return c >= 'A' && c <= 'Z';
 }
 
-static int hex_digit(char c)
-{
-    if (re2_is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* \x41 or \x{1f600}; p->at is behind the x. */
 static int read_hex(struct re2_parser *p, size_t from, uint32_t *point)
 {
@@ -123,8 +115,8 @@ static int read_hex(struct re2_parser *p, size_t from, uint32_t *point)
 
     p->at += brace;
     *point = 0;
-    while (hex_digit(re2_peek(p, 0)) >= 0 && (brace || n < 2) && *point <= MAX_POINT) {
-        *point = *point << 4 | (uint32_t)hex_digit(p->text.p[p->at++]);
+    while (num_hex_digit(re2_peek(p, 0)) >= 0 && (brace || n < 2) && *point <= MAX_POINT) {
+        *point = *point << 4 | (uint32_t)num_hex_digit(p->text.p[p->at++]);
         n++;
     }
     if (n == 0 || (brace ? re2_peek(p, 0) != '}' : n != 2))

@@ -23,6 +23,14 @@
 
 #include "base/hostport.h"
 
+static void set_port(struct sockaddr *sa, uint16_t port)
+{
+    if (sa->sa_family == AF_INET6)
+        ((struct sockaddr_in6 *)sa)->sin6_port = htons(port);
+    else
+        ((struct sockaddr_in *)sa)->sin_port = htons(port);
+}
+
 static bool has_ipv6(void)
 {
     int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -64,7 +72,7 @@ void address_from_list(struct address *out, const struct addrinfo *list, uint16_
 
     *out = (struct address){0};
     memcpy(&out->sa, chosen->ai_addr, chosen->ai_addrlen);
-    address_set_port((struct sockaddr *)&out->sa, port);
+    set_port((struct sockaddr *)&out->sa, port);
     address_format((struct sockaddr *)&out->sa, out->text);
 }
 
@@ -102,7 +110,7 @@ int address_resolve(struct address *out, const char *text, struct err *e)
     }
     if (host.len == 0) {
         set_wildcard(&a);
-        address_set_port((struct sockaddr *)&a.sa, port);
+        set_port((struct sockaddr *)&a.sa, port);
         address_format((struct sockaddr *)&a.sa, a.text);
     } else {
         int r = look_up(&a, host, port);
@@ -162,14 +170,6 @@ socklen_t address_len(const struct sockaddr *sa)
     if (sa->sa_family == AF_UNIX)
         return local_len((const struct sockaddr_un *)sa);
     return sa->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-}
-
-void address_set_port(struct sockaddr *sa, uint16_t port)
-{
-    if (sa->sa_family == AF_INET6)
-        ((struct sockaddr_in6 *)sa)->sin6_port = htons(port);
-    else
-        ((struct sockaddr_in *)sa)->sin_port = htons(port);
 }
 
 uint16_t address_port(const struct address *a)

@@ -37,7 +37,6 @@ void address_from_list(struct address *out, const struct addrinfo *list, uint16_
 void address_format(const struct sockaddr *sa, char out[ADDRESS_TEXT_MAX]);
 
 socklen_t address_len(const struct sockaddr *sa);
-void address_set_port(struct sockaddr *sa, uint16_t port);
 uint16_t address_port(const struct address *a);
 
 /*

@@ -30,7 +30,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -312,27 +311,6 @@ static void on_connection(uv_poll_t *handle, int status, int events)
 
 /* ---- listening ---- */
 
-/* The IPv6 wildcard takes IPv4 too, whatever the system's default is: as statsd_exporter's does. */
-static int open_socket(const struct sockaddr *address)
-{
-    int on = 1;
-    int off = 0;
-    int r;
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-    if (fd < 0)
-        return -errno;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        (address->sa_family == AF_INET6 &&
-         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0) ||
-        bind(fd, address, address_len(address)) < 0 || listen(fd, SOMAXCONN) < 0) {
-        r = -errno;
-        close(fd);
-        return r;
-    }
-    return fd;
-}
-
 static int listener_new(struct http_listener **out, struct http *h, int fd)
 {
     struct http_listener *l = calloc(1, sizeof *l);
@@ -384,29 +362,6 @@ int http_listen_on(struct http *h, int fd)
     }
     h->listeners[h->n_listeners++] = l;
     return 0;
-}
-
-int http_listen(struct http *h, const struct sockaddr *address)
-{
-    int fd = open_socket(address);
-
-    return fd < 0 ? fd : http_listen_on(h, fd);
-}
-
-int http_port(const struct http *h, unsigned i)
-{
-    struct sockaddr_storage address;
-    socklen_t len = sizeof address;
-
-    if (i >= h->n_listeners)
-        return -EINVAL;
-    if (getsockname(h->listeners[i]->fd, (struct sockaddr *)&address, &len) < 0)
-        return -errno;
-    if (address.ss_family == AF_UNIX)
-        return 0;
-    if (address.ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)&address)->sin6_port);
-    return ntohs(((const struct sockaddr_in *)&address)->sin_port);
 }
 
 /* ---- to another process ---- */

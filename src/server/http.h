@@ -125,12 +125,9 @@ bool http_path_is_free(const char *path, bool lifecycle);
 /* 0, -ENOMEM. The loop is borrowed and outlives @out. */
 int http_new(struct http **out, uv_loop_t *loop, const struct http_config *config);
 
-/* Listen on one more address. 0 or a negative errno (as libuv's codes are). */
-int http_listen(struct http *h, const struct sockaddr *address);
-
 /*
- * The same on @fd, a socket that listens and does not block; it is taken, also on failure. On a
- * Unix socket there is no TLS.
+ * Listen on @fd too, a socket that listens and does not block; it is taken, also on failure. On a
+ * Unix socket there is no TLS. 0 or a negative errno (as libuv's codes are).
  */
 int http_listen_on(struct http *h, int fd);
 
@@ -161,9 +158,6 @@ bool http_is_idle(const struct http *h);
 
 /* To be called about ten times a second: those who tap get what came in. */
 void http_tap_tick(struct http *h);
-
-/* The port that listener @i was given (for port 0), 0 of a Unix socket, or a negative errno. */
-int http_port(const struct http *h, unsigned i);
 
 const struct http_stats *http_stats(const struct http *h);
 

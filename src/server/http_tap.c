@@ -28,6 +28,7 @@
 
 #include "base/json.h"
 #include "base/num.h"
+#include "server/query.h"
 #include "server/tap.h"
 
 #define TOLD_A_TURN   50
@@ -59,33 +60,9 @@ struct question {
     struct tap_filter filter;
 };
 
-static int hex_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* @value without its %XX and '+' into the filter's match. */
 static bool read_match(struct question *q, struct slice value)
 {
-    struct tap_filter *f = &q->filter;
-
-    for (f->match_len = 0; value.len > 0; value = slice_from(value, 1)) {
-        char c = value.p[0] == '+' ? ' ' : value.p[0];
-
-        if (c == '%') {
-            if (value.len < 3 || hex_of(value.p[1]) < 0 || hex_of(value.p[2]) < 0)
-                return false;
-            c = (char)(hex_of(value.p[1]) * 16 + hex_of(value.p[2]));
-            value = slice_from(value, 2);
-        }
-        if (f->match_len == TAP_MATCH_MAX)
-            return false;
-        f->match[f->match_len++] = c;
-    }
-    return true;
+    return query_decode(value, q->filter.match, TAP_MATCH_MAX, &q->filter.match_len);
 }
 
 static bool read_form(struct question *q, struct slice value)

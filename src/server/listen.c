@@ -410,15 +410,12 @@ static int open_http(struct server *s, unsigned i)
     struct address *a = &s->web.items[i];
     struct err e;
     int fd = take(s, INHERIT_HTTP, a);
-    int r = fd >= 0 ? http_listen_on(s->http, fd)
-                    : http_listen(s->http, (const struct sockaddr *)&a->sa);
-    int port = r == 0 ? http_port(s->http, i) : r;
+    int r = fd >= 0 ? address_refresh(a, fd) : address_listen(&fd, a, SOMAXCONN);
 
-    if (port < 0)
-        return start_fail(s, address_refused(&e, "http", a, port), &e);
-    if (port > 0)
-        address_set_port((struct sockaddr *)&a->sa, (uint16_t)port);
-    address_format((struct sockaddr *)&a->sa, a->text);
+    if (r == 0)
+        r = http_listen_on(s->http, fd);
+    if (r != 0)
+        return start_fail(s, address_refused(&e, "http", a, r), &e);
     log_event(s->log, LOG_LEVEL_INFO, "listening", log_str("transport", "http"),
               log_str("address", a->text), log_str("path", s->o->telemetry_path));
     return 0;

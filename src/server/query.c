@@ -10,18 +10,9 @@
  */
 #include "server/query.h"
 
-#include <string.h>
+#include "base/num.h"
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Decode @text. False: no room, or a '%' that begins no byte. */
-static bool decode(struct slice text, char *out, size_t size, size_t *len)
+bool query_decode(struct slice text, char *out, size_t size, size_t *len)
 {
     size_t n = 0;
 
@@ -31,9 +22,10 @@ static bool decode(struct slice text, char *out, size_t size, size_t *len)
         out[n] = text.p[i] == '+' ? ' ' : text.p[i];
         if (text.p[i] != '%')
             continue;
-        if (text.len - i < 3 || hex_digit(text.p[i + 1]) < 0 || hex_digit(text.p[i + 2]) < 0)
+        if (text.len - i < 3 || num_hex_digit(text.p[i + 1]) < 0 ||
+            num_hex_digit(text.p[i + 2]) < 0)
             return false;
-        out[n] = (char)(hex_digit(text.p[i + 1]) << 4 | hex_digit(text.p[i + 2]));
+        out[n] = (char)(num_hex_digit(text.p[i + 1]) << 4 | num_hex_digit(text.p[i + 2]));
         i += 2;
     }
     *len = n;
@@ -61,7 +53,7 @@ bool query_get(struct slice query, const char *name, char *out, size_t size, str
     struct slice text;
     size_t len;
 
-    if (!find(query, name, &text) || !decode(text, out, size, &len))
+    if (!find(query, name, &text) || !query_decode(text, out, size, &len))
         return false;
     *value = slice_of(out, len);
     return true;
@@ -71,21 +63,9 @@ bool query_number(struct slice query, const char *name, uint64_t fallback, uint6
                   uint64_t *out)
 {
     struct slice text;
-    uint64_t n = 0;
 
-    if (!find(query, name, &text)) {
-        *out = fallback;
-        return true;
-    }
-    if (text.len == 0)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.p[i] < '0' || text.p[i] > '9' || n > max / 10)
-            return false;
-        n = n * 10 + (uint64_t)(text.p[i] - '0');
-    }
-    if (n > max)
-        return false;
-    *out = n;
+    if (find(query, name, &text))
+        return num_parse_u64(text, max, out) == 0;
+    *out = fallback;
     return true;
 }

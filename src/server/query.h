@@ -10,6 +10,9 @@
 
 #include "base/slice.h"
 
+/* Decode @text into @out: '+' is a blank, %xx a byte. False: no room, or a '%' that begins none. */
+bool query_decode(struct slice text, char *out, size_t size, size_t *len);
+
 /*
  * The first value of @name in @query, decoded into @out, which has room for @size bytes. False: it
  * is not there, has no room, or is written wrong; @value is then untouched.

@@ -25,18 +25,10 @@ void reply_release(struct reply *r)
     buf_release(&r->head);
 }
 
-static int hex_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* "1f CR LF"; a size of 0 ends all. */
 static int take_size(struct reply *r, char byte)
 {
-    int digit = hex_of(byte);
+    int digit = num_hex_digit(byte);
 
     if (digit >= 0 && r->n_digits < 8) {
         r->n_digits++;
