@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Admin connections: what admin.c (bytes and time) and admin_command.c (words) share
+ * Admin connections: what their files share
+ *
+ *      admin.c          who comes in
+ *      admin_conn.c     bytes and time
+ *      admin_command.c  words
  */
 #ifndef SERVER_ADMIN_CONN_H
 #define SERVER_ADMIN_CONN_H
@@ -25,7 +29,6 @@ struct admin_listener;
 struct admin {
     struct server *server; /* borrowed */
     struct admin_listener *listeners;
-    unsigned n_listeners;
     bool held;
     bool closing;
     unsigned n_handles; /* whose close callbacks are still to come */
@@ -75,6 +78,27 @@ struct admin_conn {
     bool found;
     char escaped[2 * ADMIN_LINE_MAX + 1];
 };
+
+/* ---- admin.c ---- */
+
+/* One of the handles that keep @a is closed. */
+void admin_handle_closed(struct admin *a);
+
+/* ---- admin_conn.c ---- */
+
+/* A connection on @fd, which is taken, also on failure. 0 or a negative errno. */
+int admin_conn_open(struct admin *a, int fd);
+
+/* The end of @c; its memory follows when its handles are closed. Twice is once. */
+void admin_conn_close(struct admin_conn *c);
+
+/* Do whatever can be done now. */
+void admin_conn_advance(struct admin_conn *c);
+
+/* Is an answer made or written? */
+bool admin_conn_is_busy(const struct admin_conn *c);
+
+/* ---- admin_command.c ---- */
 
 /* Take @line, without white space around it: what is to be answered goes to c->out; c->more if
  * there will be more of it; c->ending. */

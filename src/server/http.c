@@ -35,7 +35,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "server/address.h"
 #include "server/http_conn.h"
 
 #define ACCEPTS_PER_TURN 64
