@@ -36,7 +36,8 @@ FLOORS = {
     "src/engine": ["base/", "statsd/", "mapping/", "store/", "expo/", "state/state.h", "engine/",
                    "bacowr/"],
     "src/server": ["base/", "conf/", "server/", "bacowr/"],
-    "src/main.c": ["base/", "conf/", "server/", "bacowr/"],
+    "src/command": ["base/", "conf/", "server/", "command/", "bacowr/"],
+    "src/main.c": ["base/", "conf/", "server/", "command/", "bacowr/"],
 }
 
 # Library header: the files that may include it, as prefixes of their paths.
@@ -189,6 +190,8 @@ PLANTED = [
     # Libraries.
     planted("src/engine/a.c", include("<uv.h>"), "library"),
     planted("src/main.c", include("<uv.h>"), "library"),
+    planted("src/command/check.c", include('"mapping/mapping.h"'), "floor"),
+    planted("src/server/server.c", include('"command/command.h"'), "floor"),
     planted("src/conf/a.c", include("<yaml.h>"), "library"),
     planted("src/mapping/glob.c", include("<pcre2.h>"), "library"),
     planted("src/expo/a.c", include("<zlib.h>"), "library"),
