@@ -15,13 +15,14 @@
  * The table doubles while it is more than nine sixteenths full, or a window is full before that,
  * up to its limit; then a route that finds its window full takes the place of the coldest. How hot
  * a route is, is counted in two bits of its tag: a hit sets them to the highest; evictions and age
- * cool them down, and a route without heat is the first to go. A route that was never hit again has
- * none, so one-off identities evict each other.
+ * cool them down, and a cold route is the first to go. A route that was never hit again is cold, so
+ * one-off identities evict each other.
  *
  * Age goes round the table in about 50 s: what was not met in four rounds is forgotten, what was
- * met only once in one. So a churn of names leaves nothing behind, and a route whose series has
- * expired needs no notice: it is not met any more. When it is, its cell's birth number gives it
- * away.
+ * met only once in two, so that it is known for a whole one, wherever in the table age stands:
+ * who sends once a minute, or asks what was sent just now, is to find it. A churn of names leaves
+ * nothing behind, and a route whose series has expired needs no notice: it is not met any more.
+ * When it is, its cell's birth number gives it away.
  *
  * A route that was replaced is not freed at once: the caller may hold it from earlier in its batch.
  *
@@ -41,6 +42,9 @@
 #include "store/route_find.h"
 
 #define BITS_MIN 6u
+
+/* The heat of a new route, and the most that one has who has to make room. */
+#define COLD 1u
 
 /* Odd, half of its bits ones: makes two keys of a seed. */
 #define KEY_STEP UINT64_C(0x9e3779b97f4a7c15)
@@ -325,7 +329,7 @@ static uint64_t evict(struct routes *t, uint32_t tag)
     for (uint64_t i = first + 1; i < end; i++)
         if ((*tag_at(t, i) & ROUTE_HEAT) < (*tag_at(t, coldest) & ROUTE_HEAT))
             coldest = i;
-    if ((*tag_at(t, coldest) & ROUTE_HEAT) != 0)
+    if ((*tag_at(t, coldest) & ROUTE_HEAT) > COLD)
         for (uint64_t i = first; i < end; i++)
             if ((*tag_at(t, i) & ROUTE_HEAT) != 0)
                 --*tag_at(t, i);
@@ -354,8 +358,8 @@ static uint64_t take_place(struct routes *t, uint32_t tag)
 
 /* ---- age ---- */
 
-/* Let the next place in turn grow older. True when its route was forgotten. */
-static bool age_one(struct routes *t)
+/* Let the next place in turn grow older, or forget its route if that has @heat at most: true. */
+static bool age_one(struct routes *t, unsigned heat)
 {
     uint64_t place = t->hand;
     uint32_t *tag = tag_at(t, place);
@@ -363,7 +367,7 @@ static bool age_one(struct routes *t)
     t->hand = t->hand + 1 < n_places(t) ? t->hand + 1 : 0;
     if (*tag == 0)
         return false;
-    if ((*tag & ROUTE_HEAT) != 0) {
+    if ((*tag & ROUTE_HEAT) > heat) {
         --*tag;
         return false;
     }
@@ -376,7 +380,7 @@ void routes_age(struct routes *t)
     uint64_t n = (uint64_t)ROUTE_LINE << t->bits;
 
     for (uint64_t i = 0; i < n / 512; i++) {
-        (void)age_one(t);
+        (void)age_one(t, 0);
         if (t->hand == 0 && t->bits > BITS_MIN && t->n < n / 8) {
             (void)resize(t, t->bits - 1);
             n = (uint64_t)ROUTE_LINE << t->bits;
@@ -397,13 +401,13 @@ struct route *route_put(struct routes *t, const struct route_key *key, const str
     if (ref == 0)
         return NULL;
     while (t->n > 0 && t->n_route_bytes + route_bytes(route_at(t, ref)) > t->max_bytes)
-        t->n_evicted += age_one(t);
+        t->n_evicted += age_one(t, COLD);
     place = place_of(t, key);
     if (place != NO_PLACE)
         route_leave(t, *ref_at(t, place));
     else
         place = take_place(t, key->tag);
-    *tag_at(t, place) = key->tag;
+    *tag_at(t, place) = key->tag | COLD;
     *ref_at(t, place) = ref;
     t->n++;
     t->n_route_bytes += route_bytes(route_at(t, ref));

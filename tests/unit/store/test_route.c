@@ -460,6 +460,28 @@ START_TEST(test_route_age_forgets)
 }
 END_TEST
 
+/* What was met once is known for a round, wherever age stands in the table. */
+START_TEST(test_route_age_leaves_a_round)
+{
+    enum { N = 3000, ROUND = 512 }; /* steps, but for the places beyond the last home */
+    struct routes *t = routes_of(8192);
+
+    for (unsigned start = 0; start < 5; start++) {
+        for (unsigned n = 0; n < N; n++)
+            (void)put(t, n, 1);
+        for (unsigned i = 0; i < ROUND; i++)
+            routes_age(t);
+        ck_assert_uint_eq(route_stats(t).n, N);
+        age_rounds(t, 1);
+        ck_assert_uint_eq(route_stats(t).n, 0);
+        route_flush(t);
+        for (unsigned i = 0; i < 100; i++)
+            routes_age(t);
+    }
+    routes_free(t);
+}
+END_TEST
+
 /* A table that was large and is nearly empty becomes small again, and loses nothing that is met. */
 START_TEST(test_route_age_gives_memory_back)
 {
@@ -660,6 +682,7 @@ static Suite *suite(void)
     tcase_add_test(walk, test_route_walk_begins_anew);
     suite_add_tcase(s, walk);
     tcase_add_test(age, test_route_age_forgets);
+    tcase_add_test(age, test_route_age_leaves_a_round);
     tcase_add_test(age, test_route_age_gives_memory_back);
     tcase_add_test(age, test_route_churn_leaves_nothing);
     suite_add_tcase(s, age);
