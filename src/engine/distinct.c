@@ -13,6 +13,7 @@
 #include <math.h>
 
 #include "base/hash.h"
+#include "base/real.h"
 
 #define REGISTER_BITS 10
 
@@ -47,6 +48,20 @@ void distinct_add(struct distinct *d, struct slice text, uint64_t seed)
         d->n++;
 }
 
+/* Of @x, 1 or more. That of a fraction f is a series in (1 - f) / (1 + f), a third at most. */
+static double logarithm(double x)
+{
+    int exponent = real_exponent(x);
+    double f = real_scale(x, -exponent);
+    double t = (1 - f) / (1 + f), power = t, sum = 0;
+
+    for (int k = 1; power > 1e-18; k += 2) {
+        sum += power / k;
+        power *= t * t;
+    }
+    return exponent * M_LN2 - 2 * sum;
+}
+
 uint64_t distinct_read(const struct distinct *d)
 {
     const double m = DISTINCT_REGISTERS;
@@ -56,11 +71,11 @@ uint64_t distinct_read(const struct distinct *d)
     if (distinct_is_exact(d))
         return d->n;
     for (unsigned i = 0; i < DISTINCT_REGISTERS; i++) {
-        sum += ldexp(1, -d->registers[i]);
+        sum += real_power(-d->registers[i]);
         n_zero += d->registers[i] == 0;
     }
     estimate = 0.7213 / (1 + 1.079 / m) * m * m / sum;
     if (estimate <= 2.5 * m && n_zero > 0)
-        estimate = m * log(m / n_zero);
-    return (uint64_t)llround(estimate);
+        estimate = m * logarithm(m / n_zero);
+    return (uint64_t)real_round(estimate);
 }

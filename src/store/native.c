@@ -56,11 +56,11 @@ _Static_assert(NATIVE_MAX_BUCKETS <= (1u << LEVEL_MAX) / 8 * 7, "the largest blo
 
 int native_schema(double factor)
 {
-    double schema = -floor(log2(log2(factor)));
+    int schema = NATIVE_SCHEMA_MIN;
 
-    return schema > BUCKET_SCHEMA_MAX   ? BUCKET_SCHEMA_MAX
-           : schema < NATIVE_SCHEMA_MIN ? NATIVE_SCHEMA_MIN
-                                        : (int)schema;
+    while (schema < BUCKET_SCHEMA_MAX && bucket_bound(1, schema) > factor)
+        schema++;
+    return schema;
 }
 
 /* ---- slots ---- */

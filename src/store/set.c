@@ -28,6 +28,7 @@
 #include "store/set.h"
 
 #include "base/hash.h"
+#include "base/real.h"
 #include "base/relaxed.h"
 
 #include <assert.h>
@@ -459,5 +460,5 @@ static double estimate(const uint64_t *words, unsigned bits)
 
 double set_merge_count(const struct set_merge *m)
 {
-    return m->exact ? m->n : round(estimate(m->words, m->bits));
+    return m->exact ? m->n : real_round(estimate(m->words, m->bits));
 }

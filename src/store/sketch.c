@@ -407,16 +407,26 @@ void sketch_merge_add(struct sketch_merge *into, const struct sketch *from, uint
     }
 }
 
+static double smaller(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 /*
  * A magnitude for bucket @i: the point of the bucket, cut down to what @least and @most leave of
  * it, whose relative distance from both ends is equal.
  */
 static double bucket_middle(int32_t i, int schema, double least, double most)
 {
-    double a = fmax(fmax(bucket_bound(i - 1, schema), least), DBL_TRUE_MIN);
-    double b = fmin(bucket_bound(i, schema), most);
+    double a = larger(larger(bucket_bound(i - 1, schema), least), DBL_TRUE_MIN);
+    double b = smaller(bucket_bound(i, schema), most);
 
-    return a < b ? fmin(a * (2 / (1 + a / b)), b) : b;
+    return a < b ? smaller(a * (2 / (1 + a / b)), b) : b;
 }
 
 /* The bucketed value of @rank from 1 among the positive (or the negative) ones. */
@@ -433,9 +443,9 @@ static double grid_value(const struct sketch_merge *m, enum grid_sign sign, uint
         if (rank > r->n[at])
             rank -= r->n[at];
         else if (sign == GRID_POSITIVE)
-            return bucket_middle(bucket, schema, m->min, fmin(m->max, DBL_MAX));
+            return bucket_middle(bucket, schema, m->min, smaller(m->max, DBL_MAX));
         else
-            return -bucket_middle(bucket, schema, -m->max, fmin(-m->min, DBL_MAX));
+            return -bucket_middle(bucket, schema, -m->max, smaller(-m->min, DBL_MAX));
     }
     assert(!"rank within the run");
     return NAN;
