@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "server/file.h"
 #include "server/openssl.h"
+#include "server/password.h"
 
 static const char *fault(int r)
 {
@@ -74,6 +75,8 @@ int door_load(struct door **out, struct options_list *files, const char *path, e
         r = -ENOMEM;
     if (r == 0 && d->config->n_users > 0)
         r = openssl_open(path, e);
+    if (r == 0 && d->config->n_users > 0)
+        r = password_open(path, e);
     if (r == 0 && d->config->has_tls)
         r = tls_new(&d->tls, d->config, e);
     if (r == -ENOMEM)

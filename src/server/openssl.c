@@ -13,9 +13,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "server/dlopen_note.h"
 
 #define TEXT_OF(number)  #number
 #define SONAME_OF(major) "libssl.so." TEXT_OF(major)
@@ -73,19 +74,6 @@ int openssl_open(const char *file, struct err *e)
     return -ENOENT;
 }
 
-/* ---- the note ---- */
-
-/* https://uapi-group.org/specifications/specs/elf_dlopen_metadata/ */
-#define NOTE_OWNER "FDO"
-#define NOTE_TYPE  0x407c0c0au
-#define NOTE_TEXT                                                                       \
-    "[{\"feature\":\"tls\",\"description\":\"TLS and passwords of the web interface\"," \
-    "\"priority\":\"recommended\",\"soname\":[\"" SONAME "\"]}]"
-
-static const struct {
-    uint32_t n_owner, n_text, type;
-    char owner[sizeof NOTE_OWNER];
-    char text[(sizeof NOTE_TEXT + 3) / 4 * 4];
-} note __attribute__((section(".note.dlopen"), aligned(4), used)) = {
-    sizeof NOTE_OWNER, sizeof NOTE_TEXT, NOTE_TYPE, NOTE_OWNER, NOTE_TEXT,
-};
+DLOPEN_NOTE(note,
+            "[{\"feature\":\"tls\",\"description\":\"TLS and passwords of the web interface\","
+            "\"priority\":\"recommended\",\"soname\":[\"" SONAME "\"]}]");

@@ -2,7 +2,7 @@
 /*
  * Passwords: bcrypt, and what is remembered of those that were looked at
  *
- * Contract: openssl_open() has said 0.
+ * Contract: openssl_open() and password_open() have said 0.
  */
 #ifndef SERVER_PASSWORD_H
 #define SERVER_PASSWORD_H
@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "base/slice.h"
 
 #define PASSWORD_DIGEST_LEN 32
@@ -18,6 +19,12 @@
 struct password_digest {
     uint8_t bytes[PASSWORD_DIGEST_LEN];
 };
+
+/*
+ * Open the library of bcrypt, once in a process; any thread may. 0; -ENOENT with @e filled: it is
+ * not on this machine. @file asks for it.
+ */
+int password_open(const char *file, struct err *e);
 
 /* Is @hash (of bcrypt) made of @password? Takes as long as its cost says; any thread may. */
 bool password_matches(const char *password, const char *hash);

@@ -55,14 +55,19 @@ class TlsTest(FolderTest, ServerTest):
 
 
 class OpenedTest(TlsTest):
-    """OpenSSL is opened by the first door that needs it."""
+    """OpenSSL and libxcrypt are opened by the first door that needs them."""
 
     def maps(self, server: Server) -> str:
         return Path(f"/proc/{server.process.pid}/maps").read_text()
 
     def test_nobody_pays_for_no_door(self) -> None:
-        self.assertNotIn("libssl", self.maps(self.start()))
-        self.assertIn("libssl", self.maps(self.serve()))
+        for library in "libssl", "libcrypt.so":
+            self.assertNotIn(library, self.maps(self.start()))
+        with_tls = self.maps(self.serve())
+        self.assertIn("libssl", with_tls)
+        self.assertNotIn("libcrypt.so", with_tls)
+        self.config.write_text(f"basic_auth_users:\n  a: {HASH}\n")
+        self.assertIn("libcrypt.so", self.maps(self.start(self.flag)))
 
     def test_a_reload_may_be_the_first(self) -> None:
         self.config.write_text("")
@@ -85,6 +90,17 @@ class OpenedTest(TlsTest):
             self.assertIn(f"{self.config}: TLS and passwords need OpenSSL, which cannot be opened",
                           told.stderr)
             self.assertIn("install libssl.so.3 (libssl3 on Debian)", told.stderr)
+
+    def test_a_machine_without_bcrypt(self) -> None:
+        for name in "libcrypt.so.1", "libcrypt.so.2":
+            (self.folder / name).touch()
+        self.config.write_text(f"basic_auth_users:\n  a: {HASH}\n")
+        with mock.patch.dict(os.environ, LD_LIBRARY_PATH=str(self.folder)):
+            told = run(self.flag)
+            self.assertTrue(self.start().get("/-/ready"))
+        self.assertEqual(told.returncode, 1, told.stderr)
+        self.assertIn(f"{self.config}: passwords need libxcrypt, which cannot be opened", told.stderr)
+        self.assertIn("install libcrypt.so.1 (libcrypt1 on Debian)", told.stderr)
 
 
 class SpokenTest(TlsTest):

@@ -46,7 +46,7 @@ LIBRARIES = {
     "llhttp.h": ["src/server/"],
     "zlib.h": ["src/server/"],
     "crypt.h": ["src/server/password.c"],
-    "dlfcn.h": ["src/server/openssl.c"],
+    "dlfcn.h": ["src/server/openssl.c", "src/server/password.c"],
     "malloc.h": ["src/main.c"],
     "openssl/crypto.h": ["src/server/openssl.h"],
     "openssl/evp.h": ["src/server/openssl.h"],
