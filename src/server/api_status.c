@@ -287,6 +287,10 @@ int api_status(void *ctx, const struct http_ask *ask, void **state, struct buf *
     json_bool(&j, "senders_known", knows_senders(s));
     put_process(&j);
     put_listeners(s, &j);
+    if (s->no_port.known)
+        json_u64(&j, "udp_no_port_datagrams", no_port_count(&s->no_port));
+    else
+        json_null(&j, "udp_no_port_datagrams");
     put_config(s, &j);
     put_flags(s->o, &j);
     json_end_object(&j);

@@ -25,6 +25,7 @@
 #include "server/ingest.h"
 #include "server/inherit.h"
 #include "server/local.h"
+#include "server/no_port.h"
 #include "server/notify.h"
 #include "server/policy.h"
 #include "server/relay.h"
@@ -94,6 +95,7 @@ struct server {
     struct history *history;
     uint64_t *counts; /* owned: room for what the history is made of */
     int64_t begun_ms;
+    struct no_port no_port;
 
     uint64_t beats[BACOWR_MAX_WORKERS];     /* of the workers, when the watchdog was last told */
     struct told told_refused, told_dropped; /* TCP connections, datagrams; server/journal.c */

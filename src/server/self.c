@@ -40,6 +40,7 @@ struct self {
 struct reading {
     double zero; /* statsd_exporter counts here what cannot happen in this server */
     double udp_datagrams;
+    double udp_no_port;
     double unixgrams;
     double unixgrams_truncated;
     double unixgram_errors;
@@ -137,6 +138,9 @@ static const struct scalar scalars[] = {
     {"bacowr_statsd_ingest_threads", "Threads that receive and aggregate.", GAUGE(n_workers)},
     {"bacowr_statsd_start_time_seconds", "When the server began to serve, since 1970.",
      GAUGE(serving_since)},
+    {"bacowr_statsd_host_udp_no_port_datagrams_total",
+     "Datagrams that came to this machine, or container, for UDP ports where nobody listens.",
+     COUNTER(udp_no_port)},
     {"bacowr_statsd_unixgram_truncated_datagrams_total",
      "Datagrams of the Unix socket that were cut; their whole lines were used.",
      COUNTER(unixgrams_truncated)},
@@ -264,6 +268,7 @@ static void read_ingest(const struct self_config *c, struct reading *r)
 {
     for (unsigned i = 0; i < c->n_sockets; i++)
         r->udp_datagrams += (double)relaxed_load(&c->sockets[i]->inlet.counters.datagrams);
+    r->udp_no_port = (double)no_port_count(c->no_port);
     for (unsigned i = 0; i < c->n_workers; i++) {
         const struct worker_counters *from = &c->workers[i]->counters;
 

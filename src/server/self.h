@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "server/http.h"
 #include "server/ingest.h"
+#include "server/no_port.h"
 #include "server/relay.h"
 #include "server/reload.h"
 #include "server/statefile.h"
@@ -49,6 +50,7 @@ struct self_config {
     const struct log *log;
     const struct handover_stats *handovers;
     const struct tap *tap;
+    const struct no_port *no_port;
 };
 
 /* Take-overs by this server and those before it; attempts to take over from it. */

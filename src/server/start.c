@@ -396,6 +396,7 @@ static int start_history(struct server *s)
     int r = history_new(&s->history, api_n_counts());
 
     s->begun_ms = worker_now_ms();
+    no_port_begin(&s->no_port);
     s->counts = calloc(api_n_counts(), sizeof *s->counts);
     return r == 0 && s->counts != NULL ? 0 : start_fail_step(s, "history", -ENOMEM);
 }
@@ -453,6 +454,7 @@ static int start_self(struct server *s)
         .state = statefile_stats(s->state),
         .handovers = &s->handovers,
         .tap = s->tap,
+        .no_port = &s->no_port,
     };
     int r = self_new(&s->self, &config);
 

@@ -14,7 +14,7 @@
   ];
   const $ = (id) => document.getElementById(id);
   const rates = new Map(), refusedRates = new Map(), cards = new Map();
-  let since = 0, paused = false;
+  let since = 0, paused = false, lines = null, noPortBefore = null;
 
   // ---- text ----
 
@@ -164,6 +164,7 @@
     take(rates, told.rates, fresh ? 0 : told.from);
     take(refusedRates, told.refused_rates, fresh ? 0 : told.from);
     since = told.end;
+    lines = told.totals.lines;
     for (const [key, heading, unit, bad] of CARDS)
       showCard(card("rates", key, heading, bad), rates.get(key) ?? [], told.totals[key] ?? 0, unit);
     const names = Object.keys(told.refused_totals);
@@ -262,6 +263,19 @@
 
   // ---- the server ----
 
+  // A sender who names the wrong port is not heard; where his datagrams come to this machine, the
+  // kernel counts them, among those of others.
+  function tellSilence(told) {
+    const n = told.udp_no_port_datagrams, of = n === 1 ? "datagram" : "datagrams";
+    if (n !== null && noPortBefore === null) noPortBefore = n;
+    $("no-port").replaceChildren(...(n ? [el("p", `${number(n)} ${of} came to this machine since the start for UDP ports `
+      + `where nobody listens, ${number(n - noPortBefore)} of them while this page was open. Are they meant for this server?`, "note")] : []));
+    const heard = lines !== 0 || told.listeners.some((l) => l.datagrams > 0);
+    $("silence").replaceChildren(...(heard ? [] : [el("p", `No line has come since the start. This server listens on ${
+      told.listeners.filter((l) => l.transport !== "admin").map((l) => `${l.transport} ${l.address}`).join(", ")}.`
+      + (n ? ` But ${number(n)} ${of} came to this machine for UDP ports where nobody listens: does the sender name the right one?` : ""), "bad-text")]));
+  }
+
   async function askStatus() {
     const told = await get("/api/v1/status"), m = told.mapping;
     sendersKnown = told.senders_known && told.lines_shown;
@@ -279,6 +293,7 @@
       ["CPU time", `${told.process.cpu_seconds.toFixed(1)} s`],
       ["Descriptors", `${told.process.open_fds} of ${told.process.max_fds}`], ["Process", told.process.pid],
     ]);
+    tellSilence(told);
     table("listeners", "Listeners", [
       ["Listener", (r) => r.transport], ["Address", (r) => code(r.address)],
       ["Datagrams", (r) => number(r.datagrams), "n"], ["Lost", (r) => number(r.lost_datagrams), "n"],

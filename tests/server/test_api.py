@@ -24,7 +24,8 @@ RULE = {"number", "file", "line", "match", "match_type", "action", "name", "iden
         "last_identity_age_seconds"}
 KEYS: dict[str, set[str]] = {
     "status": {"version", "ready", "uptime_seconds", "ingest_threads", "series_limit",
-               "lines_shown", "senders_known", "process", "listeners", "mapping", "flags"},
+               "lines_shown", "senders_known", "process", "listeners", "udp_no_port_datagrams",
+               "mapping", "flags"},
     "rates": {"step_seconds", "from", "end", "rates", "refused_rates", "totals", "refused_totals"},
     "families": {"series", "total", "matched", "matched_series", "families", "labels",
                  "labels_left_out"},

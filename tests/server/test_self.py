@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import time
 import unittest
 
-from lib.harness import ServerTest
+from lib.harness import HOST, ServerTest, free_port
+
+NO_PORT = "bacowr_statsd_host_udp_no_port_datagrams_total"
 
 MAPPING = """
 mappings:
@@ -55,6 +59,32 @@ class SelfTest(ServerTest):
         families = self.start().scrape().families
         late = {"statsd_exporter_events_conflict_total"}
         self.assertEqual([name for name in KNOWN if name not in families and name not in late], [])
+
+    def test_datagrams_for_nobody(self) -> None:
+        """The kernel's count of the machine, from the start of the server on: ours, and others'."""
+        nobody = free_port()
+        self.send_to(nobody, HOST, 3)
+        server = self.start()
+        self.send_to(nobody, HOST, 7)
+        self.send_to(nobody, "::1", 5)
+        told = json.loads(server.get("/api/v1/status").body)["udp_no_port_datagrams"]
+        self.assertGreaterEqual(told, 12)
+        self.assertLessEqual(told, self.ever() - 3)
+        self.assertGreaterEqual(server.scrape().value(NO_PORT), told)
+
+    def send_to(self, port: int, host: str, n: int) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as udp:
+            for _ in range(n):
+                udp.sendto(b"a:1|c", (host, port))
+
+    def ever(self) -> int:
+        """Since the machine began."""
+        with open("/proc/net/snmp", encoding="ascii") as file:
+            names, numbers = [line.split() for line in file if line.startswith("Udp: ")]
+        with open("/proc/net/snmp6", encoding="ascii") as file:
+            (number,) = [line.split()[1] for line in file if line.startswith("Udp6NoPorts")]
+        return int(numbers[names.index("NoPorts")]) + int(number)
 
     def test_every_line_is_accounted_for(self) -> None:
         server = self.start(mapping=MAPPING)
