@@ -37,6 +37,41 @@ const actions = {
   async focus(page, selector) {
     await page.focus(selector);
   },
+  // The cells of each row of the tables in there.
+  async rows(page, name, selector, seen) {
+    seen[name] = await page.$$eval(`${selector} tr`, (rows) =>
+      rows.map((row) => [...row.cells].map((cell) => cell.textContent)));
+  },
+  async attributes(page, name, selector, attribute, seen) {
+    seen[name] = await page.$$eval(selector, (nodes, of) => nodes.map((node) => node.getAttribute(of)),
+      attribute);
+  },
+  // How an element looks in light and in dark.
+  async looks(page, name, selector, property, seen) {
+    seen[name] = [];
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme });
+      seen[name].push(await page.$eval(selector, (node, of) => getComputedStyle(node)[of], property));
+    }
+  },
+  // As one who was passed on by a proxy.
+  async proxied(page) {
+    await page.setExtraHTTPHeaders({ "X-Forwarded-For": "192.0.2.1" });
+  },
+  // From here on the browser may say on the console that something was refused or not answered.
+  async excuse(page, seen) {
+    seen.excused = true;
+  },
+  async unplug(page, seen) {
+    seen.excused = true;
+    await page.route("**/*", (route) => route.abort());
+  },
+  // How many requests are sent in so many milliseconds.
+  async quiet(page, name, ms, seen) {
+    const before = seen.asked.length;
+    await page.waitForTimeout(Number(ms));
+    seen[name] = seen.asked.length - before;
+  },
   // What the tab key reaches, in order.
   async tab(page, name, n, seen) {
     seen[name] = [];
@@ -71,7 +106,10 @@ async function main() {
   });
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, timezoneId: "UTC" });
   const seen = { wrong: [], asked: [] };
-  page.on("console", (said) => seen.wrong.push(`${said.type()}: ${said.text()}`));
+  page.on("console", (said) => {
+    if (!seen.excused || !said.text().startsWith("Failed to load resource"))
+      seen.wrong.push(`${said.type()}: ${said.text()}`);
+  });
   page.on("pageerror", (error) => seen.wrong.push(String(error)));
   page.on("dialog", async (dialog) => { seen.wrong.push("dialog"); await dialog.dismiss(); });
   page.on("request", (request) => seen.asked.push(request.url()));
