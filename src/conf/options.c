@@ -387,6 +387,18 @@ static bool is_page(const struct options_list *words)
     return words->n == 0 || (words->n == 1 && strcmp(words->items[0], "mapping") == 0);
 }
 
+/* Is the value that was given last for @name an empty one? */
+static bool was_emptied(const struct options *o, const char *name)
+{
+    bool emptied = false;
+
+    for (size_t i = 0; i + 1 < o->given.n; i += 2) {
+        if (strcmp(o->given.items[i], name) == 0)
+            emptied = o->given.items[i + 1][0] == '\0';
+    }
+    return emptied;
+}
+
 /* What no row can know alone. */
 static int finish(struct options *o, struct err *e)
 {
@@ -405,6 +417,12 @@ static int finish(struct options *o, struct err *e)
                   "check for those of --statsd.mapping-config";
     else if (o->command == OPTIONS_CHECK && o->arguments.n == 0)
         missing = "check needs a file: check FILE...";
+    else if (o->command == OPTIONS_CHECK && was_emptied(o, "against"))
+        missing = "--against has no value, write --against=http://HOST:PORT, unix:PATH, a file or "
+                  "-";
+    else if (o->command == OPTIONS_CHECK && o->http_config && !o->against)
+        missing = "check --http.config.file is for a comparison, write check FILE... --against=URL "
+                  "--http.config.file=FILE";
     else if (o->command == OPTIONS_CHECK && o->explain_json && !o->against)
         missing = "check --json is for a comparison, write check FILE... --against=URL --json";
     else if ((o->command == OPTIONS_RECORD || o->command == OPTIONS_REPLAY) && o->arguments.n != 1)

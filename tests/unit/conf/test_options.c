@@ -318,6 +318,11 @@ static const struct {
     {{"check", "a.yml", "--json"},
      "check --json is for a comparison, write check FILE... --against=URL --json"},
     {{"check", "--against=x"}, "check needs a file: check FILE..."},
+    {{"check", "a.yml", "--http.config.file=c.yml"},
+     "check --http.config.file is for a comparison, write check FILE... --against=URL "
+     "--http.config.file=FILE"},
+    {{"check", "a.yml", "--against="},
+     "--against has no value, write --against=http://HOST:PORT, unix:PATH, a file or -"},
 };
 
 /* Every mistake is one sentence that names the flag and the word and says what to write. */
