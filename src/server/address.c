@@ -179,12 +179,29 @@ uint16_t address_port(const struct address *a)
     return ntohs(((const struct sockaddr_in *)&a->sa)->sin_port);
 }
 
+static bool is_wildcard(const struct address *a)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&a->sa;
+
+    if (a->sa.ss_family == AF_INET6)
+        return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)&a->sa)->sin6_addr);
+    return v4->sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+bool address_covers(const struct address *a, const struct address *b)
+{
+    if (address_port(a) == 0 || address_port(a) != address_port(b))
+        return false;
+    if (is_wildcard(a))
+        return a->sa.ss_family == AF_INET6 || b->sa.ss_family == AF_INET;
+    return strcmp(a->text, b->text) == 0;
+}
+
 int address_prepare(const struct address *a, int fd)
 {
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&a->sa;
     int off = 0;
 
-    if (a->sa.ss_family != AF_INET6 || !IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr))
+    if (a->sa.ss_family != AF_INET6 || !is_wildcard(a))
         return 0;
     return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == 0 ? 0 : -errno;
 }

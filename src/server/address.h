@@ -40,6 +40,12 @@ socklen_t address_len(const struct sockaddr *sa);
 uint16_t address_port(const struct address *a);
 
 /*
+ * Does a socket on @a receive all that one on @b would? The same address does, and of the same port
+ * a wildcard, that of IPv6 for both families. Port 0 is another one each time.
+ */
+bool address_covers(const struct address *a, const struct address *b);
+
+/*
  * Before a bind: let a socket of the IPv6 wildcard take IPv4 too, whatever the system's default
  * is. 0 or a negative errno.
  */

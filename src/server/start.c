@@ -56,6 +56,40 @@ int start_fail_step(const struct server *s, const char *what, int r)
 
 /* ---- the steps ---- */
 
+/*
+ * Who has flags in an image or a unit and adds those of statsd_exporter names one address twice, or
+ * an address and the wildcard: one socket serves both, and two cannot be bound.
+ */
+static bool is_covered(const struct addresses *list, size_t at)
+{
+    const struct address *a = &list->items[at];
+
+    for (size_t i = 0; i < list->n; i++) {
+        const struct address *other = &list->items[i];
+
+        if (i != at && address_covers(other, a) && (i < at || !address_covers(a, other)))
+            return true;
+    }
+    return false;
+}
+
+static void leave_out_covered(const struct server *s, struct addresses *list)
+{
+    size_t i = 0;
+
+    while (i < list->n) {
+        if (!is_covered(list, i)) {
+            i++;
+            continue;
+        }
+        log_event(s->log, LOG_LEVEL_INFO, "address_covered",
+                  log_str("address", list->items[i].text),
+                  log_str("reason", "named twice, or by a wildcard of the same port"));
+        list->n--;
+        memmove(&list->items[i], &list->items[i + 1], (list->n - i) * sizeof *list->items);
+    }
+}
+
 static int resolve_list(struct server *s, const struct options_list *list, struct addresses *out)
 {
     struct err e;
@@ -69,6 +103,7 @@ static int resolve_list(struct server *s, const struct options_list *list, struc
         if (r != 0)
             return start_fail(s, r, &e);
     }
+    leave_out_covered(s, out);
     return 0;
 }
 

@@ -63,6 +63,26 @@ class ListenersTest(ServerTest):
         server.sent_datagrams = 2
         self.assertEqual(server.settle().value("any"), 2)
 
+    def test_an_address_named_again_is_one_socket(self) -> None:
+        """As an image's own flags and those of statsd_exporter behind them name it: by its text,
+        by another spelling, by the wildcard of its port, whichever comes first."""
+        ports = Ports()
+        server = self.start(f"--statsd.listen-udp={HOST}:{ports.udp}",
+                            f"--statsd.listen-udp=:{ports.udp}",
+                            f"--statsd.listen-udp=0.0.0.0:{ports.udp}",
+                            f"--statsd.listen-tcp={HOST}:{ports.tcp}",
+                            f"--statsd.listen-tcp=localhost:{ports.tcp}",
+                            f"--web.listen-address=:{ports.web}",
+                            f"--web.listen-address=:{ports.web}", ports=ports)
+        server.send("once:1|c")
+        server.stream("once:1|c\n")
+        page = server.settle(lines=2)
+        self.assertEqual(page.value("once"), 2)
+        listeners = [dict(labels)["listener"] for _, labels in
+                     page.families["bacowr_statsd_udp_receive_buffer_bytes"].samples]
+        self.assertEqual(len(listeners), 1)
+        self.assertIn("event=address_covered", server.log())
+
     def test_one_transport_may_be_off(self) -> None:
         server = self.start("--statsd.listen-udp=")
         server.stream("tcp:1|c\n")

@@ -47,6 +47,40 @@ START_TEST(test_address_resolve_takes_the_empty_host_as_any)
 }
 END_TEST
 
+/* One socket serves what it covers: the same address, and what a wildcard of its port hears. */
+START_TEST(test_address_covers_what_its_socket_receives)
+{
+    static const struct {
+        const char *a;
+        const char *b;
+        bool covers;
+    } cases[] = {
+        {"127.0.0.1:9125", "127.0.0.1:9125", true},
+        {"127.0.0.1:9125", "127.0.0.1:9126", false},
+        {"127.0.0.1:9125", "127.0.0.2:9125", false},
+        {"0.0.0.0:9125", "127.0.0.1:9125", true},
+        {"127.0.0.1:9125", "0.0.0.0:9125", false},
+        {"0.0.0.0:9125", "[::1]:9125", false},
+        {"[::]:9125", "0.0.0.0:9125", true},
+        {"0.0.0.0:9125", "[::]:9125", false},
+        {"[::]:9125", "[::1]:9125", true},
+        {"[::]:9125", "10.0.0.1:9125", true},
+        {"[::]:9125", "10.0.0.1:9126", false},
+        {"127.0.0.1:0", "127.0.0.1:0", false},
+        {"[::]:0", "[::]:0", false},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct address a, b;
+        struct err e;
+
+        ck_assert_int_eq(address_resolve(&a, cases[i].a, &e), 0);
+        ck_assert_int_eq(address_resolve(&b, cases[i].b, &e), 0);
+        ck_assert_msg(address_covers(&a, &b) == cases[i].covers, "%s %s", cases[i].a, cases[i].b);
+    }
+}
+END_TEST
+
 /* A mistake leaves the result alone and says which address it was. */
 START_TEST(test_address_resolve_names_the_mistake)
 {
@@ -152,6 +186,7 @@ static Suite *suite(void)
     tcase_add_test(resolve, test_address_resolve_writes_what_was_meant);
     tcase_add_test(resolve, test_address_resolve_takes_the_empty_host_as_any);
     tcase_add_test(resolve, test_address_resolve_names_the_mistake);
+    tcase_add_test(resolve, test_address_covers_what_its_socket_receives);
     suite_add_tcase(s, resolve);
     tcase_add_test(bound, test_address_refresh_learns_the_port);
     tcase_add_test(bound, test_address_prepare_opens_the_wildcard_to_both_families);
