@@ -74,10 +74,10 @@ static void advise_ttls(const struct adviser *a)
 
         if (!may_be_held(rule))
             continue;
-        if (rule->ttl_ns == defaults->ttl_ns)
+        if (rule->how->ttl_ns == defaults->ttl_ns)
             uses_defaults = true;
-        else if (ends_unseen(a, rule->ttl_ns))
-            warn_ttl(a, rule, rule->ttl_ns);
+        else if (ends_unseen(a, rule->how->ttl_ns))
+            warn_ttl(a, rule, rule->how->ttl_ns);
     }
     if (uses_defaults && ends_unseen(a, defaults->ttl_ns))
         warn_ttl(a, NULL, defaults->ttl_ns);

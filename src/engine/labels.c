@@ -194,7 +194,7 @@ static int gather_labels(struct resolver *r, const struct resolution *res)
         put_tags(r, res, true);
     for (size_t i = 0; i < n_rule; i++)
         pairs_put(r, label_key(r, slice_str(rule->labels[i].key), res->type),
-                  res->match.label_values[i], rule->honor_labels);
+                  res->match.label_values[i], rule->how->honor_labels);
     for (size_t i = 0; i < defaults->n_labels; i++)
         pairs_put(r, label_key(r, slice_str(defaults->labels[i].key), res->type),
                   slice_str(defaults->labels[i].value), true);

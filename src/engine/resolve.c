@@ -115,9 +115,9 @@ static enum op gauge_op(enum mapping_gauge_mode mode, enum statsd_gauge_mode oth
 static void take_unit(const struct statsd_identity *id, struct resolution *res)
 {
     const struct mapping_rule *rule = res->match.rule;
-    double unit = rule != NULL ? rule->unit_seconds : res->defaults->unit_seconds;
+    double unit = rule != NULL ? rule->how->unit_seconds : res->defaults->unit_seconds;
 
-    res->scale = rule != NULL && rule->has_scale ? rule->scale : 1;
+    res->scale = rule != NULL && rule->how->has_scale ? rule->how->scale : 1;
     res->divisor = id->divisor;
     if (res->kind != MAPPING_OBSERVER)
         return;
@@ -137,18 +137,18 @@ static void take_settings(const struct mapping *mapping, const struct bacowr_con
     const struct mapping_rule *rule = res->match.rule;
 
     res->defaults = defaults;
-    res->label_ops = rule != NULL ? &rule->label_ops : &defaults->label_ops;
-    res->observer = rule != NULL ? &rule->observer : &defaults->observer;
-    res->set_window_ns = rule != NULL ? rule->set_window_ns : defaults->set_window_ns;
-    res->set_error = rule != NULL ? rule->set_error : defaults->set_error;
-    res->ttl_ns = rule != NULL ? rule->ttl_ns : defaults->ttl_ns;
+    res->label_ops = rule != NULL ? &rule->how->label_ops : &defaults->label_ops;
+    res->observer = rule != NULL ? &rule->how->observer : &defaults->observer;
+    res->set_window_ns = rule != NULL ? rule->how->set_window_ns : defaults->set_window_ns;
+    res->set_error = rule != NULL ? rule->how->set_error : defaults->set_error;
+    res->ttl_ns = rule != NULL ? rule->how->ttl_ns : defaults->ttl_ns;
     res->help =
         rule != NULL && rule->help != NULL ? slice_str(rule->help) : SLICE_LIT(DEFAULT_HELP);
     res->type = by_kind[res->kind].type;
     res->op = by_kind[res->kind].op;
     if (res->kind == MAPPING_GAUGE)
-        res->op =
-            gauge_op(rule != NULL ? rule->gauge_mode : defaults->gauge_mode, config->gauge_mode);
+        res->op = gauge_op(rule != NULL ? rule->how->gauge_mode : defaults->gauge_mode,
+                           config->gauge_mode);
     if (res->kind == MAPPING_OBSERVER && res->observer->type == MAPPING_HISTOGRAM) {
         res->type = METRIC_HISTOGRAM;
         res->op = OP_BUCKETS;

@@ -11,24 +11,25 @@
 #include "mapping/glob.h"
 #include "mapping/mapping.h"
 #include "mapping/regex.h"
+#include "mapping/shelf.h"
 #include "mapping/template.h"
 
-/* A segment of a glob that captures. */
+/* A segment of a glob that captures: its number, and where it lies in the rule's match. */
 struct compiled_segment {
     uint32_t number;
-    struct slice pattern; /* borrowed from the rule */
+    uint32_t begin, len;
 };
 
-/* What mapping_new() makes of the rule with the same index. */
+/* What mapping_new() makes of the rule with the same index. Regexes are owned, all else lies on the
+ * shelf. */
 struct compiled_rule {
     struct template name;
-    struct template *labels;           /* n_labels of the rule */
-    struct regex *regex;               /* NULL: a glob */
-    struct regex **except;             /* those of the rule; NULL: a glob */
-    struct compiled_segment *segments; /* of a glob; n_segments of them */
-    size_t n_segments;
-    size_t n_captures; /* of a glob: its `*` */
-    bool conditional;  /* has exceptions or conditions on labels */
+    const struct template *labels;           /* n_labels of the rule */
+    struct regex *regex;                     /* NULL: a glob */
+    struct regex **except;                   /* those of the rule, owned; NULL: a glob */
+    const struct compiled_segment *segments; /* of a glob; n_segments of them */
+    uint32_t n_segments;
+    uint32_t n_captures; /* of a glob: its `*` */
 };
 
 /* A regex rule, in words that fit half a cache line: nearly all are passed over for every name. */
@@ -40,6 +41,7 @@ struct compiled_search {
 _Static_assert(sizeof(struct compiled_search) == 32, "two in a cache line");
 
 struct mapping {
+    struct shelf *shelf; /* what rules, defaults and templates consist of */
     struct mapping_rule *rules;
     struct compiled_rule *compiled;
     size_t n_rules;
@@ -69,6 +71,12 @@ struct mapping_scratch {
 static inline unsigned compiled_kinds(const struct mapping_rule *rule)
 {
     return rule->any_kind ? (1u << MAPPING_N_KINDS) - 1 : 1u << rule->kind;
+}
+
+/* Does the pattern alone not decide? */
+static inline bool compiled_is_conditional(const struct mapping_rule *rule)
+{
+    return rule->except.n > 0 || rule->n_match_labels > 0;
 }
 
 /* ---- match.c ---- */

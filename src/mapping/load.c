@@ -155,14 +155,14 @@ int load_word(struct load *l, const struct yaml_pair *pair, const char *const *w
     return load_refuse(l, pair->value, "%s cannot be \"%.100s\"; %s", what, text, remedy);
 }
 
-int load_text(struct load *l, const struct yaml_pair *pair, char **out)
+int load_text(struct load *l, const struct yaml_pair *pair, const char **out)
 {
     const char *text;
     int r = yaml_node_text(l->doc, pair->value, pair->key->text.p, &text, l->e);
 
     if (r < 0)
         return r;
-    *out = strdup(text);
+    *out = shelf_text(l->shelf, text);
     return *out != NULL ? 0 : -ENOMEM;
 }
 
@@ -235,20 +235,13 @@ struct rules {
     size_t n;
 };
 
-static void rules_free(struct rules *rules)
-{
-    for (size_t i = 0; i < rules->n; i++)
-        mapping_rule_release(&rules->v[i]);
-    free(rules->v);
-}
-
 static int read_rule(struct load *l, const char *file, const struct yaml_node *node,
                      const struct load_defaults *defaults, struct rules *rules)
 {
     struct mapping_rule *rule = &rules->v[rules->n++];
 
     if (file != NULL) {
-        rule->file = strdup(file);
+        rule->file = shelf_text(l->shelf, file);
         if (rule->file == NULL)
             return -ENOMEM;
     }
@@ -404,7 +397,6 @@ static int read_files(struct load *l, const struct files *files, struct mapping_
         r = read_rules(l, files, &defaults, rules);
     if (r == 0 && l->on_warning != NULL)
         r = warn_helps(l, rules);
-    load_common_release(&defaults.common);
     return r;
 }
 
@@ -412,19 +404,20 @@ int mapping_load(struct mapping **out, const struct bacowr_text *texts, size_t n
                  void *ctx, struct err *e)
 {
     struct load l = {.on_warning = on_warning, .ctx = ctx, .e = e};
-    struct mapping_defaults defaults = {0};
+    struct mapping_defaults defaults;
     struct files files = {0};
     struct rules rules = {0};
     int r = read_tops(&l, texts, n, &files);
 
+    mapping_defaults_init(&defaults);
     if (r == 0)
-        r = mapping_defaults_init(&defaults);
+        r = shelf_new(&l.shelf);
     if (r == 0)
         r = read_files(&l, &files, &defaults, &rules);
     files_free(&files);
     if (r == 0)
-        return mapping_new(out, rules.v, rules.n, &defaults, on_warning, ctx, e);
-    mapping_defaults_release(&defaults);
-    rules_free(&rules);
+        return mapping_new(out, l.shelf, rules.v, rules.n, &defaults, on_warning, ctx, e);
+    free(rules.v);
+    shelf_free(l.shelf);
     return r;
 }

@@ -15,8 +15,10 @@
 #include "base/err.h"
 #include "conf/yaml.h"
 #include "mapping/rule.h"
+#include "mapping/shelf.h"
 
 struct load {
+    struct shelf *shelf;        /* where everything goes that a rule points to */
     const struct yaml_doc *doc; /* of the file that is read; outlives the load */
     err_fn on_warning;          /* may be NULL */
     void *ctx;
@@ -66,8 +68,8 @@ extern const struct load_key load_set_keys[];
 int load_word(struct load *l, const struct yaml_pair *pair, const char *const *words, size_t n,
               size_t *out);
 
-/* Copy @pair's value, any scalar, as it was written. */
-int load_text(struct load *l, const struct yaml_pair *pair, char **out);
+/* Shelve @pair's value, any scalar, as it was written. */
+int load_text(struct load *l, const struct yaml_pair *pair, const char **out);
 
 /* Read a duration; a number without a unit is taken, with a warning when it is not 0. */
 int load_duration(struct load *l, const struct yaml_pair *pair, int64_t *out_ns);
@@ -77,7 +79,7 @@ int load_duration(struct load *l, const struct yaml_pair *pair, int64_t *out_ns)
 struct load_list {
     const struct yaml_node *node; /* NULL: not given */
     size_t n;
-    void *v; /* owned: double or struct mapping_quantile */
+    const void *v; /* double or struct mapping_quantile; shelved */
 };
 
 /*
@@ -99,36 +101,35 @@ struct load_observer {
     double set_error;
 };
 
-void load_observer_release(struct load_observer *o);
-
 /* ---- labels (load_labels.c) ---- */
 
 /* What one level says about the tags of samples. */
 struct load_label_ops {
     const struct yaml_node *keep, *drop, *rename; /* NULL: not given */
-    struct mapping_label_ops ops;                 /* owned */
+    struct mapping_label_ops ops;
 };
 
 /*
- * Read {name: text, ...}: the names by the grammar of labels, the texts as they are; in order of
- * names. On failure the caller releases what is there.
+ * Shelve {name: text, ...}: the names by the grammar of labels, the texts as they are; in order of
+ * names.
  */
-int load_labels(struct load *l, const struct yaml_pair *pair, struct mapping_label **out,
+int load_labels(struct load *l, const struct yaml_pair *pair, const struct mapping_label **out,
                 size_t *n);
 
 /* The same for match_labels, whose names are those of tags. */
-int load_match_labels(struct load *l, const struct yaml_pair *pair, struct mapping_label **out,
-                      size_t *n);
+int load_match_labels(struct load *l, const struct yaml_pair *pair,
+                      const struct mapping_label **out, size_t *n);
 
-/* Read [text, ...] or one text alone, in the order of the file. */
+/* Shelve [text, ...] or one text alone, in the order of the file. */
 int load_words(struct load *l, const struct yaml_pair *pair, struct mapping_words *out);
 
 /*
- * Fill @out, zeroed before, with what @o says, and with what @defaults (NULL: none) say where it
- * says nothing; takes from @o. Warns of what cannot have an effect. 0 or -ENOMEM.
+ * Write @out: what @o says, and what @defaults (NULL: none) say where it says nothing. Warns of
+ * what cannot have an effect.
  */
-int load_label_ops_resolve(struct load *l, struct load_label_ops *o,
-                           const struct mapping_label_ops *defaults, struct mapping_label_ops *out);
+void load_label_ops_resolve(const struct load *l, const struct load_label_ops *o,
+                            const struct mapping_label_ops *defaults,
+                            struct mapping_label_ops *out);
 
 /* Warn when @name is one that the exposition keeps for itself: of an observer @type, or of all when
  * it is NULL. */
@@ -152,8 +153,6 @@ struct load_common {
     struct load_label_ops label_ops;
 };
 
-void load_common_release(struct load_common *c);
-
 /* ---- defaults (load_defaults.c) ---- */
 
 /* What every rule starts from. Complete before the first rule is read. */
@@ -171,16 +170,17 @@ struct load_defaults {
  */
 int load_defaults(struct load *l, const struct yaml_node *node, struct load_defaults *d);
 
-/* Put what the defaults section says over the library's options in d->settled; takes its lists. */
+/* Put what the defaults section says over the library's options in d->settled. */
 void load_observer_settle(struct load_defaults *d);
 
-/* Fill @rule's options, zeroed before, from what it says and the defaults; takes its lists. */
-int load_observer_resolve(struct load *l, struct load_observer *o, const struct load_defaults *d,
-                          struct mapping_rule *rule);
+/* Fill how @rule treats observers and sets from what it says and the defaults. 0 or -EINVAL. */
+int load_observer_resolve(struct load *l, const struct load_observer *o,
+                          const struct load_defaults *d, const struct mapping_rule *rule,
+                          struct mapping_treatment *how);
 
 /* ---- one rule (load_rule.c) ---- */
 
-/* Fill @rule, zeroed before but for its file. On failure the caller releases it. */
+/* Fill @rule, zeroed before but for its file. */
 int load_rule(struct load *l, const struct yaml_node *node, const struct load_defaults *defaults,
               struct mapping_rule *rule);
 

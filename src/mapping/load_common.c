@@ -76,10 +76,3 @@ const struct load_key load_common_keys[] = {
      "The unit in which observations are sent; they are kept in seconds. With scale both apply."},
     {0},
 };
-
-void load_common_release(struct load_common *c)
-{
-    load_observer_release(&c->observer);
-    mapping_label_ops_release(&c->label_ops.ops);
-    *c = (struct load_common){0};
-}

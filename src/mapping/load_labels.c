@@ -36,70 +36,84 @@ static int read_label(struct load *l, const struct yaml_pair *pair, struct mappi
         r = check(l, pair->key, key);
     if (r < 0)
         return r;
-    label->key = strdup(key);
+    label->key = shelf_text(l->shelf, key);
     r = load_text(l, pair, &label->value);
     return r < 0 ? r : label->key != NULL ? 0 : -ENOMEM;
 }
 
 static int read_labels(struct load *l, const struct yaml_pair *pair,
                        int (*check)(struct load *, const struct yaml_node *, const char *),
-                       struct mapping_label **out, size_t *n)
+                       const struct mapping_label **out, size_t *n)
 {
     const struct yaml_node *map = pair->value;
+    struct mapping_label *labels;
     int r = yaml_node_expect(l->doc, map, pair->key->text.p, YAML_MAP, l->e);
 
     if (r < 0 || map->n == 0)
         return r;
-    *out = calloc(map->n, sizeof(**out));
-    if (*out == NULL)
+    labels = calloc(map->n, sizeof *labels);
+    if (labels == NULL)
         return -ENOMEM;
-    while (*n < map->n) {
-        size_t i = (*n)++;
-
-        r = read_label(l, &map->pairs[i], &(*out)[i], check);
-        if (r < 0)
-            return r;
+    for (size_t i = 0; r == 0 && i < map->n; i++)
+        r = read_label(l, &map->pairs[i], &labels[i], check);
+    if (r == 0) {
+        qsort(labels, map->n, sizeof *labels, by_key);
+        *out = shelf_put(l->shelf, labels, map->n * sizeof *labels);
+        *n = map->n;
+        r = *out == NULL ? -ENOMEM : 0;
     }
-    qsort(*out, *n, sizeof(**out), by_key);
-    return 0;
+    free(labels);
+    return r;
 }
 
-int load_labels(struct load *l, const struct yaml_pair *pair, struct mapping_label **out, size_t *n)
+int load_labels(struct load *l, const struct yaml_pair *pair, const struct mapping_label **out,
+                size_t *n)
 {
     return read_labels(l, pair, load_check_label, out, n);
 }
 
-int load_match_labels(struct load *l, const struct yaml_pair *pair, struct mapping_label **out,
-                      size_t *n)
+int load_match_labels(struct load *l, const struct yaml_pair *pair,
+                      const struct mapping_label **out, size_t *n)
 {
     return read_labels(l, pair, load_check_tag, out, n);
 }
 
-int load_words(struct load *l, const struct yaml_pair *pair, struct mapping_words *out)
+static int by_word(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Shelve the texts, in their order or @sorted. */
+static int read_words(struct load *l, const struct yaml_pair *pair, bool sorted,
+                      struct mapping_words *out)
 {
     bool is_list = pair->value->kind == YAML_LIST;
     size_t n = is_list ? pair->value->n : 1;
+    const char **words = calloc(n + 1, sizeof *words);
+    int r = words == NULL ? -ENOMEM : 0;
 
-    out->v = calloc(n + 1, sizeof(*out->v));
-    if (out->v == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; r == 0 && i < n; i++) {
         struct yaml_pair one = {pair->key, is_list ? pair->value->items[i] : pair->value};
-        int r = load_text(l, &one, &out->v[i]);
 
-        if (r < 0)
-            return r;
-        out->n++;
+        r = load_text(l, &one, &words[i]);
     }
-    return 0;
+    if (r == 0) {
+        if (sorted)
+            qsort(words, n, sizeof *words, by_word);
+        out->v = shelf_put(l->shelf, words, n * sizeof *words);
+        out->n = n;
+        r = out->v == NULL ? -ENOMEM : 0;
+    }
+    free(words);
+    return r;
+}
+
+int load_words(struct load *l, const struct yaml_pair *pair, struct mapping_words *out)
+{
+    return read_words(l, pair, false, out);
 }
 
 /* ---- keep, drop, rename ---- */
-
-static int by_word(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
 
 static bool has_word(const struct mapping_words *words, const char *word)
 {
@@ -111,12 +125,16 @@ static int read_names(struct load *l, const struct yaml_pair *pair, struct mappi
     int r = yaml_node_expect(l->doc, pair->value, pair->key->text.p, YAML_LIST, l->e);
 
     if (r == 0)
-        r = load_words(l, pair, out);
-    for (size_t i = 0; r == 0 && i < out->n; i++)
-        r = load_check_tag(l, pair->value->items[i], out->v[i]);
-    if (r < 0 || out->n == 0)
+        r = read_words(l, pair, true, out);
+    for (size_t i = 0; r == 0 && i < out->n; i++) {
+        const char *name;
+
+        r = yaml_node_text(l->doc, pair->value->items[i], pair->key->text.p, &name, l->e);
+        if (r == 0)
+            r = load_check_tag(l, pair->value->items[i], name);
+    }
+    if (r < 0)
         return r;
-    qsort(out->v, out->n, sizeof(*out->v), by_word);
     for (size_t i = 1; i < out->n; i++) {
         if (strcmp(out->v[i - 1], out->v[i]) == 0)
             load_warn(l, pair->value, "%s names \"%.100s\" twice; once is enough",
@@ -259,31 +277,22 @@ static void warn_renames(const struct load *l, const struct yaml_node *rename,
     }
 }
 
-int load_label_ops_resolve(struct load *l, struct load_label_ops *o,
-                           const struct mapping_label_ops *defaults, struct mapping_label_ops *out)
+void load_label_ops_resolve(const struct load *l, const struct load_label_ops *o,
+                            const struct mapping_label_ops *defaults, struct mapping_label_ops *out)
 {
     static const struct mapping_label_ops none = {0};
-    int r = 0;
 
     if (defaults == NULL)
         defaults = &none;
-    *out = o->ops;
-    o->ops = none;
     out->has_keep = o->keep != NULL || defaults->has_keep;
-    if (o->keep == NULL)
-        r = mapping_words_copy(&out->keep, &defaults->keep);
-    if (r == 0 && o->drop == NULL)
-        r = mapping_words_copy(&out->drop, &defaults->drop);
-    if (r == 0 && o->rename == NULL)
-        r = mapping_labels_copy(&out->renames, &out->n_renames, defaults->renames,
-                                defaults->n_renames);
-    if (r < 0)
-        return r;
+    out->keep = o->keep != NULL ? o->ops.keep : defaults->keep;
+    out->drop = o->drop != NULL ? o->ops.drop : defaults->drop;
+    out->renames = o->rename != NULL ? o->ops.renames : defaults->renames;
+    out->n_renames = o->rename != NULL ? o->ops.n_renames : defaults->n_renames;
     warn_drops(l, o->drop, out);
     if (o->drop == NULL)
         warn_keeps(l, o->keep, out);
     warn_renames(l, o->rename, out);
-    return 0;
 }
 
 void load_warn_reserved(const struct load *l, const struct yaml_node *node, const char *name,

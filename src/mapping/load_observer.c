@@ -52,6 +52,17 @@ static int on_timer_type(struct load *l, const struct yaml_pair *pair, void *int
     return read_type(l, pair, &o->old_type);
 }
 
+/* Shelve the @out->n entries at @v, which is freed, unless @r says that they are not whole. */
+static int shelve_list(struct load *l, struct load_list *out, void *v, size_t size, int r)
+{
+    if (r == 0) {
+        out->v = shelf_put(l->shelf, v, out->n * size);
+        r = out->v == NULL ? -ENOMEM : 0;
+    }
+    free(v);
+    return r;
+}
+
 /* ---- buckets ---- */
 
 static int refuse_order(struct load *l, const struct yaml_node *node, double last, double bound)
@@ -90,21 +101,22 @@ static int read_bounds(struct load *l, const struct yaml_node *list, double *bou
 static int read_buckets(struct load *l, const struct yaml_pair *pair, struct load_list *out)
 {
     int r = yaml_node_expect(l->doc, pair->value, pair->key->text.p, YAML_LIST, l->e);
+    double *bounds;
 
     if (r < 0)
         return r;
     out->node = pair->value;
     if (pair->value->n == 0)
         return 0;
-    out->v = calloc(pair->value->n, sizeof(double));
-    if (out->v == NULL)
+    bounds = calloc(pair->value->n, sizeof *bounds);
+    if (bounds == NULL)
         return -ENOMEM;
-    r = read_bounds(l, pair->value, out->v, &out->n);
+    r = read_bounds(l, pair->value, bounds, &out->n);
     if (r == 0 && out->n == 0)
-        return load_refuse(l, pair->value,
-                           "buckets hold nothing but +Inf; give at least one "
-                           "finite bound, or leave the key out");
-    return r;
+        r = load_refuse(l, pair->value,
+                        "buckets hold nothing but +Inf; give at least one "
+                        "finite bound, or leave the key out");
+    return shelve_list(l, out, bounds, sizeof *bounds, r);
 }
 
 static int on_buckets(struct load *l, const struct yaml_pair *pair, void *into)
@@ -173,10 +185,26 @@ static void insert_quantile(struct mapping_quantile *v, size_t *n, struct mappin
 
 #define MAX_QUANTILES 1000 /* each is a series; and the insertion above stays cheap */
 
-static int read_quantiles(struct load *l, const struct yaml_pair *pair, struct load_list *out)
+static int read_quantile(struct load *l, const struct yaml_node *node, struct mapping_quantile *out)
 {
     static const struct load_key *const tables[] = {load_quantile_keys, NULL};
+    struct quantile_item item = {0};
+    int r = load_keys(l, node, "an entry of quantiles", tables, &item);
+
+    if (r < 0)
+        return r;
+    if (!item.has_quantile)
+        return load_refuse(l, node,
+                           "the entry has no quantile; write {quantile: "
+                           "0.9, error: 0.01}");
+    *out = item.q;
+    return 0;
+}
+
+static int read_quantiles(struct load *l, const struct yaml_pair *pair, struct load_list *out)
+{
     const struct yaml_node *list = pair->value;
+    struct mapping_quantile *v;
     int r = yaml_node_expect(l->doc, list, pair->key->text.p, YAML_LIST, l->e);
 
     if (r < 0)
@@ -189,22 +217,17 @@ static int read_quantiles(struct load *l, const struct yaml_pair *pair, struct l
                            MAX_QUANTILES);
     if (list->n == 0)
         return 0;
-    out->v = calloc(list->n, sizeof(struct mapping_quantile));
-    if (out->v == NULL)
+    v = calloc(list->n, sizeof *v);
+    if (v == NULL)
         return -ENOMEM;
-    for (size_t i = 0; i < list->n; i++) {
-        struct quantile_item item = {0};
+    for (size_t i = 0; r == 0 && i < list->n; i++) {
+        struct mapping_quantile q;
 
-        r = load_keys(l, list->items[i], "an entry of quantiles", tables, &item);
-        if (r < 0)
-            return r;
-        if (!item.has_quantile)
-            return load_refuse(l, list->items[i],
-                               "the entry has no quantile; write {quantile: "
-                               "0.9, error: 0.01}");
-        insert_quantile(out->v, &out->n, item.q);
+        r = read_quantile(l, list->items[i], &q);
+        if (r == 0)
+            insert_quantile(v, &out->n, q);
     }
-    return 0;
+    return shelve_list(l, out, v, sizeof *v, r);
 }
 
 static int on_quantiles(struct load *l, const struct yaml_pair *pair, void *into)
@@ -384,12 +407,3 @@ const struct load_key load_observer_keys[] = {
     {"quantiles", on_old_quantiles, .hidden = true},
     {0},
 };
-
-void load_observer_release(struct load_observer *o)
-{
-    free(o->buckets.v);
-    free(o->quantiles.v);
-    free(o->old_buckets.v);
-    free(o->old_quantiles.v);
-    *o = (struct load_observer){0};
-}

@@ -20,25 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The memory of @list changes hands; the old one at @p goes. */
-static void *take(struct load_list *list, void *p)
-{
-    void *v = list->v;
-
-    free(p);
-    list->v = NULL;
-    return v;
-}
-
-static void *copy(const void *p, size_t n, size_t size)
-{
-    void *q = malloc(n > 0 ? n * size : 1);
-
-    if (q != NULL && n > 0)
-        memcpy(q, p, n * size);
-    return q;
-}
-
 static bool has_type(const struct load_observer *o)
 {
     return o->type_key != NULL || o->old_type_key != NULL;
@@ -52,14 +33,15 @@ static enum mapping_observer type_of(const struct load_observer *o)
 
 /* ---- defaults ---- */
 
-static void settle_histogram(struct load_observer *o, struct mapping_observer_options *options)
+static void settle_histogram(const struct load_observer *o,
+                             struct mapping_observer_options *options)
 {
     bool old = o->buckets.n == 0 && o->old_buckets.n > 0;
-    struct load_list *list = old ? &o->old_buckets : &o->buckets;
+    const struct load_list *list = old ? &o->old_buckets : &o->buckets;
 
     if (list->n > 0) {
         options->n_buckets = list->n;
-        options->buckets = take(list, options->buckets);
+        options->buckets = list->v;
     }
     if (!old && o->native_factor > 0)
         options->native_factor = o->native_factor;
@@ -67,14 +49,14 @@ static void settle_histogram(struct load_observer *o, struct mapping_observer_op
         options->native_max_buckets = o->native_max_buckets;
 }
 
-static void settle_summary(struct load_observer *o, struct mapping_observer_options *options)
+static void settle_summary(const struct load_observer *o, struct mapping_observer_options *options)
 {
     bool old = o->quantiles.n == 0 && o->old_quantiles.n > 0;
-    struct load_list *list = old ? &o->old_quantiles : &o->quantiles;
+    const struct load_list *list = old ? &o->old_quantiles : &o->quantiles;
 
     if (list->n > 0) {
-        options->n_quantiles = list->n;
-        options->quantiles = take(list, options->quantiles);
+        options->n_quantiles = (uint32_t)list->n;
+        options->quantiles = list->v;
     }
     if (!old && o->max_age_ns > 0)
         options->max_age_ns = o->max_age_ns;
@@ -85,7 +67,7 @@ static void settle_summary(struct load_observer *o, struct mapping_observer_opti
 void load_observer_settle(struct load_defaults *d)
 {
     struct mapping_observer_options *options = &d->settled->observer;
-    struct load_observer *o = &d->common.observer;
+    const struct load_observer *o = &d->common.observer;
 
     if (has_type(o))
         options->type = type_of(o);
@@ -143,28 +125,26 @@ static void warn_idle(const struct load *l, const struct load_observer *o, bool 
                   "into summary_options");
 }
 
-static int resolve_histogram(struct load_observer *o, bool typed,
-                             const struct mapping_observer_options *defaults,
-                             struct mapping_observer_options *out)
+static void resolve_histogram(const struct load_observer *o, bool typed,
+                              const struct mapping_observer_options *defaults,
+                              struct mapping_observer_options *out)
 {
     bool old = typed && out->type == MAPPING_HISTOGRAM && o->old_buckets.n > 0;
-    struct load_list *list = old ? &o->old_buckets : &o->buckets;
+    const struct load_list *list = old ? &o->old_buckets : &o->buckets;
 
     out->native_factor = o->native_factor > 0 ? o->native_factor : defaults->native_factor;
     out->native_max_buckets =
         o->native_max_buckets > 0 ? o->native_max_buckets : defaults->native_max_buckets;
     out->n_buckets = list->n > 0 ? list->n : defaults->n_buckets;
-    out->buckets = list->n > 0 ? take(list, NULL)
-                               : copy(defaults->buckets, defaults->n_buckets, sizeof(double));
-    return out->buckets != NULL ? 0 : -ENOMEM;
+    out->buckets = list->n > 0 ? list->v : defaults->buckets;
 }
 
-static int resolve_summary(struct load_observer *o, bool typed, const struct load_defaults *d,
-                           struct mapping_observer_options *out)
+static void resolve_summary(const struct load_observer *o, bool typed,
+                            const struct load_defaults *d, struct mapping_observer_options *out)
 {
     const struct mapping_observer_options *defaults = &d->settled->observer;
     bool old = typed && out->type == MAPPING_SUMMARY && o->old_quantiles.n > 0;
-    struct load_list *list = old ? &o->old_quantiles : &o->quantiles;
+    const struct load_list *list = old ? &o->old_quantiles : &o->quantiles;
 
     out->max_age_ns = typed ? defaults->max_age_ns : d->library_max_age_ns;
     if (o->max_age_ns > 0)
@@ -172,15 +152,13 @@ static int resolve_summary(struct load_observer *o, bool typed, const struct loa
     out->age_buckets = typed ? defaults->age_buckets : d->library_age_buckets;
     if (o->age_buckets > 0)
         out->age_buckets = o->age_buckets;
-    out->n_quantiles = list->n > 0 ? list->n : defaults->n_quantiles;
-    out->quantiles = list->n > 0 ? take(list, NULL)
-                                 : copy(defaults->quantiles, defaults->n_quantiles,
-                                        sizeof(*defaults->quantiles));
-    return out->quantiles != NULL ? 0 : -ENOMEM;
+    out->n_quantiles = list->n > 0 ? (uint32_t)list->n : defaults->n_quantiles;
+    out->quantiles = list->n > 0 ? list->v : defaults->quantiles;
 }
 
-int load_observer_resolve(struct load *l, struct load_observer *o, const struct load_defaults *d,
-                          struct mapping_rule *rule)
+int load_observer_resolve(struct load *l, const struct load_observer *o,
+                          const struct load_defaults *d, const struct mapping_rule *rule,
+                          struct mapping_treatment *how)
 {
     bool typed = has_type(o) || has_type(&d->common.observer);
     enum mapping_observer type = has_type(o) ? type_of(o) : d->settled->observer.type;
@@ -190,9 +168,10 @@ int load_observer_resolve(struct load *l, struct load_observer *o, const struct 
         return r;
     if (rule->action == MAPPING_MAP && (rule->any_kind || rule->kind == MAPPING_OBSERVER))
         warn_idle(l, o, typed, type);
-    rule->set_window_ns = o->set_window_ns > 0 ? o->set_window_ns : d->settled->set_window_ns;
-    rule->set_error = o->set_error > 0 ? o->set_error : d->settled->set_error;
-    rule->observer.type = type;
-    r = resolve_histogram(o, typed, &d->settled->observer, &rule->observer);
-    return r < 0 ? r : resolve_summary(o, typed, d, &rule->observer);
+    how->set_window_ns = o->set_window_ns > 0 ? o->set_window_ns : d->settled->set_window_ns;
+    how->set_error = o->set_error > 0 ? o->set_error : d->settled->set_error;
+    how->observer.type = type;
+    resolve_histogram(o, typed, &d->settled->observer, &how->observer);
+    resolve_summary(o, typed, d, &how->observer);
+    return 0;
 }

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/slice.h"
@@ -22,6 +21,7 @@
 struct reader {
     struct load_common common; /* first: see load.h */
     struct mapping_rule *rule;
+    struct mapping_treatment how;                           /* shelved when it is whole */
     const struct yaml_node *node;                           /* the rule */
     const struct yaml_node *match, *except, *name, *labels; /* NULL: not given */
 };
@@ -91,7 +91,7 @@ static int on_honor_labels(struct load *l, const struct yaml_pair *pair, void *i
 {
     struct reader *rd = into;
 
-    return yaml_node_bool(l->doc, pair->value, "honor_labels", &rd->rule->honor_labels, l->e);
+    return yaml_node_bool(l->doc, pair->value, "honor_labels", &rd->how.honor_labels, l->e);
 }
 
 static int on_help(struct load *l, const struct yaml_pair *pair, void *into)
@@ -99,10 +99,8 @@ static int on_help(struct load *l, const struct yaml_pair *pair, void *into)
     struct reader *rd = into;
     int r = load_text(l, pair, &rd->rule->help);
 
-    if (r == 0 && rd->rule->help[0] == '\0') {
-        free(rd->rule->help);
+    if (r == 0 && rd->rule->help[0] == '\0')
         rd->rule->help = NULL;
-    }
     return r;
 }
 
@@ -121,16 +119,16 @@ static int on_action(struct load *l, const struct yaml_pair *pair, void *into)
 static int on_scale(struct load *l, const struct yaml_pair *pair, void *into)
 {
     struct reader *rd = into;
-    int r = yaml_node_double(l->doc, pair->value, "scale", &rd->rule->scale, l->e);
+    int r = yaml_node_double(l->doc, pair->value, "scale", &rd->how.scale, l->e);
 
     if (r < 0)
         return r;
-    if (!isfinite(rd->rule->scale))
+    if (!isfinite(rd->how.scale))
         return load_refuse(l, pair->value,
                            "scale must be finite, not %.50s; write the factor "
                            "every value is multiplied by",
                            pair->value->text.p);
-    rd->rule->has_scale = true;
+    rd->how.has_scale = true;
     return 0;
 }
 
@@ -234,16 +232,14 @@ static void warn_own_name(const struct load *l, const struct reader *rd)
 }
 
 /* A negative one of the defaults is not for rules. */
-static void resolve_ttl(const struct load *l, const struct reader *rd,
+static void resolve_ttl(const struct load *l, struct reader *rd,
                         const struct mapping_defaults *defaults)
 {
-    struct mapping_rule *rule = rd->rule;
-
     if (rd->common.ttl == NULL)
-        rule->ttl_ns = defaults->ttl_ns > 0 ? defaults->ttl_ns : 0;
+        rd->how.ttl_ns = defaults->ttl_ns > 0 ? defaults->ttl_ns : 0;
     else
-        rule->ttl_ns = rd->common.ttl_ns;
-    if (rule->ttl_ns < 0)
+        rd->how.ttl_ns = rd->common.ttl_ns;
+    if (rd->how.ttl_ns < 0)
         load_warn(l, rd->common.ttl,
                   "a negative ttl drops each series at the next sweep, within a second; write a "
                   "positive one such as 5m");
@@ -254,7 +250,7 @@ static void warn_labels(const struct load *l, const struct reader *rd)
     const struct mapping_rule *rule = rd->rule;
     const struct yaml_node *renames = rd->common.label_ops.rename;
     bool observes = rule->any_kind || rule->kind == MAPPING_OBSERVER;
-    const enum mapping_observer *type = observes ? &rule->observer.type : NULL;
+    const enum mapping_observer *type = observes ? &rd->how.observer.type : NULL;
     size_t n_captures = load_n_captures(rule->match);
 
     for (size_t i = 0; rd->labels != NULL && i < rd->labels->n; i++) {
@@ -307,24 +303,18 @@ static void warn_idle(const struct load *l, const struct reader *rd)
 }
 
 /* What a rule has of the keys in load_common.c and load_labels.c. */
-static int resolve_common(struct load *l, struct reader *rd,
+static int resolve_common(const struct load *l, struct reader *rd,
                           const struct mapping_defaults *defaults)
 {
-    struct mapping_rule *rule = rd->rule;
-    struct load_common *c = &rd->common;
+    const struct load_common *c = &rd->common;
 
     resolve_ttl(l, rd, defaults);
     warn_idle(l, rd);
-    rule->gauge_mode = c->gauge_mode != NULL ? c->gauge_mode_word : defaults->gauge_mode;
-    rule->unit_seconds = c->unit != NULL ? c->unit_seconds : defaults->unit_seconds;
-    return load_label_ops_resolve(l, &c->label_ops, &defaults->label_ops, &rule->label_ops);
-}
-
-static int ensure_text(char **text)
-{
-    if (*text == NULL)
-        *text = strdup("");
-    return *text != NULL ? 0 : -ENOMEM;
+    rd->how.gauge_mode = c->gauge_mode != NULL ? c->gauge_mode_word : defaults->gauge_mode;
+    rd->how.unit_seconds = c->unit != NULL ? c->unit_seconds : defaults->unit_seconds;
+    load_label_ops_resolve(l, &c->label_ops, &defaults->label_ops, &rd->how.label_ops);
+    rd->rule->how = shelf_put(l->shelf, &rd->how, sizeof rd->how);
+    return rd->rule->how != NULL ? 0 : -ENOMEM;
 }
 
 static int complete(struct load *l, struct reader *rd, const struct load_defaults *defaults)
@@ -333,8 +323,10 @@ static int complete(struct load *l, struct reader *rd, const struct load_default
     const struct yaml_node *match = rd->match ? rd->match : rd->node;
     int r;
 
-    if (ensure_text(&rule->match) < 0 || ensure_text(&rule->name) < 0)
-        return -ENOMEM;
+    if (rule->match == NULL)
+        rule->match = "";
+    if (rule->name == NULL)
+        rule->name = "";
     rule->match_line = match->line;
     rule->match_column = match->column;
     rule->match_type =
@@ -347,7 +339,7 @@ static int complete(struct load *l, struct reader *rd, const struct load_default
         r = check_exceptions(l, rd);
     if (r < 0)
         return r;
-    r = load_observer_resolve(l, &rd->common.observer, defaults, rule);
+    r = load_observer_resolve(l, &rd->common.observer, defaults, rule, &rd->how);
     if (r == 0)
         r = resolve_common(l, rd, defaults->settled);
     if (r < 0 || rule->action == MAPPING_DROP)
@@ -374,6 +366,5 @@ int load_rule(struct load *l, const struct yaml_node *node, const struct load_de
         r = load_keys(l, node, "a rule", tables, &rd);
     if (r == 0)
         r = complete(l, &rd, defaults);
-    load_common_release(&rd.common);
     return r;
 }

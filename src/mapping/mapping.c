@@ -2,9 +2,9 @@
 /*
  * Mapping: an immutable set of rules, and the question which one takes a name
  *
- * Rules stay as the loader made them; beside each stands what was compiled from it: its templates,
- * which segments of a glob capture, and a regex rule's expressions, that of its match and those of
- * its exceptions. All globs together are one automaton. match.c asks them.
+ * Rules stay as the loader made them, on its shelf; beside each stands what was compiled from it:
+ * its templates, which segments of a glob capture, and a regex rule's expressions, that of its
+ * match and those of its exceptions. All globs together are one automaton. match.c asks them.
  *
  * Law: a mapping is not written to after mapping_new(), so threads share it.
  */
@@ -21,44 +21,64 @@
 /* ---- building ---- */
 
 /* Note which segments of the glob capture, and how many captures there are. 0 or -ENOMEM. */
-static int find_captures(struct compiled_rule *c, struct slice pattern)
+static int find_captures(struct compiled_rule *c, struct slice pattern, struct shelf *shelf)
 {
+    const char *begin = pattern.p;
+    struct compiled_segment *segments;
     struct slice segment;
     uint32_t number = 0;
     bool more;
 
-    c->n_captures = pattern_n_stars(pattern);
+    c->n_captures = (uint32_t)pattern_n_stars(pattern);
     if (c->n_captures == 0)
         return 0;
-    c->segments = malloc(c->n_captures * sizeof *c->segments);
-    if (c->segments == NULL)
+    segments = malloc(c->n_captures * sizeof *segments);
+    if (segments == NULL)
         return -ENOMEM;
     do {
         more = pattern_next_segment(&pattern, &segment);
         if (pattern_n_stars(segment) > 0)
-            c->segments[c->n_segments++] = (struct compiled_segment){number, segment};
+            segments[c->n_segments++] = (struct compiled_segment){
+                number, (uint32_t)(segment.p - begin), (uint32_t)segment.len};
         number++;
     } while (more);
-    return 0;
+    c->segments = shelf_put(shelf, segments, c->n_segments * sizeof *segments);
+    free(segments);
+    return c->segments != NULL ? 0 : -ENOMEM;
 }
 
-static int compile_glob(struct compiled_rule *c, const struct mapping_rule *rule)
+/* Compile @text in the dialect of the rule, its pieces on the shelf. 0 or -ENOMEM. */
+static int compile_template(struct template *out, const char *text, const struct compiled_rule *c,
+                            struct shelf *shelf)
 {
-    int r = find_captures(c, slice_str(rule->match));
+    struct template t = {0};
+    const void *pieces = NULL;
+    int r = c->regex == NULL ? template_compile_glob(&t, slice_str(text), c->n_captures)
+                             : template_compile_regex(&t, slice_str(text), c->regex);
 
-    if (r == 0)
-        r = template_compile_glob(&c->name, slice_str(rule->name), c->n_captures);
-    for (size_t i = 0; r == 0 && i < rule->n_labels; i++)
-        r = template_compile_glob(&c->labels[i], slice_str(rule->labels[i].value), c->n_captures);
+    if (r == 0) {
+        pieces = shelf_put(shelf, t.pieces, t.n_pieces * sizeof *t.pieces);
+        r = pieces == NULL ? -ENOMEM : 0;
+    }
+    /* Never written to, nor freed. */
+    *out = (struct template){(struct template_piece *)pieces, t.n_pieces, t.unknown};
+    template_release(&t);
     return r;
 }
 
-static int compile_regex_templates(struct compiled_rule *c, const struct mapping_rule *rule)
+static int compile_templates(struct compiled_rule *c, const struct mapping_rule *rule,
+                             struct shelf *shelf)
 {
-    int r = template_compile_regex(&c->name, slice_str(rule->name), c->regex);
+    struct template *labels = calloc(rule->n_labels + 1, sizeof *labels);
+    int r = labels == NULL ? -ENOMEM : compile_template(&c->name, rule->name, c, shelf);
 
     for (size_t i = 0; r == 0 && i < rule->n_labels; i++)
-        r = template_compile_regex(&c->labels[i], slice_str(rule->labels[i].value), c->regex);
+        r = compile_template(&labels[i], rule->labels[i].value, c, shelf);
+    if (r == 0) {
+        c->labels = shelf_put(shelf, labels, rule->n_labels * sizeof *labels);
+        r = c->labels == NULL ? -ENOMEM : 0;
+    }
+    free(labels);
     return r;
 }
 
@@ -83,18 +103,17 @@ static int compile_regex(struct compiled_rule *c, const struct mapping_rule *rul
     }
     for (size_t i = 0; r == 0 && i < rule->except.n; i++)
         r = compile_expression(&c->except[i], rule->except.v[i], "except", rule, e);
-    return r < 0 ? r : compile_regex_templates(c, rule);
+    return r;
 }
 
-static int compile_rule(struct compiled_rule *c, const struct mapping_rule *rule, struct err *e)
+static int compile_rule(struct mapping *m, size_t i, struct err *e)
 {
-    c->conditional = rule->except.n > 0 || rule->n_match_labels > 0;
-    if (rule->n_labels > 0) {
-        c->labels = calloc(rule->n_labels, sizeof *c->labels);
-        if (c->labels == NULL)
-            return -ENOMEM;
-    }
-    return rule->match_type == MAPPING_GLOB ? compile_glob(c, rule) : compile_regex(c, rule, e);
+    struct compiled_rule *c = &m->compiled[i];
+    const struct mapping_rule *rule = &m->rules[i];
+    int r = rule->match_type == MAPPING_GLOB ? find_captures(c, slice_str(rule->match), m->shelf)
+                                             : compile_regex(c, rule, e);
+
+    return r < 0 ? r : compile_templates(c, rule, m->shelf);
 }
 
 static int compile_globs(struct mapping *m)
@@ -108,7 +127,7 @@ static int compile_globs(struct mapping *m)
         const struct mapping_rule *rule = &m->rules[m->globs[i]];
 
         rules[i] = (struct glob_rule){slice_str(rule->match), compiled_kinds(rule),
-                                      m->compiled[m->globs[i]].conditional};
+                                      compiled_is_conditional(rule)};
     }
     r = glob_new(&m->glob, rules, m->n_globs, !m->defaults.glob_disable_ordering);
     free(rules);
@@ -117,15 +136,17 @@ static int compile_globs(struct mapping *m)
 
 static int compile(struct mapping *m, struct err *e)
 {
-    size_t n = m->n_rules;
+    size_t n = m->n_rules, n_globs = 0;
 
+    for (size_t i = 0; i < n; i++)
+        n_globs += m->rules[i].match_type == MAPPING_GLOB;
     m->compiled = calloc(n + 1, sizeof *m->compiled);
-    m->globs = calloc(n + 1, sizeof *m->globs);
-    m->regexes = calloc(n + 1, sizeof *m->regexes);
+    m->globs = calloc(n_globs + 1, sizeof *m->globs);
+    m->regexes = calloc(n - n_globs + 1, sizeof *m->regexes);
     if (m->compiled == NULL || m->globs == NULL || m->regexes == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
-        int r = compile_rule(&m->compiled[i], &m->rules[i], e);
+        int r = compile_rule(m, i, e);
 
         if (r < 0)
             return r;
@@ -138,30 +159,25 @@ static int compile(struct mapping *m, struct err *e)
     return compile_globs(m);
 }
 
-static void release_rules(struct mapping_rule *rules, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        mapping_rule_release(&rules[i]);
-    free(rules);
-}
-
-int mapping_new(struct mapping **out, struct mapping_rule *rules, size_t n,
-                struct mapping_defaults *defaults, err_fn on_warning, void *ctx, struct err *e)
+int mapping_new(struct mapping **out, struct shelf *shelf, struct mapping_rule *rules, size_t n,
+                const struct mapping_defaults *defaults, err_fn on_warning, void *ctx,
+                struct err *e)
 {
     struct mapping *m = calloc(1, sizeof *m);
     int r;
 
     assert(!defaults->in_file_order || !defaults->glob_disable_ordering);
     if (m == NULL) {
-        release_rules(rules, n);
-        mapping_defaults_release(defaults);
+        free(rules);
+        shelf_free(shelf);
         return -ENOMEM;
     }
+    m->shelf = shelf;
     m->rules = rules;
     m->n_rules = n;
     m->defaults = *defaults;
-    *defaults = (struct mapping_defaults){0};
     r = compile(m, e);
+    shelf_close(shelf);
     if (r == 0 && on_warning != NULL)
         r = mapping_lint(m, on_warning, ctx);
     if (r < 0) {
@@ -175,21 +191,18 @@ int mapping_new(struct mapping **out, struct mapping_rule *rules, size_t n,
 int mapping_new_empty(struct mapping **out)
 {
     struct mapping_defaults defaults;
-    int r = mapping_defaults_init(&defaults);
+    struct shelf *shelf;
+    int r = shelf_new(&shelf);
 
-    return r < 0 ? r : mapping_new(out, NULL, 0, &defaults, NULL, NULL, NULL);
+    mapping_defaults_init(&defaults);
+    return r < 0 ? r : mapping_new(out, shelf, NULL, 0, &defaults, NULL, NULL, NULL);
 }
 
 static void release_compiled(struct compiled_rule *c, const struct mapping_rule *rule)
 {
-    template_release(&c->name);
-    for (size_t i = 0; c->labels != NULL && i < rule->n_labels; i++)
-        template_release(&c->labels[i]);
     for (size_t i = 0; c->except != NULL && i < rule->except.n; i++)
         regex_free(c->except[i]);
-    free(c->labels);
     free(c->except);
-    free(c->segments);
     regex_free(c->regex);
 }
 
@@ -203,8 +216,8 @@ void mapping_free(struct mapping *m)
     glob_free(m->glob);
     free(m->globs);
     free(m->regexes);
-    release_rules(m->rules, m->n_rules);
-    mapping_defaults_release(&m->defaults);
+    free(m->rules);
+    shelf_free(m->shelf);
     free(m);
 }
 

@@ -18,15 +18,17 @@
 
 struct mapping;
 struct mapping_scratch;
+struct shelf; /* mapping/shelf.h */
 
 /*
- * Compile @n rules. Takes @rules (allocated with malloc, each filled) and what @defaults points to,
- * which ask for one order only, also on failure. A rule that can never match, and what is legal but
- * surely not meant, goes to @on_warning (may be NULL). 0; -ENOMEM; -EINVAL with @e filled (a regex
- * that does not compile, a construct that RE2 lacks).
+ * Compile @n rules. Takes @rules (allocated with malloc, each filled) and @shelf, on which lies
+ * what they and @defaults point to, also on failure. @defaults ask for one order only. A rule that
+ * can never match, and what is legal but surely not meant, goes to @on_warning (may be NULL). 0;
+ * -ENOMEM; -EINVAL with @e filled (a regex that does not compile, a construct that RE2 lacks).
  */
-int mapping_new(struct mapping **out, struct mapping_rule *rules, size_t n,
-                struct mapping_defaults *defaults, err_fn on_warning, void *ctx, struct err *e);
+int mapping_new(struct mapping **out, struct shelf *shelf, struct mapping_rule *rules, size_t n,
+                const struct mapping_defaults *defaults, err_fn on_warning, void *ctx,
+                struct err *e);
 void mapping_free(struct mapping *m); /* accepts NULL */
 
 /* No rules and the default settings: what a server without a mapping file has. 0 or -ENOMEM. */

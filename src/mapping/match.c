@@ -167,7 +167,7 @@ static int find(struct search *search, uint32_t *out)
 }
 
 /* Fill the captures of the glob rule that took the name last. 0 or -ENOMEM. */
-static int capture(const struct compiled_rule *c, struct mapping_scratch *s)
+static int capture(const struct compiled_rule *c, const char *match, struct mapping_scratch *s)
 {
     int r = fit(&s->captures, c->n_captures);
     size_t n = 0;
@@ -175,13 +175,14 @@ static int capture(const struct compiled_rule *c, struct mapping_scratch *s)
     for (size_t i = 0; r == 0 && i < c->n_segments; i++) {
         const struct compiled_segment *segment = &c->segments[i];
         struct slice text = s->glob.segments[segment->number];
+        struct slice pattern = slice_of(match + segment->begin, segment->len);
 
-        if (segment->pattern.len == 1) {
+        if (pattern.len == 1) {
             s->captures.v[n++] = text;
             continue;
         }
-        pattern_capture(segment->pattern, text, &s->captures.v[n]);
-        n += pattern_n_stars(segment->pattern);
+        pattern_capture(pattern, text, &s->captures.v[n]);
+        n += pattern_n_stars(pattern);
     }
     return r;
 }
@@ -217,7 +218,7 @@ static int fill(const struct mapping *m, uint32_t index, struct mapping_scratch 
 
     buf_clear(&s->text);
     if (r == 0 && c->regex == NULL)
-        r = capture(c, s);
+        r = capture(c, m->rules[index].match, s);
     if (r == 0)
         r = buf_reserve(&s->text, 1); /* so that even an empty view points somewhere */
     if (r == 0)

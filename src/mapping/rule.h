@@ -2,8 +2,9 @@
 /*
  * Rule: one entry of the mapping file, as the loader hands it to the matcher
  *
- * Contract: the loader fills rules with every default resolved and every name checked; whoever
- * builds a mapping from them takes them. All strings are NUL-terminated, owned by the rule.
+ * Contract: the loader fills rules with every default resolved and every name checked. All strings
+ * are NUL-terminated; they and all else that a rule points to lie on the mapping's shelf, or are
+ * static: nobody frees them, and what is the same in two rules may be the same memory.
  */
 #ifndef MAPPING_RULE_H
 #define MAPPING_RULE_H
@@ -37,25 +38,25 @@ struct mapping_quantile {
 /* How observations are kept: all defaults already filled in. */
 struct mapping_observer_options {
     enum mapping_observer type;
-    size_t n_buckets;
-    double *buckets; /* finite upper bounds, strictly ascending; +Inf is implied */
-    double native_factor;
     uint32_t native_max_buckets;
-    size_t n_quantiles;
-    struct mapping_quantile *quantiles; /* ascending, unique */
-    int64_t max_age_ns;
     uint32_t age_buckets;
+    uint32_t n_quantiles;
+    size_t n_buckets;
+    const double *buckets; /* finite upper bounds, strictly ascending; +Inf is implied */
+    const struct mapping_quantile *quantiles; /* ascending, unique */
+    double native_factor;
+    int64_t max_age_ns;
 };
 
 struct mapping_label {
-    char *key;
-    char *value; /* template */
+    const char *key;
+    const char *value; /* template */
 };
 
-/* A list of names or patterns; each owned. */
+/* A list of names or patterns. */
 struct mapping_words {
     size_t n;
-    char **v;
+    const char *const *v;
 };
 
 /*
@@ -67,35 +68,41 @@ struct mapping_label_ops {
     struct mapping_words keep; /* in order, like drop */
     struct mapping_words drop;
     size_t n_renames;
-    struct mapping_label *renames; /* in order of keys; the value is the new name */
+    const struct mapping_label *renames; /* in order of keys; the value is the new name */
+};
+
+/* What is done with the samples that a rule takes. Most rules have it in common. */
+struct mapping_treatment {
+    enum mapping_gauge_mode gauge_mode;
+    bool honor_labels;
+    bool has_scale;
+    double scale;
+    int64_t ttl_ns;      /* 0: never expires; negative: at the next sweep */
+    double unit_seconds; /* an observation of 1 is so many seconds; 0: no unit was given */
+    struct mapping_label_ops label_ops;
+    struct mapping_observer_options observer;
+    int64_t set_window_ns; /* in which a set's distinct members are counted; > 0 */
+    double set_error;      /* standard error of that count where it is an estimate; > 0 */
 };
 
 struct mapping_rule {
     enum mapping_match_type match_type;
     enum mapping_action action;
-    bool any_kind;          /* no match_metric_type */
     enum mapping_kind kind; /* when not any_kind */
-    bool honor_labels;
-    bool has_scale;
-    double scale;
-    int64_t ttl_ns; /* 0: never expires; negative: at the next sweep */
-    char *match;
-    char *name; /* template */
-    char *help; /* NULL: the default sentence */
+    bool any_kind;          /* no match_metric_type */
+    const char *match;
+    const char *name; /* template */
+    const char *help; /* NULL: the default sentence */
     size_t n_labels;
-    struct mapping_label *labels; /* in order of keys */
-    struct mapping_words except;  /* patterns like match: names that the rule leaves alone */
+    const struct mapping_label *labels; /* in order of keys */
+    struct mapping_words except;        /* patterns like match: names that the rule leaves alone */
     size_t n_match_labels;
-    struct mapping_label *match_labels; /* in order of keys: the tag's name and a pattern in which
-                                           `*` is any text; an empty one: there is no such tag */
-    struct mapping_label_ops label_ops;
-    enum mapping_gauge_mode gauge_mode;
-    double unit_seconds; /* an observation of 1 is so many seconds; 0: no unit was given */
-    struct mapping_observer_options observer;
-    int64_t set_window_ns; /* in which a set's distinct members are counted; > 0 */
-    double set_error;      /* standard error of that count where it is an estimate; > 0 */
-    char *file;            /* where the rule stands; NULL: nobody knows */
-    unsigned line, column; /* of the rule */
+    const struct mapping_label
+        *match_labels; /* in order of keys: the tag's name and a pattern in which `*` is any text;
+                          an empty one: there is no such tag */
+    const struct mapping_treatment *how;
+    const char *file;                  /* where the rule stands; NULL: nobody knows */
+    unsigned line, column;             /* of the rule */
     unsigned match_line, match_column; /* of its match */
 };
 
@@ -105,7 +112,7 @@ struct mapping_defaults {
     bool drop_unmapped; /* what no rule takes is dropped */
     int64_t ttl_ns;
     size_t n_labels;
-    struct mapping_label *labels;       /* in order of keys, plain text: for every series */
+    const struct mapping_label *labels; /* in order of keys, plain text: for every series */
     struct mapping_label_ops label_ops; /* of what no rule takes */
     enum mapping_gauge_mode gauge_mode;
     double unit_seconds;                      /* 0: none */
@@ -116,16 +123,6 @@ struct mapping_defaults {
 
 #define MAPPING_PLACE_MAX 300
 
-/* Each frees what the struct points to, not the struct; accepts a zeroed one. */
-void mapping_rule_release(struct mapping_rule *rule);
-void mapping_defaults_release(struct mapping_defaults *defaults);
-void mapping_label_ops_release(struct mapping_label_ops *ops);
-
-/* Copy @from to @to, zeroed before; on failure the caller releases it. 0 or -ENOMEM. */
-int mapping_words_copy(struct mapping_words *to, const struct mapping_words *from);
-int mapping_labels_copy(struct mapping_label **to, size_t *n_to, const struct mapping_label *from,
-                        size_t n);
-
 /*
  * Where @line of @rule's file is, for a message about @about: "line 12", and "line 12 of FILE" when
  * the other rule stands in another file or is NULL. Always NUL-terminated.
@@ -133,8 +130,7 @@ int mapping_labels_copy(struct mapping_label **to, size_t *n_to, const struct ma
 void mapping_rule_place(const struct mapping_rule *rule, unsigned line,
                         const struct mapping_rule *about, char out[MAPPING_PLACE_MAX]);
 
-/* summary; sets over 1 min; .005 ... 10; (0.5,0.05) (0.9,0.01) (0.99,0.001); 10 min in 5.
- * 0 or -ENOMEM. */
-int mapping_defaults_init(struct mapping_defaults *defaults);
+/* summary; sets over 1 min; .005 ... 10; (0.5,0.05) (0.9,0.01) (0.99,0.001); 10 min in 5. */
+void mapping_defaults_init(struct mapping_defaults *defaults);
 
 #endif

@@ -17,6 +17,7 @@
  */
 #include "mapping/template.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -50,7 +51,8 @@ static int add_piece(struct template *t, struct template_piece piece)
 
 static int add_text(struct template *t, struct slice text)
 {
-    return text.len > 0 ? add_piece(t, (struct template_piece){.text = text}) : 0;
+    assert(text.len <= UINT32_MAX);
+    return text.len > 0 ? add_piece(t, (struct template_piece){text.p, (uint32_t)text.len, 0}) : 0;
 }
 
 /* @text is the reference as it is written. */
@@ -212,7 +214,8 @@ int template_fill(const struct template *t, const struct slice *captures, struct
     for (size_t i = 0; r == 0 && i < t->n_pieces; i++) {
         const struct template_piece *piece = &t->pieces[i];
 
-        r = buf_add_slice(out, piece->text.p != NULL ? piece->text : captures[piece->capture]);
+        r = buf_add_slice(out, piece->p != NULL ? slice_of(piece->p, piece->len)
+                                                : captures[piece->capture]);
     }
     return r;
 }

@@ -16,7 +16,8 @@
 #include "mapping/regex.h"
 
 struct template_piece {
-    struct slice text; /* p is NULL: the capture */
+    const char *p; /* text of @len bytes; NULL: the capture */
+    uint32_t len;
     uint32_t capture;
 };
 

@@ -25,11 +25,11 @@ static void check_rules(const struct mapping *m)
     for (size_t i = 0; i < mapping_n_rules(m); i++) {
         const struct mapping_rule *rule = mapping_rule(m, i);
 
-        if (rule->name[0] == '\0' || rule->observer.n_buckets == 0 ||
-            rule->observer.n_quantiles == 0 || rule->observer.age_buckets == 0)
+        if (rule->name[0] == '\0' || rule->how->observer.n_buckets == 0 ||
+            rule->how->observer.n_quantiles == 0 || rule->how->observer.age_buckets == 0)
             abort();
-        for (size_t k = 1; k < rule->observer.n_buckets; k++) {
-            if (!(rule->observer.buckets[k - 1] < rule->observer.buckets[k]))
+        for (size_t k = 1; k < rule->how->observer.n_buckets; k++) {
+            if (!(rule->how->observer.buckets[k - 1] < rule->how->observer.buckets[k]))
                 abort();
         }
     }

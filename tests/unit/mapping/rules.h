@@ -9,6 +9,7 @@
 
 #include "lib/unit.h"
 #include "mapping/mapping.h"
+#include "mapping/shelf.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,32 +39,35 @@ struct rule_spec {
         .match = (match_), .name = __VA_ARGS__ \
     }
 
-static inline void rules_fill_conditions(struct mapping_rule *rule, const struct rule_spec *spec)
+static inline void rules_fill_conditions(struct shelf *shelf, struct mapping_rule *rule,
+                                         const struct rule_spec *spec)
 {
-    rule->except.v = calloc(RULE_EXCEPT, sizeof *rule->except.v);
-    while (rule->except.n < RULE_EXCEPT && spec->except[rule->except.n] != NULL) {
-        rule->except.v[rule->except.n] = strdup(spec->except[rule->except.n]);
+    struct mapping_label labels[RULE_LABELS];
+
+    while (rule->except.n < RULE_EXCEPT && spec->except[rule->except.n] != NULL)
         rule->except.n++;
-    }
-    rule->match_labels = calloc(RULE_LABELS, sizeof *rule->match_labels);
+    rule->except.v = shelf_put(shelf, spec->except, rule->except.n * sizeof *spec->except);
     while (rule->n_match_labels < RULE_LABELS &&
            spec->match_labels[rule->n_match_labels].key != NULL) {
-        struct mapping_label *label = &rule->match_labels[rule->n_match_labels];
-
-        label->key = strdup(spec->match_labels[rule->n_match_labels].key);
-        label->value = strdup(spec->match_labels[rule->n_match_labels].pattern);
+        labels[rule->n_match_labels] =
+            (struct mapping_label){spec->match_labels[rule->n_match_labels].key,
+                                   spec->match_labels[rule->n_match_labels].pattern};
         rule->n_match_labels++;
     }
+    rule->match_labels = shelf_put(shelf, labels, rule->n_match_labels * sizeof *labels);
 }
 
-static inline void rules_fill(struct mapping_rule *rule, const struct rule_spec *spec, unsigned i)
+/* The strings of @spec are literals, or outlive the mapping. */
+static inline void rules_fill(struct shelf *shelf, struct mapping_rule *rule,
+                              const struct rule_spec *spec, unsigned i)
 {
     bool regex = spec->match[0] == '~';
+    struct mapping_label labels[RULE_LABELS];
 
-    rule->file = strdup("rules.yml");
+    rule->file = "rules.yml";
     rule->match_type = regex ? MAPPING_REGEX : MAPPING_GLOB;
-    rule->match = strdup(spec->match + regex);
-    rule->name = strdup(spec->name);
+    rule->match = shelf_text(shelf, spec->match + regex);
+    rule->name = spec->name;
     rule->any_kind = !spec->one_kind;
     rule->kind = spec->kind;
     rule->action = spec->drop ? MAPPING_DROP : MAPPING_MAP;
@@ -71,13 +75,13 @@ static inline void rules_fill(struct mapping_rule *rule, const struct rule_spec 
     rule->column = 3;
     rule->match_line = rule->line + 1;
     rule->match_column = 5;
-    rule->labels = calloc(RULE_LABELS, sizeof *rule->labels);
     while (rule->n_labels < RULE_LABELS && spec->labels[rule->n_labels].key != NULL) {
-        rule->labels[rule->n_labels].key = strdup(spec->labels[rule->n_labels].key);
-        rule->labels[rule->n_labels].value = strdup(spec->labels[rule->n_labels].value);
+        labels[rule->n_labels] = (struct mapping_label){spec->labels[rule->n_labels].key,
+                                                        spec->labels[rule->n_labels].value};
         rule->n_labels++;
     }
-    rules_fill_conditions(rule, spec);
+    rule->labels = shelf_put(shelf, labels, rule->n_labels * sizeof *labels);
+    rules_fill_conditions(shelf, rule, spec);
 }
 
 /* Which rule is tried first. */
@@ -87,19 +91,21 @@ enum rules_order { RULES_ORDERED, RULES_UNORDERED, RULES_FILE };
 static inline int rules_try(struct mapping **out, const struct rule_spec *specs,
                             enum rules_order order, err_fn on_warning, void *ctx, struct err *e)
 {
-    struct mapping_defaults defaults = {0};
+    struct mapping_defaults defaults;
     struct mapping_rule *rules;
+    struct shelf *shelf;
     size_t n = 0;
 
     while (n < RULES_MAX && specs[n].match != NULL)
         n++;
     rules = calloc(n + 1, sizeof *rules);
+    ck_assert_int_eq(shelf_new(&shelf), 0);
     for (size_t i = 0; i < n; i++)
-        rules_fill(&rules[i], &specs[i], (unsigned)i);
-    ck_assert_int_eq(mapping_defaults_init(&defaults), 0);
+        rules_fill(shelf, &rules[i], &specs[i], (unsigned)i);
+    mapping_defaults_init(&defaults);
     defaults.glob_disable_ordering = order == RULES_UNORDERED;
     defaults.in_file_order = order == RULES_FILE;
-    return mapping_new(out, rules, n, &defaults, on_warning, ctx, e);
+    return mapping_new(out, shelf, rules, n, &defaults, on_warning, ctx, e);
 }
 
 static inline struct mapping *rules_load(const struct rule_spec *specs, enum rules_order order)

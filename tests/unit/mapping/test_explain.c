@@ -153,6 +153,7 @@ START_TEST(test_explain_is_bounded)
     struct mapping_rule *rules = calloc(N, sizeof *rules);
     struct mapping_defaults defaults;
     struct mapping_scratch *s;
+    struct shelf *shelf;
     struct mapping *m;
     struct mapping_candidates found = {0};
     struct mapping_query q = {MAPPING_COUNTER, SLICE_LIT("a.b59"), NULL, NULL};
@@ -160,14 +161,15 @@ START_TEST(test_explain_is_bounded)
     unsigned n_lines = 0;
     char match[16];
 
+    ck_assert_int_eq(shelf_new(&shelf), 0);
     for (unsigned i = 0; i < N; i++) {
         struct rule_spec spec = RULE(match, "m");
 
         sprintf(match, "a.b%u", i);
-        rules_fill(&rules[i], &spec, i);
+        rules_fill(shelf, &rules[i], &spec, i);
     }
-    ck_assert_int_eq(mapping_defaults_init(&defaults), 0);
-    ck_assert_int_eq(mapping_new(&m, rules, N, &defaults, NULL, NULL, NULL), 0);
+    mapping_defaults_init(&defaults);
+    ck_assert_int_eq(mapping_new(&m, shelf, rules, N, &defaults, NULL, NULL, NULL), 0);
     ck_assert_int_eq(mapping_scratch_new(&s, 0), 0);
     ck_assert_int_eq(mapping_explain(m, &q, s, &found), 0);
     mapping_tell(m, &found, &out);

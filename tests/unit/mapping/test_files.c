@@ -56,7 +56,7 @@ START_TEST(test_files_are_joined)
         ck_assert_str_eq(rule->name, want[i].name);
         ck_assert_str_eq(rule->file, want[i].file);
         ck_assert_uint_eq(rule->line, want[i].line);
-        ck_assert_int_eq(rule->ttl_ns, INT64_C(5000000000));
+        ck_assert_int_eq(rule->how->ttl_ns, INT64_C(5000000000));
     }
     ck_assert_int_eq(mapping_defaults(m)->ttl_ns, INT64_C(5000000000));
     mapping_free(m);

@@ -289,9 +289,9 @@ START_TEST(test_load_fills_rules)
     ck_assert_uint_eq(mapping_n_rules(m), 2);
     ck_assert_int_eq(a->match_type, MAPPING_GLOB);
     ck_assert_int_eq(a->action, MAPPING_MAP);
-    ck_assert(!a->any_kind && a->kind == MAPPING_GAUGE && a->honor_labels);
-    ck_assert(a->has_scale && a->scale == 0);
-    ck_assert_int_eq(a->ttl_ns, INT64_C(60000000000));
+    ck_assert(!a->any_kind && a->kind == MAPPING_GAUGE && a->how->honor_labels);
+    ck_assert(a->how->has_scale && a->how->scale == 0);
+    ck_assert_int_eq(a->how->ttl_ns, INT64_C(60000000000));
     ck_assert_str_eq(a->match, "a.*");
     ck_assert_str_eq(a->name, "aa_$1");
     ck_assert_str_eq(a->help, "Some help");
@@ -307,9 +307,9 @@ START_TEST(test_load_fills_rules)
     ck_assert_uint_eq(a->match_column, 10);
     ck_assert_int_eq(b->match_type, MAPPING_REGEX);
     ck_assert_int_eq(b->action, MAPPING_DROP);
-    ck_assert(b->any_kind && !b->honor_labels && !b->has_scale);
+    ck_assert(b->any_kind && !b->how->honor_labels && !b->how->has_scale);
     ck_assert_ptr_null(b->help);
-    ck_assert_int_eq(b->ttl_ns, 0);
+    ck_assert_int_eq(b->how->ttl_ns, 0);
     mapping_free(m);
 }
 END_TEST
@@ -394,7 +394,7 @@ START_TEST(test_load_resolves_observers)
 
         snprintf(text, sizeof(text), RULE "  %s\ndefaults: %s\n", cases[i].rule, cases[i].defaults);
         m = load_ok(text, cases[i].n_warnings);
-        o = &mapping_rule(m, 0)->observer;
+        o = &mapping_rule(m, 0)->how->observer;
         ck_assert_msg(o->type == cases[i].type, "%s", text);
         ck_assert_msg(o->max_age_ns == cases[i].max_age_s * INT64_C(1000000000), "%s", text);
         ck_assert_msg(o->age_buckets == cases[i].age_buckets, "%s", text);
@@ -439,8 +439,8 @@ START_TEST(test_load_resolves_defaults)
     ck_assert_int_eq(mapping_rule(m, 0)->match_type, MAPPING_REGEX);
     ck_assert_int_eq(mapping_rule(m, 1)->match_type, MAPPING_GLOB);
     ck_assert_int_eq(mapping_rule(m, 2)->match_type, MAPPING_GLOB);
-    ck_assert_int_eq(mapping_rule(m, 0)->ttl_ns, INT64_C(2000000000));
-    ck_assert_int_eq(mapping_rule(m, 1)->ttl_ns, INT64_C(5000000000));
+    ck_assert_int_eq(mapping_rule(m, 0)->how->ttl_ns, INT64_C(2000000000));
+    ck_assert_int_eq(mapping_rule(m, 1)->how->ttl_ns, INT64_C(5000000000));
     mapping_free(m);
 }
 END_TEST
@@ -450,15 +450,15 @@ START_TEST(test_load_resolves_set_windows)
 {
     struct mapping *m = load_ok(RULE, 0);
 
-    ck_assert_int_eq(mapping_rule(m, 0)->set_window_ns, INT64_C(60000000000));
+    ck_assert_int_eq(mapping_rule(m, 0)->how->set_window_ns, INT64_C(60000000000));
     ck_assert_int_eq(mapping_defaults(m)->set_window_ns, INT64_C(60000000000));
     mapping_free(m);
     m = load_ok(RULE "- {match: b, name: bb, set_options: {window: 1h}}\n"
                      "defaults: {set_options: {window: 1s}}\n",
                 0);
     ck_assert_int_eq(mapping_defaults(m)->set_window_ns, INT64_C(1000000000));
-    ck_assert_int_eq(mapping_rule(m, 0)->set_window_ns, INT64_C(1000000000));
-    ck_assert_int_eq(mapping_rule(m, 1)->set_window_ns, INT64_C(3600000000000));
+    ck_assert_int_eq(mapping_rule(m, 0)->how->set_window_ns, INT64_C(1000000000));
+    ck_assert_int_eq(mapping_rule(m, 1)->how->set_window_ns, INT64_C(3600000000000));
     mapping_free(m);
 }
 END_TEST
@@ -469,7 +469,7 @@ START_TEST(test_load_keeps_a_negative_default_ttl_from_rules)
     struct mapping *m = load_ok(RULE "defaults: {ttl: -1s}\n", 1);
 
     ck_assert_int_eq(mapping_defaults(m)->ttl_ns, INT64_C(-1000000000));
-    ck_assert_int_eq(mapping_rule(m, 0)->ttl_ns, 0);
+    ck_assert_int_eq(mapping_rule(m, 0)->how->ttl_ns, 0);
     mapping_free(m);
 }
 END_TEST
@@ -571,14 +571,14 @@ START_TEST(test_load_takes_the_bacowr_families)
         ck_assert_str_eq(labels, dotted ? families[f].labels : "");
         ck_assert_str_eq(rule->help, families[f].help);
         ck_assert(!rule->any_kind && rule->kind == families[f].kind);
-        ck_assert_int_eq(rule->ttl_ns, families[f].ttl_s * INT64_C(1000000000));
-        ck_assert_int_eq(rule->observer.type, MAPPING_HISTOGRAM);
+        ck_assert_int_eq(rule->how->ttl_ns, families[f].ttl_s * INT64_C(1000000000));
+        ck_assert_int_eq(rule->how->observer.type, MAPPING_HISTOGRAM);
         if (families[f].n_buckets > 0)
-            ck_assert_uint_eq(rule->observer.n_buckets, families[f].n_buckets);
+            ck_assert_uint_eq(rule->how->observer.n_buckets, families[f].n_buckets);
     }
-    ck_assert_double_eq(mapping_rule(m, 2)->observer.buckets[8], 2);
-    ck_assert_double_eq(mapping_rule(m, 6)->observer.buckets[12], 300);
-    ck_assert_double_eq(mapping_rule(m, 15)->observer.buckets[12], 100);
+    ck_assert_double_eq(mapping_rule(m, 2)->how->observer.buckets[8], 2);
+    ck_assert_double_eq(mapping_rule(m, 6)->how->observer.buckets[12], 300);
+    ck_assert_double_eq(mapping_rule(m, 15)->how->observer.buckets[12], 100);
     mapping_free(m);
 }
 END_TEST

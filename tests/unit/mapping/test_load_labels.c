@@ -153,7 +153,7 @@ START_TEST(test_load_labels_resolves_each_operation)
     };
 
     for (size_t i = 0; i < N(want); i++) {
-        const struct mapping_label_ops *ops = &mapping_rule(m, i)->label_ops;
+        const struct mapping_label_ops *ops = &mapping_rule(m, i)->how->label_ops;
 
         ck_assert_int_eq(ops->has_keep, want[i].has_keep);
         check_words(&ops->keep, want[i].keep);
@@ -203,19 +203,19 @@ START_TEST(test_load_labels_resolves_settings)
     ck_assert_str_eq(d->labels[0].value, "");
     ck_assert_str_eq(d->labels[1].value, "z");
     ck_assert_int_eq(d->gauge_mode, MAPPING_GAUGE_ABSOLUTE);
-    ck_assert_int_eq(a->gauge_mode, MAPPING_GAUGE_ABSOLUTE);
-    ck_assert_int_eq(b->gauge_mode, MAPPING_GAUGE_ETSY);
+    ck_assert_int_eq(a->how->gauge_mode, MAPPING_GAUGE_ABSOLUTE);
+    ck_assert_int_eq(b->how->gauge_mode, MAPPING_GAUGE_ETSY);
     ck_assert_double_eq(d->unit_seconds, 1e-6);
-    ck_assert_double_eq(a->unit_seconds, 1e-6);
-    ck_assert_double_eq(b->unit_seconds, 3600);
+    ck_assert_double_eq(a->how->unit_seconds, 1e-6);
+    ck_assert_double_eq(b->how->unit_seconds, 3600);
     ck_assert_double_eq(d->set_error, 0.005);
-    ck_assert_double_eq(a->set_error, 0.005);
-    ck_assert_double_eq(b->set_error, 0.2);
+    ck_assert_double_eq(a->how->set_error, 0.005);
+    ck_assert_double_eq(b->how->set_error, 0.2);
     mapping_free(m);
     m = load_ok(RULE, 0);
-    ck_assert_int_eq(mapping_rule(m, 0)->gauge_mode, MAPPING_GAUGE_UNSET);
-    ck_assert_double_eq(mapping_rule(m, 0)->unit_seconds, 0);
-    ck_assert_double_eq(mapping_rule(m, 0)->set_error, 0.01625);
+    ck_assert_int_eq(mapping_rule(m, 0)->how->gauge_mode, MAPPING_GAUGE_UNSET);
+    ck_assert_double_eq(mapping_rule(m, 0)->how->unit_seconds, 0);
+    ck_assert_double_eq(mapping_rule(m, 0)->how->set_error, 0.01625);
     ck_assert(!mapping_defaults(m)->drop_unmapped && !mapping_defaults(m)->in_file_order);
     mapping_free(m);
 }
@@ -229,10 +229,10 @@ START_TEST(test_load_labels_takes_a_zero_ttl_at_its_word)
                                      "defaults: {ttl: 1h}\n",
                                 0);
 
-    ck_assert_int_eq(mapping_rule(m, 0)->ttl_ns, 0);
-    ck_assert_int_eq(mapping_rule(m, 1)->ttl_ns, 0);
-    ck_assert_int_eq(mapping_rule(m, 2)->ttl_ns, INT64_C(3600000000000));
-    ck_assert_int_eq(mapping_rule(m, 3)->ttl_ns, INT64_C(3600000000000));
+    ck_assert_int_eq(mapping_rule(m, 0)->how->ttl_ns, 0);
+    ck_assert_int_eq(mapping_rule(m, 1)->how->ttl_ns, 0);
+    ck_assert_int_eq(mapping_rule(m, 2)->how->ttl_ns, INT64_C(3600000000000));
+    ck_assert_int_eq(mapping_rule(m, 3)->how->ttl_ns, INT64_C(3600000000000));
     mapping_free(m);
 }
 END_TEST

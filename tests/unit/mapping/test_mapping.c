@@ -254,16 +254,18 @@ START_TEST(test_mapping_can_be_empty)
 }
 END_TEST
 
-/* mapping_new() takes the defaults: what is left in the caller's hands owns nothing. */
-START_TEST(test_mapping_takes_the_defaults)
+/* A mapping has the defaults that it was made with. */
+START_TEST(test_mapping_has_its_defaults)
 {
     struct mapping_defaults defaults;
+    struct shelf *shelf;
     struct mapping *m;
 
-    ck_assert_int_eq(mapping_defaults_init(&defaults), 0);
+    mapping_defaults_init(&defaults);
     defaults.ttl_ns = 42;
-    ck_assert_int_eq(mapping_new(&m, NULL, 0, &defaults, NULL, NULL, NULL), 0);
-    mapping_defaults_release(&defaults);
+    ck_assert_int_eq(shelf_new(&shelf), 0);
+    ck_assert_int_eq(mapping_new(&m, shelf, NULL, 0, &defaults, NULL, NULL, NULL), 0);
+    memset(&defaults, 0x5a, sizeof defaults);
     ck_assert_int_eq(mapping_defaults(m)->ttl_ns, 42);
     mapping_free(m);
 }
@@ -323,7 +325,7 @@ static Suite *suite(void)
     suite_add_tcase(s, match);
     tcase_add_loop_test(creation, test_mapping_refuses_bad_regexes, 0, N_OF(refusals));
     tcase_add_test(creation, test_mapping_can_be_empty);
-    tcase_add_test(creation, test_mapping_takes_the_defaults);
+    tcase_add_test(creation, test_mapping_has_its_defaults);
     tcase_add_test(creation, test_mapping_names_kinds);
     suite_add_tcase(s, creation);
     return s;
