@@ -22,8 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/real.h"
-
 #define PLAIN_DIGITS 19           /* as many always fit 64 bits */
 #define DIGITS_MAX   800          /* see above: 768 is enough */
 #define EXPONENT_MAX 1000000000   /* far beyond what any digits could bring back into range */
@@ -65,7 +63,7 @@ static double divide(uint64_t m, size_t k)
     q = n / power;
     if (n % power != 0)
         q |= 1;
-    return (double)q * real_power(-64 - (int)shift);
+    return ldexp((double)q, -64 - (int)shift);
 }
 
 /* The short way: [sign] digits [. digits], at most PLAIN_DIGITS of them. False: not so plain. */

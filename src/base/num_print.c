@@ -21,8 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/real.h"
-
 #define WHOLE_MAX       (1ULL << 53) /* below it every whole number is a double */
 #define PLAIN_WHOLE_MAX 1e6          /* from it on whole numbers have an exponent */
 #define SMALL_DIGITS    6
@@ -173,7 +171,8 @@ static bool reads_back(const struct decimal *d, double v)
  */
 static void search_digits(double v, struct decimal *d)
 {
-    bool power = real_scale(v, 1 - real_exponent(v)) == 1;
+    int exponent;
+    bool power = frexp(v, &exponent) == 0.5;
 
     for (unsigned n = power || !isnormal(v) ? 1 : 15; n < 17; n++) {
         rounded_digits(v, n, d);
@@ -192,12 +191,13 @@ static void search_digits(double v, struct decimal *d)
 static void shortest_digits(double v, struct decimal *d)
 {
     int exponent;
+    uint64_t mantissa;
 
     if (v < (double)WHOLE_MAX && v == (double)(uint64_t)v) {
         whole_digits((uint64_t)v, d);
     } else if (v < (double)WHOLE_MAX && v >= 0x1p-70) {
-        exponent = real_exponent(v);
-        fixed_digits((uint64_t)real_scale(v, 53 - exponent), (unsigned)(53 - exponent), d);
+        mantissa = (uint64_t)(frexp(v, &exponent) * (double)WHOLE_MAX);
+        fixed_digits(mantissa, (unsigned)(53 - exponent), d);
     } else {
         search_digits(v, d);
     }

@@ -13,10 +13,10 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/name.h"
-#include "base/real.h"
 
 #define DEFAULT_HELP    "Metric generated from StatsD samples by bacowr-statsd."
 
@@ -124,7 +124,7 @@ static void take_unit(const struct statsd_identity *id, struct resolution *res)
     if (unit == 0)
         res->divisor = id->type == STATSD_TYPE_TIMER ? 1000 : id->divisor;
     else if (unit < 1)
-        res->divisor = real_round(1 / unit);
+        res->divisor = floor(1 / unit + 0.5);
     else
         res->scale *= unit;
 }

@@ -12,10 +12,9 @@
 #ifndef STORE_BUCKET_H
 #define STORE_BUCKET_H
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
-
-#include "base/real.h"
 
 #define BUCKET_SCHEMA_MAX 8    /* 256 buckets to each doubling */
 #define BUCKET_SCHEMA_MIN (-7) /* all positive doubles in BUCKET_MIN_SPAN buckets */
@@ -41,7 +40,7 @@ static inline double bucket_bound(int32_t i, int schema)
     int32_t finest = i * (1 << (BUCKET_SCHEMA_MAX - schema));
     uint64_t cut = bucket_cuts[finest & (BUCKET_PER_OCTAVE - 1)];
 
-    return real_scale(1 + (double)cut * 0x1p-52, finest >> BUCKET_SCHEMA_MAX);
+    return ldexp(1 + (double)cut * 0x1p-52, finest >> BUCKET_SCHEMA_MAX);
 }
 
 static inline int32_t bucket_index(double v, int schema)
