@@ -35,6 +35,9 @@ _Static_assert(BACOWR_PADDING >= PLAIN_PADDING, "a padded datagram is a padded t
 /* Packed values of a group. */
 #define N_VALUES 256u
 
+/* A second of age at once: who was stopped for long shall not forget all that it knew. */
+#define MAX_LATE_TICKS 10
+
 struct group {
     unsigned n;
     bool plain; /* all its items are, and those that were looked at go by their routes */
@@ -366,14 +369,21 @@ static void batch_begin(struct bacowr_worker *w, int64_t now_ms)
     w->time = (struct cell_time){now_ms, (uint32_t)(now_ms / CELL_TICK_MS)};
 }
 
+/* Time makes routes old, not batches: who comes late has some of it to make up for. */
+static void age_routes(struct bacowr_worker *w)
+{
+    int32_t late = (int32_t)(w->time.tick - w->aged_tick);
+
+    w->aged_tick = w->time.tick;
+    for (int32_t i = 0; i < late && i < MAX_LATE_TICKS; i++)
+        routes_age(w->routes);
+}
+
 static void batch_end(struct bacowr_worker *w)
 {
     struct route_stats stats;
 
-    if (w->aged_tick != w->time.tick) {
-        w->aged_tick = w->time.tick;
-        routes_age(w->routes);
-    }
+    age_routes(w);
     route_flush(w->routes);
     stats = route_stats(w->routes);
     relaxed_store(&w->stats[STAT_ROUTES], stats.n);

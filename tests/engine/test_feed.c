@@ -281,6 +281,30 @@ START_TEST(test_feed_takes_no_route_that_is_not_plain)
 }
 END_TEST
 
+/* What is met once is forgotten after the same time, however seldom a worker comes to look. */
+static const int gaps_ms[] = {100, 300, 1000};
+
+START_TEST(test_feed_forgets_by_the_clock)
+{
+    struct engine e;
+    struct bacowr_worker *w;
+
+    engine_init(&e, NULL, NULL);
+    w = bacowr_worker(e.b, 0);
+    for (int i = 0; i < 2000; i++) {
+        char line[32];
+
+        snprintf(line, sizeof line, "once.n%d:1|g", i);
+        engine_feed(&e, line);
+    }
+    ck_assert_uint_eq(route_stats(w->routes).n, 2000);
+    for (int passed = 0; passed < 104000; passed += gaps_ms[_i])
+        bacowr_feed(w, NULL, 0, e.now_ms += gaps_ms[_i]);
+    ck_assert_uint_eq(route_stats(w->routes).n, 0);
+    engine_release(&e);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("feed");
@@ -290,6 +314,7 @@ static Suite *suite(void)
     tcase_add_test(lines, test_feed_dialects);
     tcase_add_test(lines, test_feed_remembers_plain_identities);
     tcase_add_test(lines, test_feed_takes_no_route_that_is_not_plain);
+    tcase_add_loop_test(lines, test_feed_forgets_by_the_clock, 0, sizeof gaps_ms / sizeof *gaps_ms);
     tcase_add_loop_test(lines, test_feed_packed, 0, 8);
     tcase_add_test(lines, test_feed_packed_malformed);
     suite_add_tcase(s, lines);
