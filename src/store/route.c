@@ -294,7 +294,7 @@ static int resize(struct routes *t, unsigned bits)
     t->lines = lines;
     t->bits = bits;
     t->n_gone = 0;
-    t->hand = 0;
+    t->hand = bits > was.bits ? was.hand << (bits - was.bits) : was.hand >> (was.bits - bits);
     t->n_resizes++;
     move_all(t, &was);
     lines_free(was.lines, was.bits);

@@ -529,6 +529,29 @@ START_TEST(test_route_churn_leaves_nothing)
 }
 END_TEST
 
+/* A table that is tidied up grows older from where it was: each place waits one round for its turn,
+ * so there are as many routes as come in one and a half, at any time. */
+START_TEST(test_route_age_goes_on_where_it_was)
+{
+    struct routes *t = routes_of(65536);
+    uint64_t n_max = 0, n_resizes = 0;
+
+    for (unsigned step = 0; step < 60 * 512; step++) {
+        for (unsigned i = 0; i < 5; i++)
+            (void)put(t, step * 5 + i, 1);
+        routes_age(t);
+        route_flush(t);
+        if (step == 5 * 512)
+            n_resizes = t->n_resizes;
+        if (step > 5 * 512 && t->n > n_max)
+            n_max = t->n;
+    }
+    ck_assert_uint_gt(t->n_resizes, n_resizes + 2);
+    ck_assert_uint_le(n_max, 5 * 512 * 3 / 2 * 21 / 20);
+    routes_free(t);
+}
+END_TEST
+
 /* ---- all together ---- */
 
 /* While nothing is evicted, the table answers as a plain array does. */
@@ -685,6 +708,7 @@ static Suite *suite(void)
     tcase_add_test(age, test_route_age_leaves_a_round);
     tcase_add_test(age, test_route_age_gives_memory_back);
     tcase_add_test(age, test_route_churn_leaves_nothing);
+    tcase_add_test(age, test_route_age_goes_on_where_it_was);
     suite_add_tcase(s, age);
     tcase_add_test(together, test_route_agrees_with_an_array);
     tcase_add_test(together, test_route_never_finds_the_wrong_one);
