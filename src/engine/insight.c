@@ -288,7 +288,8 @@ static void put_unmapped(const struct bacowr_tell *tell, const struct note *note
     json_slice(j, "name", slice_of(note->name, note->name_len));
     json_bool(j, "name_cut", note->name_cut);
     json_u64(j, "identities", note->n);
-    put_age(j, "age_seconds", tell, note->at_ms);
+    put_age(j, "last_identity_age_seconds", tell, note->at_ms);
+    put_age(j, "age_seconds", tell, note->at_ms); /* the same, by its first name */
     put_line(j, tell, note);
     json_end_object(j);
 }

@@ -190,7 +190,7 @@
     const told = await get("/api/v1/unmapped");
     table("unmapped", "Names that no rule takes", [
       ["Name", (r) => code(r.name + (r.name_cut ? " \u2026" : ""))], ["A line", hiddenLine],
-      ["Identities", (r) => number(r.identities), "n"], ["Newest came", (r) => age(r.age_seconds), "n"],
+      ["Identities", (r) => number(r.identities), "n"], ["Newest came", (r) => age(r.last_identity_age_seconds), "n"],
     ], told.unmapped, "There is none, or there are no rules.");
   }
 

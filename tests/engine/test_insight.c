@@ -295,11 +295,12 @@ START_TEST(test_insight_unmapped)
     engine_pass(&e, 300);
     engine_feed(&e, "y:7|ms");
     text = told(&e, bacowr_tell_unmapped, all);
-    ck_assert_str_eq(text,
-                     "{\"unmapped\":[{\"name\":\"y\",\"name_cut\":false,\"identities\":1,"
-                     "\"age_seconds\":0,\"line\":\"y:7|ms\",\"line_cut\":false,\"source\":null},"
-                     "{\"name\":\"x\",\"name_cut\":false,\"identities\":2,\"age_seconds\":0.3,"
-                     "\"line\":\"x:1|c|#a:b\",\"line_cut\":false,\"source\":null}]}");
+    ck_assert_str_eq(text, "{\"unmapped\":[{\"name\":\"y\",\"name_cut\":false,\"identities\":1,"
+                           "\"last_identity_age_seconds\":0,\"age_seconds\":0,"
+                           "\"line\":\"y:7|ms\",\"line_cut\":false,\"source\":null},"
+                           "{\"name\":\"x\",\"name_cut\":false,\"identities\":2,"
+                           "\"last_identity_age_seconds\":0.3,\"age_seconds\":0.3,"
+                           "\"line\":\"x:1|c|#a:b\",\"line_cut\":false,\"source\":null}]}");
     engine_release(&e);
 }
 END_TEST

@@ -151,7 +151,8 @@ class ApiTest(ServerTest):
         (row,) = [row for row in self.document(server, "unmapped")["unmapped"]
                   if row["line"] == "other:5|g" or row["name"] == "other"]
         self.assertEqual(row["name"], "other")
-        self.assertEqual(set(row), {"name", "name_cut", "identities", "age_seconds", "line",
+        self.assertEqual(set(row), {"name", "name_cut", "identities", "last_identity_age_seconds",
+                                    "age_seconds", "line",
                                     "line_cut", "source"})
 
     def test_families(self) -> None:
