@@ -5,7 +5,8 @@
  * Contract: fed with the lines of the document of identities (bacowr/identities.h), it resolves
  * each identity under a mapping of its own and compares that with what the document says of it. It
  * knows neither files nor sockets. Any bytes are safe to give. Memory: 16 to 32 bytes for each
- * identity, and bounded tables of families and moves.
+ * identity, where a limit of label values is set 8 to 16 for each of those, and bounded tables of
+ * families, labels and moves.
  */
 #ifndef BACOWR_SHADOW_H
 #define BACOWR_SHADOW_H
@@ -20,7 +21,7 @@ struct bacowr_shadow;
 enum bacowr_shadow_verdict {
     BACOWR_SHADOW_SAME,      /* nothing changes of what was seen */
     BACOWR_SHADOW_CHANGES,   /* something does */
-    BACOWR_SHADOW_CONFLICTS, /* something that is not refused now would be */
+    BACOWR_SHADOW_CONFLICTS, /* something that is not refused now would be, or go over a limit */
 };
 
 /* Compare with @m, which is taken, also on failure. 0 or -ENOMEM. */

@@ -136,7 +136,9 @@ static const struct roff_part after[] = {
      "that cannot be read, an output that cannot be written. A sentence on the standard error "
      "output says which.", "1"},
     {ROFF_ITEM,
-     "`check --against`: compared, and something that is not refused now would be.", "2"},
+     "`check --against`: compared, and something that is not refused now would be, or go over a "
+     "limit.",
+     "2"},
     {ROFF_HEAD, "EXAMPLES", NULL},
     {ROFF_TEXT, "Is a mapping file right? Then serve with it, to other hosts too:", NULL},
     {ROFF_LINES,
@@ -178,8 +180,9 @@ static const struct {
      "No socket is opened. The status is 0 when all files are right, else 1; warnings do not "
      "count. `--check-config` does the same for all that `--statsd.mapping-config` names, as one. "
      "With `--against` the files are one mapping, and lines are read as the server's flags have "
-     "it; the status is 0 whatever changes, but 2 when something that is not refused now would be, "
-     "and 1 when nothing could be compared. A server tells of what came in the last two minutes."},
+     "it; the status is 0 whatever changes, but 2 when something that is not refused now would be "
+     "or go over a limit, and 1 when nothing could be compared. A server tells of what came in the "
+     "last two minutes."},
     {"explain",
      "The rules are those of `--statsd.mapping-config`, and the flags that say how lines are read "
      "have their meaning here too. The status is 0 for lines that are refused as well: that is an "

@@ -224,15 +224,13 @@ static void tell_limits(const struct bacowr_cardinality *c, struct json *j)
 /* The workers' counts from @stat on, one for each limit. */
 static void tell_counts(const struct bacowr *b, const char *key, unsigned stat, struct json *j)
 {
-    static const char *const names[N_LIMITS] = {"series", "family", "label"};
-
     json_object(j, key);
     for (unsigned limit = 0; limit < N_LIMITS; limit++) {
         uint64_t n = 0;
 
         for (unsigned i = 0; i < b->config.n_workers; i++)
             n += relaxed_load(&b->workers[i]->stats[stat + limit]);
-        json_u64(j, names[limit], n);
+        json_u64(j, limit_names[limit], n);
     }
     json_end_object(j);
 }

@@ -46,6 +46,7 @@
  * enum series_outcome's. */
 enum limit { LIMIT_SERIES, LIMIT_FAMILY, LIMIT_LABEL };
 #define N_LIMITS 3
+extern const char *const limit_names[N_LIMITS]; /* overflow.c */
 
 /* What a worker counts. own.c says under which name each is shown. */
 enum stat {

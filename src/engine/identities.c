@@ -138,6 +138,8 @@ int bacowr_identities_head(struct bacowr_identities *t, struct buf *out)
     json_u64(&j, "rules", mapping_n_rules(t->rules->mapping));
     json_u64(&j, "series", relaxed_load(&t->b->registry.n_series));
     json_u64(&j, "series_limit", t->b->registry.max_series);
+    json_u64(&j, "family_series_limit", t->b->registry.guard.max_family);
+    json_u64(&j, "label_values_limit", t->b->registry.guard.max_values);
     reading_tell(&t->b->config, &j);
     return end_line(&j);
 }

@@ -48,15 +48,16 @@ bool overflow_folds(struct bacowr_worker *w, const struct resolution *res, int l
     return p->op == OP_FOLD;
 }
 
+const char *const limit_names[N_LIMITS] = {"series", "family", "label"};
+
 const char *overflow_ask(struct bacowr *b, const struct resolution *res, bool *folds)
 {
-    static const char *const names[N_LIMITS] = {"series", "family", "label"};
     struct series_key key = series_key(&b->registry, res->name, res->labels);
     struct series_key fold = series_key(&b->registry, res->name, SLICE_LIT(OVERFLOW_LABELS));
     int limit = series_ask(&b->registry, &key, false);
 
     *folds = res->type != METRIC_GAUGE && series_ask(&b->registry, &fold, true) == 0;
-    return limit != 0 ? names[limit - SERIES_E_LIMIT] : NULL;
+    return limit != 0 ? limit_names[limit - SERIES_E_LIMIT] : NULL;
 }
 
 int overflow_read(const struct bacowr *b, struct folded_report *out)

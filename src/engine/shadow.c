@@ -109,6 +109,11 @@ static void free_move_link(struct table_link *l)
     move_free(table_entry(l, struct shadow_move, link));
 }
 
+static void free_label_link(struct table_link *l)
+{
+    free(table_entry(l, struct shadow_label, link));
+}
+
 static void free_settings_link(struct table_link *l)
 {
     shadow_settings_free(table_entry(l, struct shadow_settings, link));
@@ -120,6 +125,7 @@ void bacowr_shadow_free(struct bacowr_shadow *s)
         return;
     release_table(&s->families, free_family_link);
     release_table(&s->moves, free_move_link);
+    release_table(&s->labels, free_label_link);
     release_table(&s->settings, free_settings_link);
     family_free(s->others);
     for (size_t i = 0; i < s->n_shadows; i++)
@@ -127,6 +133,7 @@ void bacowr_shadow_free(struct bacowr_shadow *s)
     free(s->shadows);
     free(s->sorted);
     free(s->sorted_moves);
+    free(s->limits);
     marks_release(&s->marks);
     for (size_t i = 0; i < sizeof s->rooms / sizeof s->rooms[0]; i++)
         buf_release(&s->rooms[i]);
@@ -170,20 +177,33 @@ static char *keep_text(struct slice text)
                    text.len < SHADOW_TEXT_MAX ? text.len : SHADOW_TEXT_MAX);
 }
 
+static struct slice cut_from(struct slice s, size_t n)
+{
+    return slice_from(s, n < s.len ? n : s.len);
+}
+
+void shadow_take_label(struct slice *labels, struct slice *name, struct slice *value)
+{
+    size_t n = 0;
+
+    *name = slice_of(labels->p, slice_find(*labels, '='));
+    *labels = cut_from(*labels, name->len + 2);
+    while (n < labels->len && labels->p[n] != '"')
+        n += labels->p[n] == '\\' ? 2 : 1;
+    *value = slice_of(labels->p, n < labels->len ? n : labels->len);
+    *labels = cut_from(*labels, n + 2); /* the quote, and a comma if there is more */
+}
+
 /* The names of @labels, which may be anything: "a,b,". 0 or -ENOMEM. */
 static int names_of(struct buf *out, struct slice labels)
 {
+    struct slice name, value;
+
     buf_clear(out);
     while (labels.len > 0) {
-        struct slice name = slice_of(labels.p, slice_find(labels, '='));
-        size_t at = name.len + 2;
-
-        while (at < labels.len && labels.p[at] != '"')
-            at += labels.p[at] == '\\' ? 2 : 1;
-        at += 2; /* the quote, and a comma if there is more */
+        shadow_take_label(&labels, &name, &value);
         buf_add_slice(out, name);
         buf_add_byte(out, ',');
-        labels = slice_from(labels, at < labels.len ? at : labels.len);
     }
     return out->failed ? -ENOMEM : 0;
 }
@@ -284,6 +304,8 @@ static int count_series(struct bacowr_shadow *s, struct shadow_state *state, uns
             state->family->n_kept++;
             s->n_kept++;
         }
+        if (shadow_count_values(s, state->family, state->labels, side) != 0)
+            return -ENOMEM;
     }
     return note_names(s, to, state->labels);
 }

@@ -5,6 +5,7 @@
  *      shadow_read.c  a line of the document
  *      shadow.c       what its identity was, and what it would be
  *      shadow_judge.c families that stand in each other's way, asked of a registry
+ *      shadow_limits.c  what would go over a limit
  *      shadow_text.c  words for people
  *      shadow_json.c  an object for programs
  */
@@ -20,6 +21,9 @@
 /* Families and moves that are told apart; the rest is counted. */
 #define SHADOW_FAMILIES_MAX 65536u
 #define SHADOW_MOVES_MAX    4096u
+
+/* Labels of families whose values are counted, where there is a limit of them. */
+#define SHADOW_LABELS_MAX   262144u
 
 /* Bytes of an example, and of label names, that are kept. */
 #define SHADOW_TEXT_MAX     200u
@@ -110,6 +114,25 @@ struct shadow_count {
     uint64_t series, dropped, refused, conflict, over_limit, unmapped;
 };
 
+/* A label of a family: distinct values. */
+struct shadow_label {
+    struct table_link link;
+    const struct shadow_family *family;
+    uint64_t n_values[N_SIDES], n_kept;
+    uint32_t name_len;
+    char name[];
+};
+
+/* Series, or values of a label, beside a limit that some of them are over. */
+struct shadow_limit {
+    enum limit limit;
+    const struct shadow_family *family; /* NULL: all */
+    const struct shadow_label *label;   /* NULL: series are counted */
+    uint64_t allowed;
+    uint64_t n[N_SIDES], over[N_SIDES];
+    uint64_t new_over; /* of those that are new, after a reload */
+};
+
 struct bacowr_shadow {
     struct bacowr *b;         /* owned; NULL before the first line */
     struct bacowr_mapping *m; /* owned until then */
@@ -118,13 +141,14 @@ struct bacowr_shadow {
     uint64_t n_told; /* as the last line says */
 
     /* Of the first line. */
-    uint64_t n_alive, series_limit, n_rules;
+    uint64_t n_alive, n_rules;
+    uint64_t series_limit, family_limit, values_limit; /* 0: none */
 
     struct marks marks;              /* identities met, series on each side */
     struct table settings;           /* of the document */
     struct shadow_settings *shadows; /* owned: of the mapping */
     size_t n_shadows;
-    struct table families, moves;
+    struct table families, moves, labels;
     struct shadow_family *others; /* owned: of those that found no room */
     uint64_t n_other_moves;
 
@@ -138,7 +162,11 @@ struct bacowr_shadow {
     size_t n_sorted;
     struct shadow_move **sorted_moves; /* owned: the largest first */
     size_t n_sorted_moves;
-    uint64_t n_conflicts; /* identities that would be refused, and are not now */
+    uint64_t n_conflicts;        /* identities that would be refused, and are not now */
+    struct shadow_limit *limits; /* owned: all series, families and labels by name */
+    size_t n_limits;
+    bool over_a_limit;    /* something would be, and is not now */
+    bool labels_left_out; /* there were too many */
 
     struct buf rooms[6]; /* of texts that are put together */
 };
@@ -169,6 +197,10 @@ struct shadow_state {
 int shadow_compare(struct bacowr_shadow *s, struct slice name, struct slice suffix,
                    struct shadow_state *before);
 
+/* Take the first label off @labels, which may be anything and are not empty; the value as it is
+ * escaped. */
+void shadow_take_label(struct slice *labels, struct slice *name, struct slice *value);
+
 void shadow_settings_free(struct shadow_settings *settings);
 
 static inline struct slice shadow_name(const struct shadow_family *f)
@@ -188,6 +220,18 @@ bool shadow_type(const struct shadow_side *side, enum metric_type *out);
 
 /* What the registry says of it, in words: "type", "suffix", ... */
 const char *shadow_clash(int outcome);
+
+/* ---- shadow_limits.c ---- */
+
+/* A series of @side with these labels was met. 0 or -ENOMEM. */
+int shadow_count_values(struct bacowr_shadow *s, struct shadow_family *f, struct slice labels,
+                        unsigned side);
+
+/* After shadow_judge() took away what would be refused. 0 or -ENOMEM. */
+int shadow_judge_limits(struct bacowr_shadow *s);
+
+/* Is more over it than now? */
+bool shadow_limit_is_worse(const struct shadow_limit *l);
 
 /* ---- the tellers ---- */
 

@@ -116,6 +116,28 @@ static void put_conflicts(struct json *j, const struct shadow_family *f)
     }
 }
 
+static void put_limit(struct json *j, const struct shadow_limit *l)
+{
+    json_object(j, NULL);
+    json_str(j, "limit", limit_names[l->limit]);
+    if (l->family != NULL)
+        json_slice(j, "family", shadow_name(l->family));
+    else
+        json_null(j, "family");
+    if (l->label != NULL)
+        json_slice(j, "label", slice_of(l->label->name, l->label->name_len));
+    else
+        json_null(j, "label");
+    json_u64(j, "allowed", l->allowed);
+    json_u64(j, "now", l->n[BEFORE]);
+    json_u64(j, "then", l->n[AFTER]);
+    json_u64(j, "over_now", l->over[BEFORE]);
+    json_u64(j, "over_then", l->over[AFTER]);
+    json_u64(j, "new_over_after_reload", l->new_over);
+    json_bool(j, "worse", shadow_limit_is_worse(l));
+    json_end_object(j);
+}
+
 static void put_end(struct json *j, const char *key, const struct bacowr_shadow *s,
                     const struct shadow_family *f)
 {
@@ -200,6 +222,11 @@ int shadow_put_json(const struct bacowr_shadow *s, const char *against, struct b
     for (size_t i = 0; i < s->n_sorted; i++)
         put_conflicts(&j, s->sorted[i]);
     json_end_array(&j);
+    json_array(&j, "limits");
+    for (size_t i = 0; i < s->n_limits; i++)
+        put_limit(&j, &s->limits[i]);
+    json_end_array(&j);
+    json_bool(&j, "all_limits", !s->labels_left_out && s->families.n < SHADOW_FAMILIES_MAX);
     json_array(&j, "families");
     for (size_t i = 0; i < s->n_sorted; i++)
         put_family(&j, s->sorted[i]);

@@ -243,12 +243,12 @@ int shadow_judge(struct bacowr_shadow *s)
     qsort(s->sorted, s->n_sorted, sizeof *s->sorted, by_name);
     for (size_t i = 0; i < s->n_sorted; i++)
         judge_family(s, s->sorted[i]);
-    return 0;
+    return shadow_judge_limits(s);
 }
 
 enum bacowr_shadow_verdict bacowr_shadow_verdict(const struct bacowr_shadow *s)
 {
-    if (s->n_conflicts + s->by_move[MOVE_REFUSED] > 0)
+    if (s->n_conflicts + s->by_move[MOVE_REFUSED] > 0 || s->over_a_limit)
         return BACOWR_SHADOW_CONFLICTS;
     return s->n_changed > 0 ? BACOWR_SHADOW_CHANGES : BACOWR_SHADOW_SAME;
 }

@@ -31,7 +31,8 @@
 
 /* The members of a line that have a meaning here; of those that are not there, text.p is NULL. */
 struct members {
-    struct json_value format, rules, series, series_limit, reading;
+    struct json_value format, rules, series, reading;
+    struct json_value series_limit, family_limit, values_limit;
     struct json_value settings, match, file, line;
     struct json_value name, suffix, outcome, family, labels;
     struct json_value end, identities, complete;
@@ -44,14 +45,24 @@ static struct json_value *member_named(struct members *m, struct slice key)
         const char *key;
         struct json_value *value;
     } rows[] = {
-        {"name", &m->name},         {"suffix", &m->suffix},
-        {"outcome", &m->outcome},   {"family", &m->family},
-        {"labels", &m->labels},     {"settings", &m->settings},
-        {"match", &m->match},       {"file", &m->file},
-        {"line", &m->line},         {"identities_format", &m->format},
-        {"rules", &m->rules},       {"series", &m->series},
-        {"reading", &m->reading},   {"series_limit", &m->series_limit},
-        {"end", &m->end},           {"identities", &m->identities},
+        {"name", &m->name},
+        {"suffix", &m->suffix},
+        {"outcome", &m->outcome},
+        {"family", &m->family},
+        {"labels", &m->labels},
+        {"settings", &m->settings},
+        {"match", &m->match},
+        {"file", &m->file},
+        {"line", &m->line},
+        {"identities_format", &m->format},
+        {"rules", &m->rules},
+        {"series", &m->series},
+        {"reading", &m->reading},
+        {"series_limit", &m->series_limit},
+        {"family_series_limit", &m->family_limit},
+        {"label_values_limit", &m->values_limit},
+        {"end", &m->end},
+        {"identities", &m->identities},
         {"complete", &m->complete},
     };
 
@@ -89,6 +100,12 @@ static bool is_there(const struct json_value *v)
 static bool read_number(const struct json_value *v, uint64_t max, uint64_t *out)
 {
     return v->kind == JSON_NUMBER && is_there(v) && num_parse_u64(v->text, max, out) == 0;
+}
+
+/* One that servers before this one did not tell: then it is 0. */
+static bool read_later_number(const struct json_value *v, uint64_t *out)
+{
+    return !is_there(v) || read_number(v, UINT64_MAX, out);
 }
 
 static bool is_true(const struct json_value *v)
@@ -148,7 +165,9 @@ static int take_head(struct bacowr_shadow *s, const struct members *m, struct er
         return refuse(e, "the document of identities is of another version, this program knows 1");
     if (!read_number(&m->rules, UINT64_MAX, &s->n_rules) ||
         !read_number(&m->series, UINT64_MAX, &s->n_alive) ||
-        !read_number(&m->series_limit, UINT64_MAX, &s->series_limit) || !is_there(&m->reading) ||
+        !read_number(&m->series_limit, UINT64_MAX, &s->series_limit) ||
+        !read_later_number(&m->family_limit, &s->family_limit) ||
+        !read_later_number(&m->values_limit, &s->values_limit) || !is_there(&m->reading) ||
         take_reading(s, &m->reading) != 0)
         return refuse(e, "the first line of the document of identities is damaged");
     return make_engine(s);

@@ -26,6 +26,7 @@
 
 #define FAMILIES_SHOWN 40u
 #define MOVES_SHOWN    20u
+#define LIMITS_SHOWN   20u
 
 static void add_u64(struct buf *out, const char *before, uint64_t n, const char *after)
 {
@@ -58,9 +59,6 @@ static void add_totals(const struct bacowr_shadow *s, struct buf *out)
     add_row(out, "  refused otherwise", now->refused, then->refused);
     if (now->over_limit > 0)
         add_identities(out, "Over a limit now: ", now->over_limit, "\n");
-    if (s->n_series[AFTER] > s->series_limit)
-        add_u64(out, "The server's limit is ", s->series_limit,
-                " series: what is over it goes to overflow=\"true\".\n");
 }
 
 /* ---- what would be refused ---- */
@@ -94,6 +92,50 @@ static void add_conflicts(const struct bacowr_shadow *s, struct buf *out)
             if (s->sorted[i]->n_fresh[type] > 0 &&
                 (s->sorted[i]->after_start[type] != 0 || s->sorted[i]->after_reload[type] != 0))
                 add_conflict(out, s->sorted[i], type);
+}
+
+/* ---- what would go over a limit ---- */
+
+static void add_limit(struct buf *out, const struct shadow_limit *l)
+{
+    static const char *const flags[] = {
+        [LIMIT_SERIES] = "max-series",
+        [LIMIT_FAMILY] = "max-series-per-family",
+        [LIMIT_LABEL] = "max-label-values",
+    };
+
+    buf_add_str(out, "  ! ");
+    if (l->family != NULL) {
+        buf_add_slice(out, shadow_name(l->family));
+        buf_add_str(out, ": ");
+    }
+    add_u64(out, "", l->n[AFTER], l->label != NULL ? " values of " : " series");
+    if (l->label != NULL)
+        buf_add_slice(out, slice_of(l->label->name, l->label->name_len));
+    buf_addf(out, ", --statsd.%s=%llu", flags[l->limit], (unsigned long long)l->allowed);
+    add_u64(out, ": ", l->over[AFTER], " over");
+    add_u64(out, ", now ", l->over[BEFORE], "");
+    if (l->new_over > l->over[AFTER])
+        add_u64(out, "; after a reload ", l->new_over,
+                ", until old series have expired or a restart");
+    buf_add_byte(out, '\n');
+}
+
+static void add_limits(const struct bacowr_shadow *s, struct buf *out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n_limits; i++) {
+        if (!shadow_limit_is_worse(&s->limits[i]))
+            continue;
+        if (n == 0)
+            buf_add_str(out, "\nOver a limit then, and not now: counted in overflow=\"true\", "
+                             "gauges refused\n");
+        if (n++ < LIMITS_SHOWN)
+            add_limit(out, &s->limits[i]);
+    }
+    if (n > LIMITS_SHOWN)
+        add_u64(out, "  and ", n - LIMITS_SHOWN, " more, see --json\n");
 }
 
 /* ---- families ---- */
@@ -266,7 +308,9 @@ static void add_verdict(const struct bacowr_shadow *s, struct buf *out)
     else
         add_identities(out, "Of what was seen, ", s->n_changed, " would change.");
     if (verdict == BACOWR_SHADOW_CONFLICTS)
-        buf_add_str(out, " Some that are not refused now would be.");
+        buf_add_str(out, s->n_conflicts + s->by_move[MOVE_REFUSED] > 0
+                             ? " Some that are not refused now would be."
+                             : " Some would go over a limit.");
     buf_add_str(out, "\nSeen is what came in the last two minutes or so: what is sent more rarely, "
                      "and series that\nare not sent any more, are not in it.\n");
     if (!s->complete)
@@ -283,6 +327,7 @@ int shadow_put_text(const struct bacowr_shadow *s, const char *against, struct b
              (unsigned long long)s->n_identities, (unsigned long long)s->n_alive);
     add_totals(s, &told);
     add_conflicts(s, &told);
+    add_limits(s, &told);
     add_families(s, &told);
     add_moves(s, &told);
     add_verdict(s, &told);

@@ -52,19 +52,21 @@ START_TEST(test_identities_empty)
     unsigned n;
 
     config.max_series = 7;
+    config.max_family = 5;
+    config.max_label_values = 3;
     config.gauge_mode = STATSD_GAUGE_ETSY;
     config.statsd.librato_tags = false;
     config.statsd.valueless_tags = STATSD_VALUELESS_EMPTY;
     config.statsd.max_label_length = 100;
     engine_init(&e, &config, NULL);
-    ck_assert_str_eq(
-        tell(&e, &n, NULL),
-        "{\"identities_format\":1,\"rules\":0,\"series\":0,\"series_limit\":7,\"reading\":{"
-        "\"dogstatsd_tags\":true,\"influxdb_tags\":true,\"librato_tags\":false,"
-        "\"signalfx_tags\":true,\"graphite_tags\":false,\"container_id_label\":true,"
-        "\"valueless_tags\":\"empty\",\"max_labels\":0,\"max_label_length\":100,"
-        "\"gauge_sign\":\"etsy\",\"openmetrics\":false}}\n"
-        "{\"end\":true,\"identities\":0,\"complete\":true}\n");
+    ck_assert_str_eq(tell(&e, &n, NULL),
+                     "{\"identities_format\":1,\"rules\":0,\"series\":0,\"series_limit\":7,"
+                     "\"family_series_limit\":5,\"label_values_limit\":3,\"reading\":{"
+                     "\"dogstatsd_tags\":true,\"influxdb_tags\":true,\"librato_tags\":false,"
+                     "\"signalfx_tags\":true,\"graphite_tags\":false,\"container_id_label\":true,"
+                     "\"valueless_tags\":\"empty\",\"max_labels\":0,\"max_label_length\":100,"
+                     "\"gauge_sign\":\"etsy\",\"openmetrics\":false}}\n"
+                     "{\"end\":true,\"identities\":0,\"complete\":true}\n");
     engine_release(&e);
 }
 END_TEST

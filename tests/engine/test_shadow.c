@@ -358,6 +358,156 @@ START_TEST(test_shadow_tells_of_limits)
 }
 END_TEST
 
+#define USERS                                                                              \
+    "u.1.hits:1|c\nu.2.hits:1|c\nu.3.hits:1|c\nu.4.hits:1|c\nu.5.hits:1|c\nu.6.hits:1|c\n" \
+    "room.a:1|g\nroom.b:2|g\nother:1|c\n"
+#define ROOMS    "- {match: room.*, name: room, labels: {room: $1}}\n"
+#define TOGETHER RULES "- {match: u.*.hits, name: hits}\n" ROOMS
+#define APART    RULES "- {match: u.*.hits, name: hits, labels: {user: $1, all: x}}\n" ROOMS
+#define RENAMED  RULES "- {match: u.*.hits, name: clicks, labels: {user: $1, all: x}}\n" ROOMS
+#define VALUES   RULES "- {match: u.*.hits, name: hits, labels: {user: 1$1, all: x}}\n" ROOMS
+
+#define ALIKE \
+    RULES "- {match: u.*.hits, name: hits, labels: {user: $1, bb: $1, cc: $1, aa: $1}}\n" ROOMS
+
+static const struct {
+    const char *what, *old, *new;
+    uint64_t series, family, values; /* the limits; 0: none */
+    enum bacowr_shadow_verdict verdict;
+    uint64_t n_start, n_reload; /* identities over it, of a server with the new one */
+    const char *json, *text;
+} limits[] = {
+    {"no limit", TOGETHER, APART, 0, 0, 0, BACOWR_SHADOW_CHANGES, 0, 0,
+     "\"limits\":[],\"all_limits\":true,", "Of what was seen, 6 identities would change.\n"},
+    {"just within", TOGETHER, APART, 9, 6, 6, BACOWR_SHADOW_CONFLICTS, 0, 1,
+     "\"limits\":[{\"limit\":\"series\",\"family\":null,\"label\":null,\"allowed\":9,\"now\":4,"
+     "\"then\":9,\"over_now\":0,\"over_then\":0,\"new_over_after_reload\":1,\"worse\":true},{"
+     "\"limit\":\"family\",\"family\":\"hits\",\"label\":null,\"allowed\":6,\"now\":1,\"then\":6,"
+     "\"over_now\":0,\"over_then\":0,\"new_over_after_reload\":1,\"worse\":true}]",
+     "  ! 9 series, --statsd.max-series=9: 0 over, now 0; after a reload 1, until old series have "
+     "expired or a restart\n"},
+    {"of all series", TOGETHER, APART, 7, 0, 0, BACOWR_SHADOW_CONFLICTS, 2, 3,
+     "\"limits\":[{\"limit\":\"series\",\"family\":null,\"label\":null,\"allowed\":7,\"now\":4,"
+     "\"then\":9,\"over_now\":0,\"over_then\":2,\"new_over_after_reload\":3,\"worse\":true}],",
+     "\nOver a limit then, and not now: counted in overflow=\"true\", gauges refused\n  ! 9 "
+     "series, --statsd.max-series=7: 2 over, now 0; after a reload 3, until old series have "
+     "expired or a restart\n"},
+    {"of a family", TOGETHER, APART, 0, 4, 0, BACOWR_SHADOW_CONFLICTS, 2, 3,
+     "\"limits\":[{\"limit\":\"family\",\"family\":\"hits\",\"label\":null,\"allowed\":4,\"now\":1,"
+     "\"then\":6,\"over_now\":0,\"over_then\":2,\"new_over_after_reload\":3,\"worse\":true}],",
+     "  ! hits: 6 series, --statsd.max-series-per-family=4: 2 over, now 0; after a reload 3, until "
+     "old series have expired or a restart\n"},
+    {"of a label", TOGETHER, APART, 0, 0, 4, BACOWR_SHADOW_CONFLICTS, 2, 2,
+     "\"limits\":[{\"limit\":\"label\",\"family\":\"hits\",\"label\":\"user\",\"allowed\":4,"
+     "\"now\":0,\"then\":6,\"over_now\":0,\"over_then\":2,\"new_over_after_reload\":2,\"worse\":"
+     "true}],",
+     "  ! hits: 6 values of user, --statsd.max-label-values=4: 2 over, now 0\n"},
+    {"of labels with the same values", TOGETHER, ALIKE, 0, 0, 4, BACOWR_SHADOW_CONFLICTS, 2, 2,
+     "\"label\":\"user\",\"allowed\":4,\"now\":0,\"then\":6,\"over_now\":0,\"over_then\":2,"
+     "\"new_over_after_reload\":2,\"worse\":true}],",
+     "  ! hits: 6 values of aa, --statsd.max-label-values=4: 2 over, now 0\n"
+     "  ! hits: 6 values of bb, --statsd.max-label-values=4: 2 over, now 0\n"
+     "  ! hits: 6 values of cc, --statsd.max-label-values=4: 2 over, now 0\n"
+     "  ! hits: 6 values of user, --statsd.max-label-values=4: 2 over, now 0\n"},
+    {"the family's share is none of all", TOGETHER, APART, 7, 4, 0, BACOWR_SHADOW_CONFLICTS, 2, 3,
+     "\"limits\":[{\"limit\":\"series\",\"family\":null,\"label\":null,\"allowed\":7,\"now\":4,"
+     "\"then\":7,\"over_now\":0,\"over_then\":0,\"new_over_after_reload\":1,",
+     "Some would go over a limit.\n"},
+    {"gauges too", RULES, RULES ROOMS "- {match: other, name: x}\n", 0, 1, 0,
+     BACOWR_SHADOW_CONFLICTS, 1, 1,
+     "\"limits\":[{\"limit\":\"family\",\"family\":\"room\",\"label\":null,\"allowed\":1,",
+     "room: 2"},
+    {"as it is now", APART, APART, 0, 4, 4, BACOWR_SHADOW_SAME, 2, 2,
+     "\"over_now\":2,\"over_then\":2,\"new_over_after_reload\":0,\"worse\":false}",
+     "Nothing changes of what was seen.\n"},
+    {"as it is now, of all", APART, APART, 7, 0, 0, BACOWR_SHADOW_SAME, 2, 2,
+     "\"over_now\":2,\"over_then\":2,\"new_over_after_reload\":0,\"worse\":false}",
+     "Nothing changes of what was seen.\n"},
+    {"less than now", APART, TOGETHER, 0, 4, 4, BACOWR_SHADOW_CONFLICTS, 0, 6 /* of one series */,
+     "\"over_now\":2,\"over_then\":0,\"new_over_after_reload\":1,\"worse\":true}",
+     "Some would go over a limit.\n"},
+    {"of another name", APART, RENAMED, 0, 4, 0, BACOWR_SHADOW_CONFLICTS, 2, 2,
+     "\"limit\":\"family\",\"family\":\"clicks\",\"label\":null,\"allowed\":4,\"now\":0,\"then\":6,"
+     "\"over_now\":0,\"over_then\":2,\"new_over_after_reload\":2,\"worse\":true}",
+     "  ! clicks: 6 series, --statsd.max-series-per-family=4: 2 over, now 0\n"},
+    {"other values, until the old ones are gone", APART, VALUES, 0, 0, 8, BACOWR_SHADOW_CONFLICTS,
+     0, 4,
+     "\"label\":\"user\",\"allowed\":8,\"now\":6,\"then\":6,\"over_now\":0,\"over_then\":0,\"new_"
+     "over_after_reload\":4,\"worse\":true}",
+     "  ! hits: 6 values of user, --statsd.max-label-values=8: 0 over, now 0; after a reload 4, "
+     "until old series have expired or a restart\n"},
+};
+
+static void count_over(struct engine *e, uint64_t *n)
+{
+    struct buf document = {0};
+
+    put_document(e, &document);
+    buf_add_byte(&document, '\0');
+    *n = 0;
+    for (const char *at = document.p; (at = strstr(at, "\"outcome\":\"")) != NULL; at += 11)
+        *n += strncmp(at + 11, "overflow", 8) == 0 || strncmp(at + 11, "limit", 5) == 0;
+    buf_release(&document);
+}
+
+/* What would go over a limit is foretold, if it does not now; and it comes true. */
+START_TEST(test_shadow_foretells_limits)
+{
+    struct bacowr_config config = engine_config();
+    struct bacowr_shadow *s;
+    struct engine e, real;
+    uint64_t n = 4711;
+
+    config.max_series = limits[_i].series;
+    config.max_family = limits[_i].family;
+    config.max_label_values = limits[_i].values;
+    engine_init(&e, &config, limits[_i].old);
+    engine_init(&real, &config, limits[_i].new);
+    s = compare(&e, USERS, limits[_i].new);
+    ck_assert_msg(strstr(told(s, true), limits[_i].json) != NULL, "%s: %s", limits[_i].what,
+                  strstr(told(s, true), "\"limits\""));
+    ck_assert_msg(strstr(told(s, false), limits[_i].text) != NULL, "%s: %s", limits[_i].what,
+                  told(s, false));
+    ck_assert_msg(bacowr_shadow_verdict(s) == limits[_i].verdict, "%s", limits[_i].what);
+    if (limits[_i].verdict != BACOWR_SHADOW_CONFLICTS)
+        ck_assert_msg(strstr(told(s, false), "Over a limit then") == NULL, "%s", limits[_i].what);
+    engine_feed(&real, USERS);
+    count_over(&real, &n);
+    ck_assert_msg(n == limits[_i].n_start, "%s: %llu", limits[_i].what, (unsigned long long)n);
+    engine_map(&e, limits[_i].new);
+    engine_feed(&e, USERS);
+    count_over(&e, &n);
+    ck_assert_msg(n == limits[_i].n_reload, "%s: %llu", limits[_i].what, (unsigned long long)n);
+    bacowr_shadow_free(s);
+    engine_release(&e);
+    engine_release(&real);
+}
+END_TEST
+
+/* Series that nobody sends any more stand in the way of new ones, of those that are there not. */
+START_TEST(test_shadow_limit_of_what_is_not_seen)
+{
+    static const char head[] =
+        "{\"identities_format\":1,\"rules\":0,\"series\":9,\"series_limit\":9,\"reading\":{}}\n"
+        "{\"settings\":0,\"match\":null,\"type\":\"counter\"}\n"
+        "{\"name\":\"a\",\"suffix\":\"|c\",\"outcome\":\"series\",\"family\":\"a\",\"labels\":\"\","
+        "\"settings\":0}\n{\"end\":true,\"identities\":1,\"complete\":true}\n";
+    static const char *const mappings[] = {RULES "- {match: a, name: b}\n", RULES};
+
+    for (unsigned i = 0; i < N(mappings); i++) {
+        struct bacowr_shadow *s = shadow_of(mappings[i]);
+        struct err e;
+
+        ck_assert_int_eq(feed(s, slice_str(head), &e), 0);
+        ck_assert_int_eq(bacowr_shadow_verdict(s),
+                         i == 0 ? BACOWR_SHADOW_CONFLICTS : BACOWR_SHADOW_SAME);
+        ck_assert_int_eq(
+            strstr(told(s, true), "\"over_then\":0,\"new_over_after_reload\":1,") != NULL, i == 0);
+        bacowr_shadow_free(s);
+    }
+}
+END_TEST
+
 #define HEAD \
     "{\"identities_format\":1,\"rules\":0,\"series\":0,\"series_limit\":9,\"reading\":{}}\n"
 #define KIND "{\"settings\":0,\"match\":null,\"type\":\"counter\"}\n"
@@ -378,6 +528,9 @@ static const struct {
     {"{\"identities_format\":2}\n", "another version"},
     {"{\"identities_format\":1}\n", "damaged"},
     {"{\"identities_format\":1,\"rules\":0,\"series\":0,\"series_limit\":9,\"reading\":7}\n",
+     "damaged"},
+    {"{\"identities_format\":1,\"rules\":0,\"series\":0,\"series_limit\":9,\"family_series_limit\":"
+     "\"1\",\"reading\":{}}\n",
      "damaged"},
     {HEAD, "was cut"},
     {HEAD "{\n", "no object"},
@@ -471,6 +624,8 @@ static Suite *suite(void)
     tcase_add_test(t, test_shadow_reads_as_the_server);
     tcase_add_test(t, test_shadow_counts_once);
     tcase_add_test(t, test_shadow_tells_of_limits);
+    tcase_add_loop_test(t, test_shadow_foretells_limits, 0, N(limits));
+    tcase_add_test(t, test_shadow_limit_of_what_is_not_seen);
     tcase_add_loop_test(t, test_shadow_documents, 0, N(documents));
     tcase_add_test(t, test_shadow_damaged);
     tcase_add_test(t, test_shadow_many_families);

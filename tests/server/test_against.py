@@ -68,6 +68,30 @@ class AgainstTest(ServerTest):
                          {f["name"]: f["before"]["series"] for f in told["families"]
                           if f["before"]})
 
+    def test_limits(self) -> None:
+        """Status 2; and the reload does what was foretold."""
+        old = "mappings:\n- {match: app.*, name: app_total}\n"
+        new = "mappings:\n- {match: app.*, name: app_total, labels: {user: $1}}\n"
+        server = self.start("--statsd.max-series-per-family=3", "--statsd.max-label-values=2",
+                            mapping=old)
+        lines = "\n".join(f"app.{i}:1|c" for i in range(5))
+        server.send(lines)
+        server.settle()
+        told = self.compare(server, new, status=2)
+        self.assertEqual(told["verdict"], "conflicts")
+        self.assertEqual(told["limits"], [
+            {"limit": "family", "family": "app_total", "label": None, "allowed": 3, "now": 1,
+             "then": 5, "over_now": 0, "over_then": 2, "new_over_after_reload": 3, "worse": True},
+            {"limit": "label", "family": "app_total", "label": "user", "allowed": 2, "now": 0,
+             "then": 5, "over_now": 0, "over_then": 3, "new_over_after_reload": 3, "worse": True}])
+        self.assertIn("  ! app_total: 5 values of user, --statsd.max-label-values=2: 3 over, now 0\n",
+                      self.compare(server, new, "--text", status=2))
+        server.write_mapping(new)
+        server.reload()
+        server.send(lines)
+        page = server.settle()
+        self.assertEqual(page.value("app_total", overflow="true"), 3)
+
     def test_conflicts(self) -> None:
         """Status 2; and the reload does what was foretold."""
         new = BACOWR.replace("mappings:", "mappings:\n"
