@@ -219,6 +219,8 @@ class StatusPageTest(ServerTest):
             ["gone", "#reasons p", "Nothing that arrived"],
             ["see", "#rates small", "2 in all"],
             ["see", "#reasons h3", "malformed_line"], ["see", "#reasons .bad small", "1 in all"],
+            ["attributes", "roles", "#state, #rates svg", "role"],
+            ["attributes", "live", "#explained", "aria-live"],
             ["attributes", "curve", "#rates path", "d"],
             ["attributes", "label", "#rates svg", "aria-label"],
             ["attributes", "bad", "#rates .card", "class"],
@@ -232,6 +234,8 @@ class StatusPageTest(ServerTest):
             ["see", "#explained p", "It cannot be explained"])
         self.assertEqual((seen["paused"], seen["pressed"]), (0, ["true"]))
         self.assertNotIn("card bad", seen["bad"])
+        self.assertEqual(seen["roles"], ["status", *["img"] * len(seen["bad"])])
+        self.assertEqual(seen["live"], ["polite"])
         self.assertTrue(any(re.search(r"rates\?since=[1-9]", url) for url in seen["asked"]))
         self.check_curve(server, seen["curve"][0], seen["label"][0])
 
