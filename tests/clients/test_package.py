@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import tarfile
 import time
 import unittest
+from pathlib import Path
 
 from lib import programs
-from lib.harness import FolderTest
+from lib.harness import ROOT, FolderTest
 from receiver import (CALLS, CALLS_LINES, DEMO, NAMES, PACKAGE, SCRIPT, Receiver, environment,
                       run_python)
 
@@ -75,6 +77,45 @@ class PackageTest(FolderTest):
 
     def test_the_same_bytes_each_time(self) -> None:
         self.assertEqual(self.wheel("here", 0), self.wheel("some/where/else", 100000))
+
+    def archive(self, name: str, *words: str) -> Path:
+        """The source archive, built with @words before the command."""
+        out = self.folder / name
+        done = programs.run(["env", "SOURCE_DATE_EPOCH=1767225600", *words, programs.PYTHON,
+                             ROOT / "tools" / "sdist.py", out])
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        (path,) = out.iterdir()
+        self.assertEqual(done.stdout, f"{path}\n")
+        return path
+
+    def test_the_source_archive(self) -> None:
+        """The same bytes at another time, with another umask, zone and language; installable."""
+        path = self.archive("one")
+        time.sleep(1.1)  # the archive that setuptools makes has whole seconds
+        other = self.archive("two", "TZ=Asia/Tokyo", "LC_ALL=C.UTF-8", "sh", "-c",
+                             'umask 077; exec "$@"', "sh")
+        self.assertEqual(path.read_bytes(), other.read_bytes())
+        with tarfile.open(path) as tar:
+            top = "bacowr-metrics-1.0.0/"
+            for name in ("bacowr_metrics/client.py", "README.md", "pyproject.toml"):
+                file = tar.extractfile(top + name)
+                assert file
+                self.assertEqual(file.read(), (PACKAGE / name).read_bytes())
+            self.assertIn(top + "LICENSE", tar.getnames())
+            self.assertEqual({(m.mtime, m.uid, m.uname) for m in tar}, {(1767225600, 0, "")})
+        done = programs.run([programs.PYTHON, "-m", "pip", "install", "--no-index",
+                             "--no-build-isolation", "--no-deps", "--disable-pip-version-check",
+                             "--no-cache-dir", "--root-user-action=ignore", "--target",
+                             self.folder / "site", path])
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        env = environment(1, PYTHONPATH=str(self.folder / "site"))
+        self.assertEqual(run_python(WHERE, env).split()[1:], ["True", "1.0.0"])
+
+    def test_the_source_archive_needs_a_time(self) -> None:
+        done = programs.run(["env", "-u", "SOURCE_DATE_EPOCH", programs.PYTHON,
+                             ROOT / "tools" / "sdist.py", self.folder / "none"])
+        self.assertEqual((done.returncode, (self.folder / "none").exists()), (1, False))
+        self.assertIn("SOURCE_DATE_EPOCH=", done.stderr)
 
     def test_the_imports_of_the_application(self) -> None:
         """`from api.app.middleware import ...` runs as it stands, for each function."""
