@@ -74,7 +74,7 @@ static int64_t least_buffer(const struct server *s)
 
 void journal_ready(const struct server *s)
 {
-    struct buf udp = {0}, tcp = {0}, web = {0};
+    struct buf udp = {0}, tcp = {0}, admin = {0}, web = {0};
     char mapping[512] = "";
 
     if (s->o->mapping_config.n > 0)
@@ -82,6 +82,7 @@ void journal_ready(const struct server *s)
     log_event(s->log, LOG_LEVEL_INFO, "ready", log_slice("udp", add_addresses(&udp, &s->udp)),
               log_slice("tcp", add_addresses(&tcp, &s->tcp_addresses)),
               log_str("unixgram", s->unixgram_name.text), log_str("unix", s->unix_name.text),
+              log_slice("admin", add_addresses(&admin, &s->admin_addresses)),
               log_slice("web", add_web(&web, s)), log_str("path", s->o->telemetry_path),
               log_int("ingest_threads", s->n_workers),
               log_int("receive_buffer_bytes", least_buffer(s)), log_str("mapping", mapping),
@@ -94,6 +95,7 @@ void journal_ready(const struct server *s)
               log_double("seconds", (double)(worker_now_ms() - s->started_ms) / 1e3));
     buf_release(&udp);
     buf_release(&tcp);
+    buf_release(&admin);
     buf_release(&web);
 }
 
@@ -144,7 +146,7 @@ void journal_tick(struct server *s, int64_t now_ms)
 void journal_stopped(const struct server *s)
 {
     uint64_t datagrams = 0, udp_bytes = 0, tcp_bytes = 0, unix_bytes = 0;
-    uint64_t unixgrams = s->unixgram != NULL ? relaxed_load(&s->unixgram->counters.datagrams) : 0;
+    uint64_t unixgrams = 0, unixgram_bytes = 0;
     struct bacowr_account all = {0};
     struct tcp_stats tcp;
 
@@ -162,6 +164,10 @@ void journal_stopped(const struct server *s)
         tcp_bytes += relaxed_load(&s->workers[i]->counters.tcp_bytes);
         unix_bytes += relaxed_load(&s->workers[i]->counters.unix_bytes);
     }
+    if (s->unixgram != NULL) {
+        unixgrams = relaxed_load(&s->unixgram->counters.datagrams);
+        unixgram_bytes = relaxed_load(&s->unixgram->counters.bytes);
+    }
     tcp_read_stats(s->tcp, &tcp);
     log_event(
         s->log, LOG_LEVEL_INFO, "stopped", log_int("lines", (int64_t)all.lines),
@@ -170,6 +176,7 @@ void journal_stopped(const struct server *s)
         log_int("udp_kernel_dropped", (int64_t)kernel_dropped(s)),
         log_int("tcp_connections", (int64_t)tcp.connections),
         log_int("tcp_bytes", (int64_t)tcp_bytes), log_int("unixgram_datagrams", (int64_t)unixgrams),
+        log_int("unixgram_bytes", (int64_t)unixgram_bytes),
         log_int("unix_connections", (int64_t)tcp.unix_connections),
         log_int("unix_bytes", (int64_t)unix_bytes),
         log_double("seconds", (double)(worker_now_ms() - s->started_ms) / 1e3));

@@ -9,7 +9,8 @@ import socket
 import time
 import unittest
 
-from lib.harness import HOST, Server, ServerTest, wait_until
+from lib.harness import (HOST, Server, ServerTest, free_port, new_folder,
+                         wait_until)
 
 RULE = "mappings:\n- match: a.*\n  name: aa\n"
 TWO_RULES = RULE + "- match: b.*\n  name: bb\n"
@@ -49,10 +50,12 @@ class JournalTest(ServerTest):
     def test_the_start(self) -> None:
         """One line: what listens where, buffers, mapping, limits."""
         for form in READERS:
+            admin = f"{HOST}:{free_port()}"
             server = self.start(f"--log.format={form}", "--statsd.ingest-threads=2",
                                 "--statsd.max-series-per-family=70", "--statsd.max-label-values=7",
                                 "--statsd.tcp-max-connections=12", "--web.max-connections=13",
-                                "--statsd.read-buffer=65536", mapping=RULE)
+                                "--statsd.read-buffer=65536", f"--statsd.listen-admin={admin}",
+                                mapping=RULE)
             ports = server.ports
             said = self.line(server, "ready")
             with self.subTest(form):
@@ -60,7 +63,7 @@ class JournalTest(ServerTest):
                 self.assertTrue(said.pop("ts").endswith("Z"))
                 self.assertEqual(said, {
                     "level": "info", "event": "ready", "udp": f"{HOST}:{ports.udp}",
-                    "tcp": f"{HOST}:{ports.tcp}", "unixgram": "", "unix": "",
+                    "tcp": f"{HOST}:{ports.tcp}", "unixgram": "", "unix": "", "admin": admin,
                     "web": f"{HOST}:{ports.web}", "path": "/metrics", "ingest_threads": "2",
                     "receive_buffer_bytes": "131072", "mapping": str(server.mapping_file),
                     "rules": "1", "max_series": "1000000", "max_series_per_family": "70",
@@ -89,17 +92,27 @@ class JournalTest(ServerTest):
     def test_the_end(self) -> None:
         """One line with the totals."""
         for form in READERS:
-            server = self.start(f"--log.format={form}")
-            server.send("a:1|c\nb:1|c", "nocolon", "a:1|c")
-            server.stream("a:1|c\n")
-            server.settle()
-            server.stop()
+            with new_folder() as folder:
+                server = self.start(f"--log.format={form}",
+                                    f"--statsd.listen-unixgram={folder / 'gram'}",
+                                    f"--statsd.listen-unix={folder / 'stream'}")
+                server.send("a:1|c\nb:1|c", "nocolon", "a:1|c")
+                server.stream("a:1|c\n")
+                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as gram, \
+                        socket.socket(socket.AF_UNIX) as stream:
+                    gram.sendto(b"a:1|c\nb:2|c", str(folder / "gram"))
+                    stream.connect(str(folder / "stream"))
+                    stream.sendall(b"\5\0\0\0a:1|c")
+                    server.settle(lines=8)
+                server.stop()
             said = self.line(server, "stopped")
             with self.subTest(form):
-                for key, value in {"lines": "5", "refused": "1", "series_born": "2",
+                for key, value in {"lines": "8", "refused": "1", "series_born": "2",
                                    "udp_datagrams": "3", "udp_bytes": "23",
                                    "udp_kernel_dropped": "0", "tcp_connections": "1",
-                                   "tcp_bytes": "6"}.items():
+                                   "tcp_bytes": "6", "unixgram_datagrams": "1",
+                                   "unixgram_bytes": "11", "unix_connections": "1",
+                                   "unix_bytes": "9"}.items():
                     self.assertEqual(said[key], value, key)
                 self.assertLess(float(said["seconds"]), 60)
 
