@@ -12,8 +12,8 @@ import time
 import unittest
 from typing import Any
 
-from lib.harness import (HOST, Server, ServerTest, binary, environment, new_folder, read_all, run,
-                         wait_until)
+from lib.harness import (HOST, WAIT_SECONDS, Server, ServerTest, binary, environment, new_folder,
+                         read_all, run, wait_until)
 
 READERS = "bacowr_statsd_tap_readers"
 LINES = "bacowr_statsd_tap_lines_total"
@@ -46,9 +46,11 @@ class Stream:
         self.connection.close()
 
     def line(self) -> bytes:
+        """The next; empty ones come every five seconds, so the socket's timeout is not enough."""
+        end = time.monotonic() + WAIT_SECONDS
         while not (line := self.answer.readline()).strip():
-            if not line:
-                raise AssertionError("the stream ended")
+            if not line or time.monotonic() > end:
+                raise AssertionError("the stream ended" if not line else "nothing came")
         return line
 
 
