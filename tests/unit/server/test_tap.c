@@ -6,8 +6,10 @@
 #include "server/tap.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <uv.h>
 
 #include "lib/unit.h"
 
@@ -15,6 +17,24 @@ static struct tap *tap;
 static char got[65536];
 static size_t n_got;
 static uint64_t skipped;
+
+/* In libuv's place: while another thread would hold it. */
+static bool lock_is_taken;
+
+int uv_mutex_trylock(uv_mutex_t *lock)
+{
+    if (lock_is_taken)
+        return UV_EBUSY;
+    return pthread_mutex_trylock(lock) == 0 ? 0 : UV_EBUSY;
+}
+
+/* Likewise: it stands still between two steps of a test. */
+static uint64_t clock_ns = 1000000000;
+
+uint64_t uv_hrtime(void)
+{
+    return clock_ns;
+}
 
 static void start(void)
 {
@@ -197,6 +217,52 @@ START_TEST(test_tap_readers)
 }
 END_TEST
 
+/* A worker that finds the lock taken goes on: its lines are told as left out, once to each reader
+ * that was there. */
+START_TEST(test_tap_lock_taken)
+{
+    int r = open_tap(0, ""), later;
+
+    lock_is_taken = true;
+    feed(0, "a:1|c\r\n\nb:1|c");
+    feed(1, "c:1|c\n");
+    lock_is_taken = false;
+    later = open_tap(0, "");
+    feed(0, "d:1|c");
+    ck_assert_str_eq(take(later, 100), "+d:1|c ");
+    ck_assert_uint_eq(skipped, 0);
+    ck_assert_str_eq(take(r, 100), "+d:1|c ");
+    ck_assert_uint_eq(skipped, 3);
+    take(r, 100);
+    ck_assert_uint_eq(skipped, 0);
+}
+END_TEST
+
+/* A window has its budget of lines, and with a filter of bytes that are searched; the next one has
+ * it again. */
+START_TEST(test_tap_windows)
+{
+    static char line[60000];
+    int r = open_tap(20, ""), searched = open_tap(0, "b");
+
+    memset(line, 'x', sizeof line - 1);
+    for (unsigned i = 0; i < 20; i++)
+        feed(0, line);
+    take(searched, 100);
+    ck_assert_uint_eq(skipped, 2); /* 18 of them are more than a MiB */
+    take(r, 100);
+    ck_assert_uint_eq(skipped, 20); /* too long */
+    for (unsigned i = 0; i < 2; i++) {
+        clock_ns += 100000000;
+        feed(0, "b:1|c\nb:2|c");
+        ck_assert_str_eq(take(r, 100), "+b:1|c ");
+        ck_assert_uint_eq(skipped, 1);
+        ck_assert_str_eq(take(searched, 100), "+b:1|c &b:2|c ");
+        ck_assert_uint_eq(skipped, 0);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("tap");
@@ -209,6 +275,8 @@ static Suite *suite(void)
     tcase_add_test(c, test_tap_match);
     tcase_add_test(c, test_tap_ring);
     tcase_add_test(c, test_tap_readers);
+    tcase_add_test(c, test_tap_lock_taken);
+    tcase_add_test(c, test_tap_windows);
     suite_add_tcase(s, c);
     return s;
 }
