@@ -194,11 +194,11 @@
     ], told.unmapped, "There is none, or there are no rules.");
   }
 
-  let sendersKnown = false;
+  let sendersHidden = "";
 
   async function askSenders() {
-    if (!sendersKnown) {
-      $("senders").replaceChildren(el("p", "Senders are told apart where the server does so, and shown on this machine only.", "note"));
+    if (sendersHidden) {
+      $("senders").replaceChildren(el("p", sendersHidden, "note"));
       return;
     }
     const told = await get("/api/v1/sources");
@@ -278,7 +278,8 @@
 
   async function askStatus() {
     const told = await get("/api/v1/status"), m = told.mapping;
-    sendersKnown = told.senders_known && told.lines_shown;
+    sendersHidden = !told.senders_known ? "Senders are not told apart here: that begins with --statsd.sources=256."
+      : told.lines_shown ? "" : "Senders are shown on this machine only.";
     $("headline").textContent = `Version ${told.version}, up ${age(told.uptime_seconds).replace(" ago", "")}`;
     list("server", [
       ["Ready", told.ready ? "yes" : "no", told.ready ? "good" : "bad-text"],

@@ -122,7 +122,7 @@ class StatusPageTest(ServerTest):
             ["looks", "ground", "body", "backgroundColor"],
             ["proxied"], ["see", "#refused td", "shown on this machine only"],
             ["see", "#unmapped td", "shown on this machine only"],
-            ["see", "#senders p", "shown on this machine only"])
+            ["see", "#senders p", "Senders are shown on this machine only."])
         self.check_tables(seen, server)
         self.check_server(seen, server)
         self.assertNotEqual(*seen["ground"])
@@ -208,7 +208,7 @@ class StatusPageTest(ServerTest):
             ["see", "#families p", "No family is alive."],
             ["see", "#labels p", "No series of these has a label."],
             ["see", "#unmapped p", "There is none, or there are no rules."],
-            ["see", "#senders p", "Senders are told apart where the server does so"],
+            ["see", "#senders p", "not told apart here: that begins with --statsd.sources=256."],
             ["see", "#state", "Live"], ["see", "#rates svg", ""],
             ["see", "#silence p", "No line has come since the start. This server listens on "
                                   f"udp {HOST}:{server.ports.udp}, tcp {HOST}:{server.ports.tcp}."],
