@@ -274,7 +274,7 @@ static bool knows_senders(const struct server *s)
 
 int api_status(void *ctx, const struct http_ask *ask, void **state, struct buf *out)
 {
-    const struct server *s = ctx;
+    struct server *s = ctx;
     struct json j = json_writer(out);
 
     json_object(&j, NULL);

@@ -109,9 +109,11 @@ void no_port_begin(struct no_port *n)
     n->known = read_all(&n->before);
 }
 
-uint64_t no_port_count(const struct no_port *n)
+uint64_t no_port_count(struct no_port *n)
 {
     uint64_t now;
 
-    return n->known && read_all(&now) && now > n->before ? now - n->before : 0;
+    if (n->known && read_all(&now) && now > n->before + n->n)
+        n->n = now - n->before;
+    return n->n;
 }

@@ -17,13 +17,15 @@
 struct no_port {
     bool known; /* the kernel tells */
     uint64_t before;
+    uint64_t n; /* since then, when it was last read */
 };
 
 /* Count from now on. */
 void no_port_begin(struct no_port *n);
 
-/* How many since then; 0 where it is not known. Reads two files under /proc. */
-uint64_t no_port_count(const struct no_port *n);
+/* How many since then; 0 where it is not known. Reads two files under /proc; what it told last if
+ * they cannot be read, or say less: it never falls. */
+uint64_t no_port_count(struct no_port *n);
 
 /* The count in the text of /proc/net/snmp; in that of snmp6. False: it is not in there. */
 bool no_port_in_snmp(struct slice text, uint64_t *out);

@@ -50,7 +50,7 @@ struct self_config {
     const struct log *log;
     const struct handover_stats *handovers;
     const struct tap *tap;
-    const struct no_port *no_port;
+    struct no_port *no_port;
 };
 
 /* Take-overs by this server and those before it; attempts to take over from it. */

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import resource
 import socket
 import time
 import unittest
@@ -71,6 +73,25 @@ class SelfTest(ServerTest):
         self.assertGreaterEqual(told, 12)
         self.assertLessEqual(told, self.ever() - 3)
         self.assertGreaterEqual(server.scrape().value(NO_PORT), told)
+
+    def test_datagrams_for_nobody_never_fall(self) -> None:
+        """Not even while the kernel cannot be asked, for want of descriptors."""
+        server = self.start()
+        self.send_to(free_port(), HOST, 7)
+        connection = http.client.HTTPConnection(HOST, server.ports.web, timeout=10)
+        self.addCleanup(connection.close)
+
+        def told() -> int:
+            connection.request("GET", "/api/v1/status")
+            return int(json.loads(connection.getresponse().read())["udp_no_port_datagrams"])
+
+        before = told()
+        self.assertGreaterEqual(before, 7)
+        limit = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (3, limit[1]))
+        during = told()
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, limit)
+        self.assertGreaterEqual(during, before)
 
     def send_to(self, port: int, host: str, n: int) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
