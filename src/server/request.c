@@ -15,8 +15,8 @@
  *       - The verdict on a head falls when it is complete, so that it does not depend on how the
  *         bytes were cut; and before the body is read: one announced as too long is not awaited.
  *       - Stricter than llhttp where two readers might see different requests: HTTP/1.1 needs
- *         exactly one Host, HTTP/1.0 cannot be chunked, there is no other version, and nobody
- *         comes with two passwords.
+ *         exactly one Host, HTTP/1.0 cannot be chunked, there is no other version, nobody comes
+ *         with two passwords, and a header is one line (RFC 9112, 5.2).
  *       - Offers to change the protocol are ignored, as a server may: the request ends where it is
  *         whole, and is answered.
  */
@@ -353,16 +353,33 @@ void request_init(struct request *r)
     r->parser.data = r;
 }
 
+/* A line that begins with a blank goes on with the header before it. llhttp joins the two, and
+ * whoever stands between us and the client may see two headers. */
+static void look_for_folds(struct request *r, const char *p, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        r->folded |= r->after_lf && (p[i] == ' ' || p[i] == '\t');
+        r->after_lf = p[i] == '\n';
+    }
+}
+
 /* Feed @len bytes, known to be within the limit of the part that is being read. */
 static enum request_outcome step(struct request *r, const char *p, size_t len, size_t *taken)
 {
-    size_t *n_part = r->in_head ? &r->n_head : &r->n_body;
+    bool was_in_head = r->in_head;
+    size_t *n_part = was_in_head ? &r->n_head : &r->n_body;
     llhttp_errno_t error = llhttp_execute(&r->parser, p, len);
 
     *taken = error == HPE_PAUSED ? (size_t)(llhttp_get_error_pos(&r->parser) - p) : len;
     *n_part += *taken;
+    if (was_in_head)
+        look_for_folds(r, p, *taken);
     if (error == HPE_OK)
         return REQUEST_MORE;
+    if (error == HPE_PAUSED && was_in_head && r->folded) {
+        r->status = 400;
+        return REQUEST_BAD;
+    }
     if (error == HPE_PAUSED)
         return r->done ? REQUEST_DONE : REQUEST_MORE;
     if (!r->status)

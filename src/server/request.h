@@ -98,7 +98,9 @@ struct request {
     unsigned n_hosts;
     unsigned n_expects;
     unsigned n_authorizations;
-    int header; /* which one's value is being read: see request.c */
+    bool after_lf; /* the last byte of the head so far was one */
+    bool folded;   /* a line of it goes on in the next */
+    int header;    /* which one's value is being read: see request.c */
     size_t name_len;
     char name[16]; /* longer names are none of ours */
     size_t expect_len;

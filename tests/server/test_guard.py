@@ -88,6 +88,14 @@ class GuardTest(ServerTest):
             answer: Response = server.get(path, headers={"Host": "any", "Origin": "http://any"})
             self.assertEqual(answer.status, 200)
 
+    def test_a_header_is_one_line(self) -> None:
+        """What is folded may be two headers for who stands before us."""
+        server = self.start()
+        for folded in (b"Accept: text/plain,\r\n text/html", b"X: a\r\n\tHost: b"):
+            request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + folded + b"\r\n\r\n"
+            self.assertTrue(server.raw(request).startswith(b"HTTP/1.1 400 "))
+        self.assertEqual(server.scrape().get("bacowr_statsd_http_bad_requests_total"), 2)
+
     def test_two_headers_of_one(self) -> None:
         """Who reads the first and who reads the last would disagree."""
         server = self.start()

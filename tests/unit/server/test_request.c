@@ -155,6 +155,11 @@ START_TEST(test_request_verdicts)
         {"GET / HTTP/1.1\r\n\r\n", BAD(400)},
         {"GET / HTTP/1.1\r\n" HOST HOST "\r\n", BAD(400)},
         {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", BAD(400)},
+        {"GET / HTTP/1.1\r\n" HOST "Accept: a,\r\n b\r\n\r\n", BAD(400)},
+        {"GET / HTTP/1.1\r\n" HOST "X: a\r\n\t\r\n\r\n", BAD(400)},
+        {"GET / HTTP/1.1\r\nHost:\r\n h\r\n\r\n", BAD(400)},
+        {"POST / HTTP/1.1\r\n" HOST "X: a\r\n b\r\nContent-Length: 3\r\n\r\nabc", BAD(400)},
+        {"POST / HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\n\n \n\t", GOOD},
         /* versions */
         {"GET / HTTP/2.0\r\n" HOST "\r\n", BAD(505)},
         {"GET / HTTP/0.9\r\n" HOST "\r\n", BAD(505)},
