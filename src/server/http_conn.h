@@ -252,6 +252,12 @@ bool http_may_change(struct http_conn *c);
 bool http_may_see_senders(const struct http_conn *c);
 
 /*
+ * May c->request have what takes work to make? Not if a browser asks for a page of another site:
+ * then it is answered here, 403, counted.
+ */
+bool http_may_cost(struct http_conn *c);
+
+/*
  * May c->request have what the API tells? Not a page of another site, nor what comes from this
  * machine by a name that is none of ours: then it is answered here, 403, counted.
  */

@@ -17,6 +17,10 @@
  * Ports are not compared with ours, since they are mapped; host and port of Origin are compared
  * with those of Host.
  *
+ * A GET that wants no answer (an image, a frame, a fetch() without CORS) has no Origin. What it can
+ * do is to occupy us: a page is work, a tap stays. Browsers say with Sec-Fetch-Site that another
+ * site's page asks, so where an answer costs something it gets none; links may be followed.
+ *
  * What senders sent and their addresses are for who is on this machine. A proxy beside us would
  * make everybody look as if he were, so a request that was forwarded is nobody's on this machine.
  *
@@ -42,6 +46,8 @@ static const char bad_host[] =
     "given with --web.allowed-host is\n";
 static const char bad_origin[] =
     "403 Forbidden: the request comes from a page of another site (Origin)\n";
+static const char bad_site[] = "403 Forbidden: a page of another site asks (Sec-Fetch-Site); "
+                               "follow a link or use an address\n";
 
 /* ---- on this machine ---- */
 
@@ -171,6 +177,11 @@ bool http_may_change(struct http_conn *c)
     return true;
 }
 
+bool http_may_cost(struct http_conn *c)
+{
+    return !request_is_for_another_page(&c->request) || forbid(c, slice_str(bad_site));
+}
+
 bool http_may_read(struct http_conn *c)
 {
     struct authority host = {0};
@@ -180,7 +191,7 @@ bool http_may_read(struct http_conn *c)
         return forbid(c, slice_str(bad_host));
     if (c->request.has_origin && !same_origin(request_origin(&c->request), &host))
         return forbid(c, slice_str(bad_origin));
-    return true;
+    return http_may_cost(c);
 }
 
 /* By a certificate, and by the rules that still hold. */

@@ -51,10 +51,10 @@ static void answer_wrong_method(struct http_conn *c)
 
 static void serve_metrics(struct http_conn *c)
 {
-    if (is_read(c))
-        http_page_begin(c);
-    else
+    if (!is_read(c))
         answer_wrong_method(c);
+    else if (http_may_cost(c))
+        http_page_begin(c);
 }
 
 static void serve_landing(struct http_conn *c)

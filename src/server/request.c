@@ -35,6 +35,9 @@ enum header {
     HEADER_EXPECT,
     HEADER_AUTHORIZATION,
     HEADER_FORWARDED,
+    HEADER_FETCH_SITE,
+    HEADER_FETCH_MODE,
+    HEADER_FETCH_DEST,
 };
 
 static const struct {
@@ -53,6 +56,9 @@ static const struct {
     {"x-client-ip", HEADER_FORWARDED},
     {"true-client-ip", HEADER_FORWARDED},
     {"cf-connecting-ip", HEADER_FORWARDED},
+    {"sec-fetch-site", HEADER_FETCH_SITE},
+    {"sec-fetch-mode", HEADER_FETCH_MODE},
+    {"sec-fetch-dest", HEADER_FETCH_DEST},
 };
 
 /* Begins whatever else proxies say of whom they speak for: -for, -host, -proto, -port, ... */
@@ -206,25 +212,49 @@ static int on_header_field_complete(llhttp_t *parser)
     return 0;
 }
 
-/* Only one value is known; one that is cut here is not it. */
-static void expect_add(struct request *r, const char *p, size_t len)
+static struct request_word *word_of(struct request *r, enum header header)
 {
-    size_t room = sizeof r->expect - r->expect_len;
+    switch (header) {
+    case HEADER_EXPECT:
+        return &r->expect;
+    case HEADER_FETCH_SITE:
+        return &r->fetch_site;
+    case HEADER_FETCH_MODE:
+        return &r->fetch_mode;
+    case HEADER_FETCH_DEST:
+        return &r->fetch_dest;
+    default:
+        return NULL;
+    }
+}
 
-    memcpy(r->expect + r->expect_len, p, len < room ? len : room);
-    r->expect_len += len < room ? len : room;
+static void word_add(struct request_word *word, const char *p, size_t len)
+{
+    size_t room = sizeof word->bytes - word->len;
+
+    memcpy(word->bytes + word->len, p, len < room ? len : room);
+    word->len += len < room ? len : room;
 }
 
 static int on_header_value(llhttp_t *parser, const char *at, size_t len)
 {
     struct request *r = parser->data;
     struct room room = room_of(r, (enum header)r->header);
+    struct request_word *word = word_of(r, (enum header)r->header);
 
     if (room.bytes)
         value_add(r, &room, at, len);
-    else if (r->header == HEADER_EXPECT)
-        expect_add(r, at, len);
+    else if (word)
+        word_add(word, at, len);
     return 0;
+}
+
+/* llhttp leaves the blanks behind a value. */
+static struct slice trimmed(const char *p, size_t len)
+{
+    while (len && (p[len - 1] == ' ' || p[len - 1] == '\t'))
+        len--;
+    return slice_of(p, len);
 }
 
 /* ---- the verdict ---- */
@@ -257,12 +287,11 @@ static bool path_settle(struct request *r)
 
 static bool expects_continue(const struct request *r)
 {
-    static const char wanted[] = "100-continue";
-    size_t len = r->expect_len;
+    struct slice word = trimmed(r->expect.bytes, r->expect.len);
+    struct slice wanted = SLICE_LIT("100-continue");
 
-    while (len && (r->expect[len - 1] == ' ' || r->expect[len - 1] == '\t'))
-        len--;
-    return r->n_expects == 1 && len == strlen(wanted) && strncasecmp(r->expect, wanted, len) == 0;
+    return r->n_expects == 1 && word.len == wanted.len &&
+           strncasecmp(word.p, wanted.p, word.len) == 0;
 }
 
 static unsigned verdict(struct request *r)
@@ -435,14 +464,6 @@ struct slice request_query(const struct request *r)
     return slice_of(r->query, r->query_len);
 }
 
-/* llhttp leaves the blanks behind a value. */
-static struct slice trimmed(const char *p, size_t len)
-{
-    while (len && (p[len - 1] == ' ' || p[len - 1] == '\t'))
-        len--;
-    return slice_of(p, len);
-}
-
 struct slice request_host(const struct request *r)
 {
     return trimmed(r->host.bytes, r->host.len);
@@ -456,6 +477,19 @@ struct slice request_origin(const struct request *r)
 struct slice request_authorization(const struct request *r)
 {
     return trimmed(r->authorization.bytes, r->authorization.len);
+}
+
+static bool word_is(const struct request_word *word, const char *known)
+{
+    return slice_eq_str(trimmed(word->bytes, word->len), known);
+}
+
+bool request_is_for_another_page(const struct request *r)
+{
+    if (r->fetch_site.len == 0 || word_is(&r->fetch_site, "same-origin") ||
+        word_is(&r->fetch_site, "none"))
+        return false;
+    return !word_is(&r->fetch_mode, "navigate") || !word_is(&r->fetch_dest, "document");
 }
 
 struct slice request_accept(const struct request *r)

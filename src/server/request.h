@@ -66,6 +66,12 @@ struct request_secret {
     char bytes[REQUEST_AUTH_MAX];
 };
 
+/* For headers of which some words are known: what is longer is cut, and is none of them. */
+struct request_word {
+    size_t len;
+    char bytes[24];
+};
+
 struct request {
     /* Whole after REQUEST_DONE. */
     enum request_method method;
@@ -103,8 +109,10 @@ struct request {
     int header;    /* which one's value is being read: see request.c */
     size_t name_len;
     char name[16]; /* longer names are none of ours */
-    size_t expect_len;
-    char expect[16];
+    struct request_word expect;
+    struct request_word fetch_site; /* whose page a browser asks for, */
+    struct request_word fetch_mode; /* how, */
+    struct request_word fetch_dest; /* and what it wants to make of it */
     struct request_value accept;
     struct request_value accept_encoding;
     struct request_place host;
@@ -132,6 +140,14 @@ struct slice request_query(const struct request *r);  /* without '?'; not decode
 struct slice request_host(const struct request *r);   /* with its port; of the target if there */
 struct slice request_origin(const struct request *r); /* empty also when there is none */
 struct slice request_authorization(const struct request *r); /* likewise */
+
+/*
+ * Does a browser ask for a page of another origin, which is not shown as a page by itself then, as
+ * one that somebody follows a link to is? Only if it says so (Sec-Fetch-Site): all of today do
+ * where they trust the way, which is TLS or the same machine.
+ */
+bool request_is_for_another_page(const struct request *r);
+
 struct slice request_accept(const struct request *r);
 struct slice request_accept_encoding(const struct request *r);
 

@@ -88,6 +88,38 @@ class GuardTest(ServerTest):
             answer: Response = server.get(path, headers={"Host": "any", "Origin": "http://any"})
             self.assertEqual(answer.status, 200)
 
+    def test_pages_of_other_sites_get_nothing_that_costs(self) -> None:
+        """A browser asks for them without Origin when they do not want to read the answer; who
+        follows a link gets what he asked for."""
+        server = self.start(mapping="mappings: []\n")
+        link = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+        kinds = [({}, 200), ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}, 200),
+                 ({"Sec-Fetch-Site": "none"} | link, 200),
+                 ({"Sec-Fetch-Site": "cross-site"} | link, 200),
+                 ({"Sec-Fetch-Site": "cross-site"} | link | {"Sec-Fetch-Dest": "iframe"}, 403),
+                 ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors",
+                   "Sec-Fetch-Dest": "image"}, 403),
+                 ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors",
+                   "Sec-Fetch-Dest": "empty"}, 403)]
+        costly = ("/metrics", "/api/v1/status", "/api/v1/tap", "/api/v1/identities")
+        for headers, status in kinds:
+            for path in costly:
+                with self.subTest(path, headers=headers):
+                    # HEAD of a tap is its head alone, which opens none.
+                    method = "HEAD" if path == "/api/v1/tap" else "GET"
+                    self.assertEqual(server.get(path, method, headers).status, status)
+            for path in ("/", "/-/healthy", "/-/ready"):
+                self.assertEqual(server.get(path, headers=headers).status, 200)
+        self.assertEqual(server.scrape().get(REFUSED, reason="forbidden"), 3 * len(costly))
+
+    def test_other_sites_occupy_no_tap(self) -> None:
+        server = self.start(mapping="mappings: []\n")
+        for _ in range(20):  # more than there are taps
+            answer = server.get("/api/v1/tap", headers={"Sec-Fetch-Site": "cross-site",
+                                                        "Sec-Fetch-Mode": "no-cors"})
+            self.assertEqual(answer.status, 403)
+        self.assertEqual(server.get("/api/v1/tap", "HEAD").status, 200)
+
     def test_a_header_is_one_line(self) -> None:
         """What is folded may be two headers for who stands before us."""
         server = self.start()

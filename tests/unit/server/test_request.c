@@ -192,6 +192,41 @@ START_TEST(test_request_verdicts)
 }
 END_TEST
 
+/* Which fetches of a browser are for a page of another origin. */
+START_TEST(test_request_for_another_page)
+{
+    static const struct {
+        const char *headers;
+        bool expected;
+    } cases[] = {
+        {"", false},
+        {"Sec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n", false},
+        {"Sec-Fetch-Site: none\r\n", false},
+        {"sec-fetch-site: same-origin \r\nSec-Fetch-Mode: cors\r\n", false},
+        {"Sec-Fetch-Site: cross-site\r\n", true},
+        {"Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: no-cors\r\n", true},
+        {"Sec-Fetch-Site: none\r\nSec-Fetch-Site: none\r\n", true},
+        {"Sec-Fetch-Site: same-origin-and-then-some\r\n", true},
+        {"Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n",
+         false},
+        {"Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n",
+         true},
+        {"Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n", true},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256];
+        int len = snprintf(text, sizeof text, "GET / HTTP/1.1\r\n" HOST "%s\r\n", cases[i].headers);
+        struct found found;
+
+        read_pieces(&found, slice_of(text, (size_t)len), (size_t)len / 2, 1);
+        ck_assert_int_eq(found.outcome, REQUEST_DONE);
+        ck_assert_msg(request_is_for_another_page(&reader) == cases[i].expected, "%s",
+                      cases[i].headers);
+    }
+}
+END_TEST
+
 /* The path is the target without scheme, host, query and fragment, and is not decoded. */
 START_TEST(test_request_path)
 {
@@ -534,6 +569,7 @@ static Suite *suite(void)
     TCase *wants = tcase_create("request_wants_continue");
 
     tcase_add_test(feed, test_request_verdicts);
+    tcase_add_test(feed, test_request_for_another_page);
     tcase_add_test(feed, test_request_path);
     tcase_add_test(feed, test_request_method);
     tcase_add_test(feed, test_request_keep_alive);
