@@ -71,6 +71,16 @@ int buf_reserve(struct buf *b, size_t more)
     return 0;
 }
 
+void buf_fit(struct buf *b)
+{
+    char *p = b->len > 0 ? realloc(b->p, b->len) : NULL;
+
+    if (p == NULL)
+        return;
+    b->p = p;
+    b->cap = b->len;
+}
+
 int buf_add(struct buf *b, const void *p, size_t len)
 {
     int r = buf_reserve(b, len);

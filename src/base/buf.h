@@ -21,6 +21,7 @@ struct buf {
     bool failed;
 };
 
+void buf_fit(struct buf *b);     /* gives back the room behind what is there */
 void buf_release(struct buf *b); /* frees, and leaves an empty buffer; accepts a zeroed one */
 void buf_clear(struct buf *b);   /* length 0, memory and `failed` kept */
 

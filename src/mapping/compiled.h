@@ -3,7 +3,7 @@
  * Compiled: what a mapping and its scratch are made of
  *
  * Contract: for mapping.c, match.c, condition.c, lint.c, explain.c and dump.c only. Nothing in a
- * mapping changes after mapping_new().
+ * mapping changes after mapping_new() but what regex.h says.
  */
 #ifndef MAPPING_COMPILED_H
 #define MAPPING_COMPILED_H
@@ -83,7 +83,7 @@ static inline bool compiled_is_conditional(const struct mapping_rule *rule)
 
 /* Search @name, its captures in the scratch, which hold what they held unless it is found. As
  * regex_match(). */
-int compiled_search(const struct regex *re, struct slice name, struct mapping_scratch *s);
+int compiled_search(struct regex *re, struct slice name, struct mapping_scratch *s);
 
 /* ---- conditions (condition.c) ---- */
 

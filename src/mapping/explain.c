@@ -86,7 +86,7 @@ static enum mapping_verdict judge_glob(const struct explain *x, const struct map
     return !same_length && c.n_misfits == 0 && c.literal_fits ? VERDICT_COUNT : VERDICT_FAR;
 }
 
-static int judge_regex(const struct explain *x, const struct regex *re, enum mapping_verdict *out)
+static int judge_regex(const struct explain *x, struct regex *re, enum mapping_verdict *out)
 {
     struct slice name = x->q->name;
     struct slice literal;

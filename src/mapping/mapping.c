@@ -6,7 +6,8 @@
  * its templates, which segments of a glob capture, and a regex rule's expressions, that of its
  * match and those of its exceptions. All globs together are one automaton. match.c asks them.
  *
- * Law: a mapping is not written to after mapping_new(), so threads share it.
+ * Law: a mapping is not written to after mapping_new(), so threads share it; but for machine code
+ *      of its expressions, see regex.c.
  */
 #include "mapping/mapping.h"
 

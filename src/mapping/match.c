@@ -71,7 +71,7 @@ static int fit(struct compiled_room *room, size_t n)
 
 /* ---- which rule ---- */
 
-int compiled_search(const struct regex *re, struct slice name, struct mapping_scratch *s)
+int compiled_search(struct regex *re, struct slice name, struct mapping_scratch *s)
 {
     int r = fit(&s->captures, (size_t)regex_n_groups(re) + 1);
 

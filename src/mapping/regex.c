@@ -2,10 +2,11 @@
 /*
  * Regex: one expression, searched for anywhere in a name
  *
- * The only file that knows PCRE2. Expressions come rewritten from re2.c, are compiled once, to
- * machine code where the processor and the kernel let us, and are searched for by any number of
- * threads. What must be in a match as plain text is looked for first: most rules end there, at the
- * price of a comparison.
+ * The only file that knows PCRE2. Expressions come rewritten from re2.c, are compiled once, and are
+ * searched for by any number of threads. What must be in a match as plain text is looked for first:
+ * most rules end there, at the price of a comparison. The first search that goes on makes machine
+ * code of the expression, where the processor and the kernel let us: much of what a file has is
+ * never searched for, and each would be a kilobyte, and PCRE2's compiler resident for all.
  *
  * RE2 is linear in the name and PCRE2 is not, so a search is bounded. From each place where a match
  * may begin it may take so many steps back as its scratch says, fewer in names so long that each
@@ -15,7 +16,8 @@
  * that comes to a bound counts as "no match" and says so. The machine code's stack and the
  * interpreter's heap have bounds too, with the same outcome.
  *
- * Laws: a compiled expression is never written to. One scratch serves one thread and keeps its
+ * Laws: nobody searches before the machine code is made or cannot be; after that an expression is
+ *       never written to. One scratch serves one thread and keeps its
  *       memory. Names are valid UTF-8 (checked when the line was parsed): PCRE2 is told not to
  *       look, and would be lost if that were untrue.
  */
@@ -27,6 +29,8 @@
 #include <pcre2.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -43,8 +47,10 @@
 
 struct regex {
     pcre2_code *code;
-    struct re2 re;  /* its names and its literal; the pattern is released */
-    bool one_place; /* a match can begin at the begin of the name only */
+    struct re2 re;        /* its names and its literal; the pattern is released */
+    bool one_place;       /* a match can begin at the begin of the name only */
+    pthread_mutex_t lock; /* for the first search */
+    atomic_bool is_ready; /* to be searched: it has its machine code, or none can be made */
 };
 
 struct regex_scratch {
@@ -86,8 +92,6 @@ static int compile(struct regex *re, struct err *e)
     pcre2_compile_context_free(context);
     if (re->code == NULL)
         return refuse_pcre2(code, e);
-    /* No machine code is no failure: the interpreter gives the same answers. */
-    pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
     pcre2_pattern_info(re->code, PCRE2_INFO_ALLOPTIONS, &options);
     re->one_place = (options & PCRE2_ANCHORED) != 0;
     return 0;
@@ -110,6 +114,8 @@ int regex_new(struct regex **out, struct slice text, struct err *e)
 
     if (re == NULL)
         return -ENOMEM;
+    pthread_mutex_init(&re->lock, NULL);
+    atomic_init(&re->is_ready, false);
     r = re2_translate(&re->re, text, &fault);
     if (r == -EINVAL)
         describe(&fault, text, e);
@@ -120,6 +126,7 @@ int regex_new(struct regex **out, struct slice text, struct err *e)
         return r;
     }
     buf_release(&re->re.pattern);
+    buf_fit(&re->re.literal);
     *out = re;
     return 0;
 }
@@ -130,6 +137,7 @@ void regex_free(struct regex *re)
         return;
     pcre2_code_free(re->code);
     re2_release(&re->re);
+    pthread_mutex_destroy(&re->lock);
     free(re);
 }
 
@@ -306,7 +314,19 @@ static int outcome(int code)
     }
 }
 
-int regex_match(const struct regex *re, struct slice name, struct regex_scratch *s,
+/* No machine code is no failure: the interpreter gives the same answers. */
+static void make_ready(struct regex *re)
+{
+    pthread_mutex_lock(&re->lock);
+    if (!atomic_load_explicit(&re->is_ready, memory_order_relaxed)) { /* written under the lock */
+        pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
+        /* Release: who sees it searches code that is whole. */
+        atomic_store_explicit(&re->is_ready, true, memory_order_release);
+    }
+    pthread_mutex_unlock(&re->lock);
+}
+
+int regex_match(struct regex *re, struct slice name, struct regex_scratch *s,
                 struct slice *captures)
 {
     const char *p = name.len > 0 ? name.p : "";
@@ -318,6 +338,9 @@ int regex_match(const struct regex *re, struct slice name, struct regex_scratch 
         return REGEX_MISS;
     if (fit(s, re->re.n_groups + 1) != 0)
         return -ENOMEM;
+    /* Acquire: see make_ready(). */
+    if (!atomic_load_explicit(&re->is_ready, memory_order_acquire))
+        make_ready(re);
     last = last_place(re, s, name);
     pcre2_set_match_limit(s->context, match_limit(s, name.len));
     pcre2_set_offset_limit(s->context, last);

@@ -3,7 +3,7 @@
  * Regex: one expression, searched for anywhere in a name
  *
  * Contract: the dialect is RE2's (see re2.h), leftmost match, first alternative first. A compiled
- * expression is never changed; each thread brings its own scratch. Names are valid UTF-8: nobody
+ * expression is any number of threads'; each brings its own scratch. Names are valid UTF-8: nobody
  * looks again.
  */
 #ifndef MAPPING_REGEX_H
@@ -71,10 +71,11 @@ enum regex_outcome {
 };
 
 /*
- * Search @name. 0 with @captures (regex_n_groups() + 1 of them, group 0 first, views into @name)
- * written, those of groups that took no part empty; an outcome; or -ENOMEM.
+ * Search @name; who searches first also makes the expression's machine code. 0 with @captures
+ * (regex_n_groups() + 1 of them, group 0 first, views into @name) written, those of groups that
+ * took no part empty; an outcome; or -ENOMEM.
  */
-int regex_match(const struct regex *re, struct slice name, struct regex_scratch *s,
+int regex_match(struct regex *re, struct slice name, struct regex_scratch *s,
                 struct slice *captures);
 
 /* Does PCRE2 know the property @name, as in \p{name}? */

@@ -59,11 +59,11 @@ LIBRARIES = {
     "pcre2.h": ["src/mapping/regex.c"],
     "xxhash.h": ["src/base/hash.h"],
     "emmintrin.h": ["src/statsd/plain.c", "src/store/cell_histogram.c", "src/store/route_find.h"],
-    "stdatomic.h": ["src/base/huge.c", "src/base/relaxed.h", "src/engine/", "src/server/", "src/store/cell.",
+    "stdatomic.h": ["src/base/huge.c", "src/base/relaxed.h", "src/engine/", "src/mapping/regex.c", "src/server/", "src/store/cell.",
                     "src/store/cell_", "src/store/series", "src/store/rebuild.", "src/store/registry.",
                     "src/store/census.", "src/store/family.", "src/store/index.", "src/store/list.", "src/store/reclaim.",
                     "src/store/seq.h", "src/store/slab."],
-    "pthread.h": ["src/store/series.", "src/store/registry.", "src/engine/", "src/server/"],
+    "pthread.h": ["src/mapping/regex.c", "src/store/series.", "src/store/registry.", "src/engine/", "src/server/"],
 }
 
 # What needs no row above.

@@ -74,6 +74,22 @@ START_TEST(test_buf_grows_by_doubling)
 }
 END_TEST
 
+/* What is fitted has no more room than it needs, and grows again. */
+START_TEST(test_buf_fits)
+{
+    struct buf b = {0};
+
+    buf_fit(&b);
+    ck_assert_ptr_null(b.p);
+    ck_assert_int_eq(buf_add_str(&b, "abc"), 0);
+    buf_fit(&b);
+    ck_assert_uint_eq(b.cap, 3);
+    ck_assert_int_eq(buf_add_str(&b, "de"), 0);
+    ck_assert(slice_eq_str(buf_slice(&b), "abcde"));
+    buf_release(&b);
+}
+END_TEST
+
 /* buf_reserve() gives room that an append uses without moving. */
 START_TEST(test_buf_reserve_gives_room)
 {
@@ -124,6 +140,7 @@ static Suite *suite(void)
     tcase_add_test(add, test_buf_grows_by_doubling);
     suite_add_tcase(s, add);
     tcase_add_test(reserve, test_buf_reserve_gives_room);
+    tcase_add_test(reserve, test_buf_fits);
     tcase_add_test(reserve, test_buf_failure_is_sticky);
     suite_add_tcase(s, reserve);
     return s;
