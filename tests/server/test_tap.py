@@ -117,6 +117,20 @@ class TapTest(ServerTest):
         page = server.eventually("it is gone", lambda p: p.value(READERS) == 0)
         self.assertEqual(page.value(LINES) + page.value(SKIPPED), 50)
 
+    def test_rates(self) -> None:
+        """200 a second when nobody asks, 2000 at most when lines are told; a tenth in a tenth of
+        one. A capture has no bound."""
+        server = self.start()
+        for query, n in (("", 20), ("rate=30", 3), ("rate=0", 200), ("form=json&rate=99999", 200),
+                         ("form=capture", 300)):
+            with self.subTest(query), Stream(server, query) as stream:
+                server.send("\n".join(f"n{i}:1|c" for i in range(300)))
+                lines = [stream.line().decode() for _ in range(n + 1)]  # and one that is none
+                skipped = [line for line in lines if "skipped" in line]
+                word = '{"skipped":%d}\n' if "json" in query else "# %d lines skipped\n"
+                self.assertEqual(skipped, [word % (300 - n)] if n < 300 else [])
+                self.assertTrue(any(f"n{n - 1}:1|c" in line for line in lines))
+
     def test_a_reader_that_does_not_read_loses_lines(self) -> None:
         server = self.start()
         with server.web() as web:
