@@ -12,8 +12,8 @@ import time
 import unittest
 from typing import Any
 
-from lib.harness import (HOST, WAIT_SECONDS, Server, ServerTest, binary, environment, new_folder,
-                         read_all, run, wait_until)
+from lib.harness import (HOST, WAIT_SECONDS, Server, ServerTest, binary, environment, free_port,
+                         new_folder, read_all, run, wait_until)
 
 READERS = "bacowr_statsd_tap_readers"
 LINES = "bacowr_statsd_tap_lines_total"
@@ -276,9 +276,15 @@ class CommandTest(ServerTest):
         with new_folder() as folder:
             lines = folder / "lines.txt"
             lines.write_text("x:1|c\n" * 100)
-            done = run("replay", str(lines), f"--to={HOST}:{server.ports.udp}", "--speed=10")
+            begin = time.monotonic()
+            done = run("replay", str(lines), f"--to={HOST}:{server.ports.udp}", "--speed=0.2")
             self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertGreaterEqual(time.monotonic() - begin, 0.49)  # the last of a thousand a second
+            self.assertRegex(done.stderr, r"^replayed 100 lines, 500 bytes in \d\.\d s, done\n$")
             server.eventually("all are there", lambda p: p.get("x") == 100)
+            done = run("replay", str(lines), f"--to={HOST}:{free_port()}", "--speed=max")
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr, r"nobody received [1-9]\d* of 100 datagrams or more")
             for text, words in (("# bacowr-statsd capture 2\n", "another version"),
                                 ("# bacowr-statsd capture 1\nx:1|c\n", "line 2 of the capture"),
                                 ("x" * 70000, "message too long")):
