@@ -60,16 +60,24 @@ static struct slice add_web(struct buf *b, const struct server *s)
     return buf_slice(b);
 }
 
-/* What the least of the sockets was granted, as the kernel reckons it. */
-static int64_t least_buffer(const struct server *s)
+/* The socket that was granted the least; NULL: there is none. */
+static const struct ingest *least_socket(const struct server *s)
 {
-    int64_t least = 0;
+    const struct ingest *least = NULL;
 
     for (unsigned i = 0; i < s->n_sockets; i++) {
-        if (i == 0 || s->sockets[i]->granted_buffer < least)
-            least = s->sockets[i]->granted_buffer;
+        if (least == NULL || s->sockets[i]->granted_buffer < least->granted_buffer)
+            least = s->sockets[i];
     }
     return least;
+}
+
+/* As the kernel reckons it. */
+static int64_t least_buffer(const struct server *s)
+{
+    const struct ingest *least = least_socket(s);
+
+    return least != NULL ? least->granted_buffer : 0;
 }
 
 void journal_ready(const struct server *s)
@@ -122,17 +130,38 @@ static int64_t news(struct told *t, uint64_t n, int64_t now_ms)
     return (int64_t)more;
 }
 
+/* Would the system grant more than what was asked for? */
+static bool flag_holds_buffer(const struct server *s)
+{
+    const struct ingest *least = least_socket(s);
+    int64_t asked = 2 * (int64_t)s->o->read_buffer; /* as the kernel reckons it */
+
+    return asked > 0 && least != NULL && least->granted_buffer >= asked &&
+           least->granted_buffer < least->wanted_buffer;
+}
+
+static void tell_dropped(struct server *s, int64_t now_ms)
+{
+    int64_t n = news(&s->told_dropped, kernel_dropped(s), now_ms);
+
+    if (n == 0)
+        return;
+    log_event(s->log, LOG_LEVEL_WARN, "udp_datagrams_dropped", log_int("n", n),
+              log_str("by", "the kernel: a receive buffer was full"),
+              log_int("receive_buffer_bytes", least_buffer(s)),
+              log_str("remedy", flag_holds_buffer(s)
+                                    ? "leave out --statsd.read-buffer, send several lines in a "
+                                      "datagram, or raise --statsd.ingest-threads"
+                                    : "raise net.core.rmem_max and restart, send several lines in "
+                                      "a datagram, or raise --statsd.ingest-threads"));
+}
+
 void journal_tick(struct server *s, int64_t now_ms)
 {
     struct tcp_stats tcp;
-    int64_t n = news(&s->told_dropped, kernel_dropped(s), now_ms);
+    int64_t n;
 
-    if (n > 0)
-        log_event(s->log, LOG_LEVEL_WARN, "udp_datagrams_dropped", log_int("n", n),
-                  log_str("by", "the kernel: a receive buffer was full"),
-                  log_int("receive_buffer_bytes", least_buffer(s)),
-                  log_str("remedy", "raise net.core.rmem_max and restart, send several lines in a "
-                                    "datagram, or raise --statsd.ingest-threads"));
+    tell_dropped(s, now_ms);
     tcp_read_stats(s->tcp, &tcp);
     n = news(&s->told_refused, tcp.refused, now_ms);
     if (n > 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import socket
 import time
 import unittest
@@ -131,8 +132,22 @@ class JournalTest(ServerTest):
                 said = self.line(server, "udp_datagrams_dropped")
                 self.assertGreater(int(said["n"]), 0)
                 self.assertEqual(said["level"], "warn")
-                self.assertIn("net.core.rmem_max", said["remedy"])
+                self.assertTrue(said["remedy"].startswith("leave out --statsd.read-buffer, "))
                 server.stop()
+
+    def test_drops_of_the_largest_buffer(self) -> None:
+        """Where no flag holds the buffer small, the remedy is the system's limit."""
+        server = self.start()
+        server.signal(signal.SIGSTOP)
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                for _ in range(10 * FLOOD):
+                    sender.sendto(b"a:1|c", (HOST, server.ports.udp))
+        finally:
+            server.signal(signal.SIGCONT)
+        wait_until("it is told", lambda: self.lines(server, "udp_datagrams_dropped"))
+        self.assertTrue(self.line(server, "udp_datagrams_dropped")["remedy"].startswith(
+            "raise net.core.rmem_max and restart, "))
 
     def dropped(self, server: Server) -> float:
         return server.scrape().total("bacowr_statsd_udp_kernel_dropped_datagrams_total")
