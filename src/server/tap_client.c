@@ -22,6 +22,7 @@
 
 #include "base/buf.h"
 #include "server/reply.h"
+#include "server/status_client.h"
 
 #define CONNECT_MS  10000
 #define SILENCE_MS  10000
@@ -37,6 +38,8 @@ struct conversation {
     bool any_written; /* since the last flush */
     uint64_t n_lines, n_bytes;
     uint64_t begun_ms, told_ms;
+    bool knows_no_port;
+    uint64_t no_port; /* when it began: see tell_no_port() */
 };
 
 static uint64_t now_ms(void)
@@ -135,6 +138,30 @@ static void tell_progress(struct conversation *c, bool last)
             (unsigned long long)((c->told_ms - c->begun_ms) / 1000));
 }
 
+/*
+ * A sender who names the wrong port is not heard by the server. Where his datagrams come to its
+ * machine all the same, it knows of datagrams for ports where nobody listens.
+ */
+static void note_no_port(struct conversation *c)
+{
+    c->knows_no_port =
+        c->config->progress == NULL && status_client_number(c->config->url, c->config->identity,
+                                                            "udp_no_port_datagrams", &c->no_port);
+}
+
+static void tell_no_port(const struct conversation *c)
+{
+    uint64_t now;
+
+    if (c->knows_no_port &&
+        status_client_number(c->config->url, c->config->identity, "udp_no_port_datagrams", &now) &&
+        now > c->no_port)
+        fprintf(stderr,
+                "meanwhile datagrams came to the server's machine for UDP ports where nobody "
+                "listens, %llu: does the sender name the right one?\n",
+                (unsigned long long)(now - c->no_port));
+}
+
 /* Silence has several reasons; this one is told. */
 static void tell_silence(const struct conversation *c)
 {
@@ -146,6 +173,7 @@ static void tell_silence(const struct conversation *c)
     else
         fprintf(stderr, "no line came in %llu s\n",
                 (unsigned long long)((now_ms() - c->begun_ms) / 1000));
+    tell_no_port(c);
 }
 
 static int64_t time_left(const struct conversation *c)
@@ -203,6 +231,7 @@ int tap_client_run(const struct tap_client *config, struct err *e)
 
     if (r == 0) {
         r = open_signals(&c);
+        note_no_port(&c);
         if (r == 0)
             r = ask(&c);
         if (r == 0)

@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import signal
+import socket
 import subprocess
 import time
 import unittest
@@ -217,7 +218,22 @@ class CommandTest(ServerTest):
         out, told = tap.communicate(timeout=20)
         self.assertEqual((tap.returncode, out), (0, b""))
         self.assertRegex(told, rb'^no line in [12] s holds "no\.such"; without --match there is '
-                               rb"what comes\n$")
+                               rb"what comes\n(meanwhile .*\n)?$")
+
+    def test_silence_while_somebody_sends_elsewhere(self) -> None:
+        """The kernel of the server's machine counts what comes for ports of nobody: a hint."""
+        server = self.start()
+        for flags in ((), ("--json",)):
+            tap = self.command(server, "tap", "--duration=1s", *flags)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+                for _ in range(3):
+                    udp.sendto(b"a:1|c", (HOST, free_port()))
+            out, told = tap.communicate(timeout=20)
+            self.assertEqual((tap.returncode, out), (0, b""))
+            self.assertRegex(told, rb"^no line came in [12] s\nmeanwhile datagrams came to the server's "
+                                   rb"machine for UDP ports where nobody listens, ([3-9]|[1-9]\d+): "
+                                   rb"does the sender name the right one\?\n$")
+            server.eventually("it is gone", lambda p: p.value(READERS) == 0)
 
     def test_record_and_replay(self) -> None:
         """What was recorded comes again: its bytes, its datagrams, its time."""
