@@ -23,7 +23,7 @@
 #define SHADOW_MOVES_MAX    4096u
 
 /* Labels of families whose values are counted, where there is a limit of them. */
-#define SHADOW_LABELS_MAX   262144u
+#define SHADOW_LABELS_MAX   65536u
 
 /* Bytes of an example, and of label names, that are kept. */
 #define SHADOW_TEXT_MAX     200u
@@ -224,7 +224,7 @@ const char *shadow_clash(int outcome);
 /* ---- shadow_limits.c ---- */
 
 /* A series of @side with these labels was met. 0 or -ENOMEM. */
-int shadow_count_values(struct bacowr_shadow *s, struct shadow_family *f, struct slice labels,
+int shadow_count_values(struct bacowr_shadow *s, const struct shadow_family *f, struct slice labels,
                         unsigned side);
 
 /* After shadow_judge() took away what would be refused. 0 or -ENOMEM. */

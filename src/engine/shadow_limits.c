@@ -26,18 +26,23 @@ enum { SEED_LABEL = 11, SEED_VALUE };
 
 /* ---- values of labels ---- */
 
-static struct shadow_label *label_named(struct bacowr_shadow *s, struct shadow_family *f,
-                                        struct slice name)
+static struct shadow_label *label_find(const struct bacowr_shadow *s, uint64_t hash,
+                                       const struct shadow_family *f, struct slice name)
 {
-    uint64_t hash = hash_bytes(name, hash_bytes(shadow_name(f), SEED_LABEL));
-    struct shadow_label *label;
-
     for (struct table_link *l = table_chain(&s->labels, hash); l != NULL; l = l->next) {
-        label = table_entry(l, struct shadow_label, link);
+        struct shadow_label *label = table_entry(l, struct shadow_label, link);
+
         if (label->family == f && slice_eq(slice_of(label->name, label->name_len), name))
             return label;
     }
-    label = calloc(1, sizeof *label + name.len);
+    return NULL;
+}
+
+static struct shadow_label *label_new(struct bacowr_shadow *s, uint64_t hash,
+                                      const struct shadow_family *f, struct slice name)
+{
+    struct shadow_label *label = calloc(1, sizeof *label + name.len);
+
     if (label == NULL)
         return NULL;
     label->link.hash = hash;
@@ -66,7 +71,23 @@ static int count_value(struct bacowr_shadow *s, struct shadow_label *label, stru
     return 0;
 }
 
-int shadow_count_values(struct bacowr_shadow *s, struct shadow_family *f, struct slice labels,
+/* 0, also when there are too many labels to tell this one apart; or -ENOMEM. */
+static int count_label(struct bacowr_shadow *s, const struct shadow_family *f, struct slice name,
+                       struct slice value, unsigned side)
+{
+    uint64_t hash = hash_bytes(name, hash_bytes(shadow_name(f), SEED_LABEL));
+    struct shadow_label *label = label_find(s, hash, f, name);
+
+    if (label == NULL && s->labels.n == SHADOW_LABELS_MAX) {
+        s->labels_left_out = true;
+        return 0;
+    }
+    if (label == NULL)
+        label = label_new(s, hash, f, name);
+    return label != NULL ? count_value(s, label, value, side) : -ENOMEM;
+}
+
+int shadow_count_values(struct bacowr_shadow *s, const struct shadow_family *f, struct slice labels,
                         unsigned side)
 {
     int r = 0;
@@ -75,15 +96,9 @@ int shadow_count_values(struct bacowr_shadow *s, struct shadow_family *f, struct
         return 0;
     while (r == 0 && labels.len > 0) {
         struct slice name, value;
-        struct shadow_label *label;
 
         shadow_take_label(&labels, &name, &value);
-        if (s->labels.n == SHADOW_LABELS_MAX) {
-            s->labels_left_out = true;
-            return 0;
-        }
-        label = label_named(s, f, name);
-        r = label != NULL ? count_value(s, label, value, side) : -ENOMEM;
+        r = count_label(s, f, name, value, side);
     }
     return r;
 }

@@ -611,6 +611,38 @@ START_TEST(test_shadow_many_families)
 }
 END_TEST
 
+/* Labels that found room are counted whole, whatever comes behind; the others are told of. */
+START_TEST(test_shadow_many_labels)
+{
+    static const char head[] =
+        "{\"identities_format\":1,\"rules\":0,\"series\":0,\"series_limit\":900000,"
+        "\"label_values_limit\":1,\"reading\":{}}\n";
+    struct bacowr_shadow *s = shadow_of(RULES);
+    struct err e = {.text = ""};
+    char line[256];
+    const char *text;
+
+    ck_assert_int_eq(bacowr_shadow_line(s, slice_of(head, sizeof head - 2), &e), 0);
+    ck_assert_int_eq(bacowr_shadow_line(s, SLICE_LIT(KIND), &e), 0);
+    for (unsigned i = 0; i <= 65537; i++) {
+        unsigned label = i <= 65536 ? i : 0; /* the first comes again, with another value */
+        int n = snprintf(line, sizeof line,
+                         "{\"name\":\"f\",\"suffix\":\"|c|#l%u:%u\",\"outcome\":\"series\","
+                         "\"family\":\"f\",\"labels\":\"l%u=\\\"%u\\\"\",\"settings\":0}",
+                         label, i, label, i);
+
+        must(bacowr_shadow_line(s, slice_of(line, (size_t)n), &e) == 0);
+    }
+    ck_assert_int_eq(bacowr_shadow_line(s, SLICE_LIT(TAIL), &e), 0);
+    ck_assert_int_eq(bacowr_shadow_end(s, &e), 0);
+    text = told(s, true);
+    ck_assert(strstr(text, "\"limits\":[{\"limit\":\"label\",\"family\":\"f\",\"label\":\"l0\","
+                           "\"allowed\":1,\"now\":2,\"then\":2,") != NULL);
+    ck_assert(strstr(text, "\"all_limits\":false") != NULL);
+    bacowr_shadow_free(s);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("shadow");
@@ -629,6 +661,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, test_shadow_documents, 0, N(documents));
     tcase_add_test(t, test_shadow_damaged);
     tcase_add_test(t, test_shadow_many_families);
+    tcase_add_test(t, test_shadow_many_labels);
     suite_add_tcase(s, t);
     return s;
 }
