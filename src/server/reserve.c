@@ -8,6 +8,9 @@
  * that fails after the start may end the process. So both are had at the start: the pool does a job
  * of nothing, and the loop watches a descriptor with a high number for a moment.
  *
+ * At the start, too, a thread may be refused: a container has its limit of processes, a unit its
+ * TasksMax. Then abort() would leave nothing but a core. So as many threads are tried before.
+ *
  * Law: nothing of it is left in the loop but the room.
  */
 #include "server/reserve.h"
@@ -16,18 +19,85 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+/* As libuv has them; UV_THREADPOOL_SIZE in the environment is another number. */
+#define POOL_THREADS     4
+#define POOL_MAX_THREADS 1024
+#define POOL_STACK       (8u << 20)
+
+#define GONE_ROUNDS      200 /* of 1 ms */
 
 static void do_nothing(uv_work_t *job)
 {
     (void)job;
 }
 
+static unsigned pool_size(void)
+{
+    const char *text = getenv("UV_THREADPOOL_SIZE");
+    int n = text != NULL ? atoi(text) : POOL_THREADS;
+
+    if (n == 0)
+        return 1;
+    return n < 0 || n > POOL_MAX_THREADS ? POOL_MAX_THREADS : (unsigned)n;
+}
+
+/* The links of this folder are two, and one for each thread: 0 where there is no /proc. */
+static unsigned long count_threads(void)
+{
+    struct stat s;
+
+    return stat("/proc/self/task", &s) == 0 ? (unsigned long)s.st_nlink : 0;
+}
+
+/* A thread that was joined still counts against the limits until the kernel has put it away. */
+static void wait_until_gone(unsigned long n_threads)
+{
+    const struct timespec ms = {.tv_nsec = 1000000};
+
+    for (int i = 0; i < GONE_ROUNDS && count_threads() > n_threads; i++)
+        nanosleep(&ms, NULL);
+}
+
+static void wait_to_end(void *arg)
+{
+    uv_sem_wait(arg);
+}
+
+/* Can the pool's threads be had, all of them at once? 0 or a negative errno. */
+static int try_threads(void)
+{
+    const uv_thread_options_t options = {UV_THREAD_HAS_STACK_SIZE, POOL_STACK};
+    unsigned long before = count_threads();
+    uv_thread_t threads[POOL_MAX_THREADS];
+    unsigned n = 0, wanted = pool_size();
+    uv_sem_t end;
+    int r = uv_sem_init(&end, 0);
+
+    if (r != 0)
+        return r;
+    for (; n < wanted && r == 0; n += r == 0)
+        r = uv_thread_create_ex(&threads[n], &options, wait_to_end, &end);
+    for (unsigned i = 0; i < n; i++)
+        uv_sem_post(&end);
+    for (unsigned i = 0; i < n; i++)
+        uv_thread_join(&threads[i]);
+    uv_sem_destroy(&end);
+    wait_until_gone(before);
+    return r;
+}
+
 int reserve_pool(uv_loop_t *loop, uv_work_t *job)
 {
-    return uv_queue_work(loop, job, do_nothing, NULL);
+    int r = try_threads();
+
+    return r == 0 ? uv_queue_work(loop, job, do_nothing, NULL) : r;
 }
 
 /* A descriptor of our own with the number @n, or the highest that may be. */

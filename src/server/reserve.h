@@ -9,7 +9,10 @@
 
 #include <uv.h>
 
-/* Make the threads of libuv's pool. @job is borrowed until the loop has run, or ended. */
+/*
+ * Make the threads of libuv's pool. @job is borrowed until the loop has run, or ended. 0, or a
+ * negative errno: -EAGAIN where a limit allows no more threads.
+ */
 int reserve_pool(uv_loop_t *loop, uv_work_t *job);
 
 /* Make @loop's table large enough for descriptors below @n, or below the limit of open files. 0, or

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -47,10 +48,27 @@ static int fail_text(const struct server *s, int r, const char *text)
     return r;
 }
 
+/* Which limit is mostly met, and what raises it; or "". */
+static const char *limit_remedy(int r)
+{
+    switch (r) {
+    case -EAGAIN:
+        return "; a limit of threads or memory is met, raise the container's limit of pids, "
+               "TasksMax= of the unit, or ulimit -u and -v";
+    case -EMFILE:
+        return "; raise the limit of open files: ulimit -n, or LimitNOFILE= of the unit";
+    default:
+        return "";
+    }
+}
+
 int start_fail_step(const struct server *s, const char *what, int r)
 {
+    char text[256];
+
+    snprintf(text, sizeof text, "%s%s", uv_strerror(r), limit_remedy(r));
     log_event(s->log, LOG_LEVEL_ERROR, "start_failed", log_str("step", what),
-              log_str("error", uv_strerror(r)));
+              log_str("error", text));
     return r;
 }
 
@@ -236,6 +254,8 @@ static int start_loop(struct server *s)
     s->busy.data = s;
     uv_timer_init(&s->loop, &s->tick);
     s->tick.data = s;
+    if (r != 0)
+        return start_fail_step(s, "threads of the pool", r);
     for (size_t i = 0; i < SERVER_N_SIGNALS && r == 0; i++)
         r = start_signal(s, signals[i]);
     return r == 0 ? 0 : start_fail_step(s, "signals", r);

@@ -5,7 +5,10 @@
 #include "server/reserve.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdbool.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "lib/unit.h"
 
@@ -65,6 +68,22 @@ START_TEST(test_reserve_pool_makes_its_threads)
 }
 END_TEST
 
+/* Where a limit allows no thread it says so: libuv would end the process. */
+START_TEST(test_reserve_pool_tells_that_threads_are_refused)
+{
+    struct rlimit limit, none;
+
+    /* Root has no such limit. */
+    if (geteuid() == 0)
+        ck_assert_int_eq(setresuid(65534, 65534, 65534), 0);
+    ck_assert_int_eq(getrlimit(RLIMIT_NPROC, &limit), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_NPROC, &none), 0);
+    ck_assert_int_eq(reserve_pool(&loop, &job), -EAGAIN);
+    ck_assert_int_eq(setrlimit(RLIMIT_NPROC, &limit), 0); /* sanitizers make threads at the end */
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("reserve");
@@ -74,6 +93,7 @@ static Suite *suite(void)
     tcase_add_test(t, test_reserve_descriptors_below_a_number);
     tcase_add_test(t, test_reserve_descriptors_up_to_the_limit);
     tcase_add_test(t, test_reserve_pool_makes_its_threads);
+    tcase_add_test(t, test_reserve_pool_tells_that_threads_are_refused);
     suite_add_tcase(s, t);
     return s;
 }
