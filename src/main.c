@@ -18,6 +18,7 @@
  * Laws: a mistake on the command line or in a mapping file is told before any socket is opened.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,14 +89,29 @@ static void keep_memory_small(void)
 #endif
 }
 
+/*
+ * Who starts us may have closed a standard stream. The next descriptor would then be one of these
+ * numbers: a socket that the log is written to, and libuv ends a process that closes one. What
+ * stands there instead fails as a closed one does: 0 cannot be read, the others not written to.
+ */
+static void fill_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
     struct err e = {.text = ""};
-    int r = options_parse(&o, argv, BACOWR_VERSION, stdout, &e);
     int status = EXIT_SUCCESS;
+    int r;
 
     (void)argc;
+    fill_standard_streams();
+    r = options_parse(&o, argv, BACOWR_VERSION, stdout, &e);
     keep_memory_small();
     if (r == 0) {
         status = commands[o.command](&o);

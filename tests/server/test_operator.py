@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import subprocess
 import unittest
 from pathlib import Path
 
-from lib.harness import HOST, FolderTest, Ports, ServerTest, binary, environment, run, serve_flags
+from lib.harness import (HOST, FolderTest, Ports, ServerTest, binary, environment, run, serve_flags,
+                         wait_until)
 
 GOOD = "mappings:\n- match: a.*\n  name: aa\n"
 BAD = "mappings:\n- match: *.foo\n  name: aa\n"
@@ -17,6 +20,15 @@ BAD = "mappings:\n- match: *.foo\n  name: aa\n"
 def run_with(stdin: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(binary()), *arguments], input=stdin, capture_output=True, text=True,
                           timeout=30, env=environment())
+
+
+def is_ready(ports: Ports) -> bool:
+    try:
+        with socket.create_connection((HOST, ports.web), timeout=5) as connection:
+            connection.sendall(b"GET /-/ready HTTP/1.0\r\n\r\n")
+            return b" 200 " in connection.makefile("rb").readline()
+    except ConnectionRefusedError:
+        return False
 
 
 class StartTest(ServerTest):
@@ -34,6 +46,20 @@ class StartTest(ServerTest):
                 self.assertEqual(done.returncode, 1)
                 self.assertIn(flag.split("=")[1], done.stderr)
                 self.assertIn(f"another process listens there, see {remedy}", done.stderr)
+
+    def test_a_standard_stream_that_is_closed(self) -> None:
+        """By whoever starts it, a script or a supervisor: it serves, and ends in order."""
+        for stream in (0, 1, 2):
+            with self.subTest(stream):
+                ports = Ports()
+                process = subprocess.Popen(
+                    [str(binary()), *serve_flags(ports, [])], env=environment(),
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                    preexec_fn=lambda closed=stream: os.close(closed))
+                self.addCleanup(process.kill)
+                wait_until("it serves", lambda: is_ready(ports))
+                process.terminate()
+                self.assertEqual(process.wait(timeout=20), 0)
 
     def test_a_receive_buffer_that_is_not_granted(self) -> None:
         """A warning where somebody asked for a size; a word where there is less than advised."""
