@@ -201,14 +201,17 @@ int setter_exemplar_tag(const struct setting *s, const char *value, void *field,
     return options_list_add(list, value, len);
 }
 
+/* An empty one takes back those before it, which stand in the flags of an image, perhaps. */
 int setter_address(const struct setting *s, const char *value, void *field, struct err *e)
 {
     const char *fault;
     struct slice host;
     uint16_t port;
 
-    if (*value == '\0')
+    if (*value == '\0') {
+        options_list_release(field);
         return 0;
+    }
     fault = hostport_split(slice_str(value), &host, &port);
     if (fault)
         return refuse(s, value, e, fault);

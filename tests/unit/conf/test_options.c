@@ -141,7 +141,8 @@ START_TEST(test_options_switches)
 }
 END_TEST
 
-/* A list's first use replaces its defaults, later ones add, an empty value adds nothing. */
+/* A list's first use replaces its defaults, later ones add, an empty value adds nothing; among
+ * addresses it takes back those before it. */
 START_TEST(test_options_lists)
 {
     ck_assert_int_eq(
@@ -153,6 +154,13 @@ START_TEST(test_options_lists)
     options_release(&o);
     ck_assert_int_eq(PARSE("--statsd.listen-udp=", "--statsd.listen-udp=a:0"), 0);
     assert_list(&o.listen_udp, "a:0", NULL);
+    options_release(&o);
+    ck_assert_int_eq(PARSE("--statsd.listen-tcp=:1", "--statsd.listen-tcp=:2",
+                           "--statsd.listen-tcp=", "--web.listen-address=unix:/a",
+                           "--web.listen-address=", "--web.listen-address=:3"),
+                     0);
+    assert_list(&o.listen_tcp, NULL, NULL);
+    assert_list(&o.web_listen, ":3", NULL);
     options_release(&o);
     ck_assert_int_eq(PARSE("--statsd.mapping-config=b.yml",
                            "--statsd.mapping-config=", "--statsd.mapping-config", "a"),
