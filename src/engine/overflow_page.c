@@ -26,10 +26,11 @@ static const struct {
 } told[OVERFLOW_PAGE_FAMILIES] = {
     {"bacowr_statsd_overflow_identities",
      "Estimate of the distinct identities that were met over a limit of series."},
-    {"bacowr_statsd_overflow_family_identities",
-     "Those of the metric names that have the most of them."},
-    {"bacowr_statsd_overflow_label_values",
-     "Estimate of the distinct values that a label had in them."},
+    {"bacowr_statsd_overflow_family_identities", "Estimate of the distinct identities of a metric "
+                                                 "name that were met over a limit of series; the "
+                                                 "names that have the most."},
+    {"bacowr_statsd_overflow_label_values", "Estimate of the distinct values that a label of such "
+                                            "a metric name had over a limit of series."},
 };
 
 struct overflow_page {

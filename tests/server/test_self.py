@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import resource
 import socket
 import time
 import unittest
 
-from lib.harness import HOST, ServerTest, free_port
+from lib.harness import HOST, ROOT, ServerTest, free_port
 
 NO_PORT = "bacowr_statsd_host_udp_no_port_datagrams_total"
 
@@ -53,6 +54,31 @@ REFUSED = {
     "_e{1,1}:a|b": "dogstatsd_event",
     "_sc|a|0": "dogstatsd_service_check",
 }
+
+
+# A row of docs/metrics.md: the metric, its type, its labels with their values, its help.
+ROW = re.compile(r"^\| `((?:statsd|bacowr|process|promhttp)_\w+)` \| (\w+) \| (.*?) \| (.*) \|$", re.MULTILINE)
+
+
+class DocumentTest(ServerTest):
+    def test_every_metric_is_told_of(self) -> None:
+        """With its type, its help, its labels and their values; and no other."""
+        server = self.start("--statsd.relay.address=127.0.0.1:9", "--statsd.max-label-values=1")
+        server.send("many:1|c|#user:a", "many:1|c|#user:b", "many:1|g")
+        own = {family.name: family for family in server.settle().families.values() if family.own}
+        rows = ROW.findall((ROOT / "docs" / "metrics.md").read_text())
+        told = {name: (kind, labels, help) for name, kind, labels, help in rows}
+        self.assertEqual(len(told), len(rows))
+        self.assertEqual(set(own), set(told))
+        for name, (kind, text, help) in told.items():
+            family = own[name]
+            self.assertEqual((family.type, family.help), (kind, help.replace("\\|", "|")), name)
+            labels = {key for _, pairs in family.samples for key, _ in pairs}
+            parts = [re.findall(r"`([^`]*)`", part) for part in text.split("; ")] if text else []
+            self.assertEqual(labels, {key for key, *_ in parts}, name)
+            for key, *values in parts:
+                seen = {value for _, pairs in family.samples for k, value in pairs if k == key}
+                self.assertTrue(not values or seen == set(values), f"{name}: {key} is {seen}")
 
 
 class SelfTest(ServerTest):
