@@ -89,7 +89,11 @@ static const struct roff_part after[] = {
      "The metrics page, or where `--web.telemetry-path` puts it: in the text format; in delimited "
      "protobuf or, with `--web.enable-openmetrics`, in OpenMetrics for those who ask for them.",
      "/metrics"},
-    {ROFF_ITEM, "A landing page.", "/"},
+    {ROFF_ITEM, "The status page.", "/"},
+    {ROFF_ITEM,
+     "As JSON: the documents with what the status page shows; `/api/v1/explain` takes lines by "
+     "POST.",
+     "/api/v1/"},
     {ROFF_ITEM,
      "In JSON: the metrics and labels with the most series and values, and those that are over a "
      "limit.",

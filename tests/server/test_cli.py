@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import unittest
 
@@ -33,6 +34,14 @@ class FlagsTest(unittest.TestCase):
         done = run("--version")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("bacowr-statsd", done.stdout)
+
+    def test_the_document_has_every_flag(self) -> None:
+        """And no other; --flag and --switch show how flags are spelled."""
+        flags = set(re.findall(r"^  --(?:\[no-\])?([a-z.-]+)", run("--help").stdout, re.MULTILINE))
+        self.assertGreater(len(flags), 80)
+        text = (ROOT / "docs" / "flags.md").read_text()
+        told = set(re.findall(r"`--([a-z.-]+)", text)) - {"flag", "switch", "no-switch"}
+        self.assertEqual(told, flags)
 
     def test_help_of_a_command(self) -> None:
         """Its own flags, and a word of the others; a command without any has the whole."""
