@@ -69,6 +69,11 @@ void state_place_close(struct state_place *p)
     p->dir = -1;
 }
 
+int state_place_check(const struct state_place *p)
+{
+    return faccessat(p->dir, ".", W_OK | X_OK, 0) == 0 ? 0 : -errno;
+}
+
 static void made_name(char out[MADE_MAX], const struct state_place *p, const char *suffix)
 {
     snprintf(out, MADE_MAX, "%.*s%s", NAME_MAX - SUFFIXES, p->name, suffix);

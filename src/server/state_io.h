@@ -27,6 +27,10 @@ struct state_place {
 int state_place_open(struct state_place *p, const char *path);
 void state_place_close(struct state_place *p); /* accepts one with dir -1 */
 
+/* May files be made in the directory, as far as can be told without making one? 0 or a negative
+ * errno. */
+int state_place_check(const struct state_place *p);
+
 /* ---- writing ---- */
 
 struct state_writer {

@@ -385,12 +385,26 @@ static void on_timer(uv_timer_t *timer)
     queue(f, JOB_OPEN);
 }
 
+/* Else the first to hear of it would be the saving at the end, when the counts are lost. */
+static void check_place(const struct statefile *f)
+{
+    int r = state_place_check(&f->place);
+
+    if (r != 0)
+        log_event(f->config.log, LOG_LEVEL_WARN, "state_not_writable",
+                  log_str("file", f->config.path), log_str("error", strerror(-r)),
+                  log_str("effect", "nothing can be saved"),
+                  log_str("remedy", "let the server's user write in the file's folder"));
+}
+
 int statefile_begin(struct statefile *f)
 {
     int64_t ms = f->config.interval_ms;
     int r = 0;
 
     f->untake = false;
+    if (f->config.path != NULL)
+        check_place(f);
     if (f->config.path == NULL || ms == 0)
         return 0;
     uv_timer_init(f->config.loop, &f->timer);

@@ -253,6 +253,19 @@ class StateTest(ServerTest):
         self.assertNotIn("c_total", page.families)
         self.assertEqual(page.value("g"), 1.5)
 
+    def test_a_folder_that_is_read_only(self) -> None:
+        """It is told at the start, not only by the saving at the end."""
+        self.folder.chmod(0o500)
+        self.addCleanup(self.folder.chmod, 0o700)
+        flags = (f"--state.file={self.path}",)
+        with ServerOfNoPower(flags, MAPPING, self.id(), self.ports) as server:
+            self.assertRegex(server.log(), r"level=warn event=state_not_writable file=\S+/state "
+                                           r'error="Permission denied"')
+        self.assertIn("state_save_failed", server.log())
+        self.folder.chmod(0o700)
+        server = self.serve()
+        self.assertNotIn("state_not_writable", server.log())
+
     def test_under_load(self) -> None:
         """Restarts while lines come by TCP: what was sent is what is counted, never less than was
         shown."""
