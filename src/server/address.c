@@ -188,6 +188,13 @@ static bool is_wildcard(const struct address *a)
     return v4->sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
+bool address_is_loopback(const struct address *a)
+{
+    if (a->sa.ss_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)&a->sa)->sin6_addr);
+    return ntohl(((const struct sockaddr_in *)&a->sa)->sin_addr.s_addr) >> 24 == 127;
+}
+
 bool address_covers(const struct address *a, const struct address *b)
 {
     if (address_port(a) == 0 || address_port(a) != address_port(b))

@@ -212,6 +212,20 @@ static int open_next(struct server *s, struct address *a, unsigned index,
     return 0;
 }
 
+/* What is relayed to ourselves is relayed again: a line that goes round for ever, and counts. */
+static int refuse_circle(const struct server *s, const struct address *a, struct err *e)
+{
+    const char *target = relay_leads_to(s->relay, a);
+
+    if (target == NULL)
+        return 0;
+    err_set(e, NULL, 0, 0,
+            "--statsd.relay.address: '%s' is this server itself, which listens on %s: each line "
+            "would come round for ever; name another server",
+            target, a->text);
+    return -EINVAL;
+}
+
 /*
  * One socket for each worker on @a. Inherited ones that are more than the workers are dealt out all
  * the same: each must be read from, or its part of the datagrams is lost.
@@ -229,6 +243,8 @@ static int open_udp(struct server *s, struct address *a)
 
     for (unsigned i = 0; i < n && r == 0; i++)
         r = open_next(s, a, i, &config, &e);
+    if (r == 0)
+        r = refuse_circle(s, a, &e);
     if (r != 0)
         return start_fail(s, r, &e);
     log_udp(s, sockets, n);

@@ -312,6 +312,18 @@ const char *relay_target(const struct relay *r, unsigned i)
     return r->targets[i].text;
 }
 
+const char *relay_leads_to(const struct relay *r, const struct address *own)
+{
+    for (unsigned i = 0; r != NULL && i < r->n; i++) {
+        const struct address *to = &r->targets[i].now;
+
+        if (strcmp(own->text, to->text) == 0 ||
+            (address_covers(own, to) && address_is_loopback(to)))
+            return r->targets[i].text;
+    }
+    return NULL;
+}
+
 void relay_read_stats(const struct relay *r, unsigned i, struct relay_stats *out)
 {
     *out = (struct relay_stats){0};

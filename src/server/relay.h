@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "conf/options.h"
+#include "server/address.h"
 #include "server/relay_sender.h"
 
 struct relay;
@@ -53,6 +54,10 @@ void relay_tick(struct relay *r, int64_t now_ms);
 unsigned relay_n_targets(const struct relay *r);
 const char *relay_target(const struct relay *r,
                          unsigned i); /* as it was given; valid as long as @r */
+
+/* The first target whose datagrams come to a socket on @own, as it was given; NULL: none does.
+ * Accepts NULL. */
+const char *relay_leads_to(const struct relay *r, const struct address *own);
 void relay_read_stats(const struct relay *r, unsigned i, struct relay_stats *out);
 
 const char *relay_reason_name(enum relay_reason reason);

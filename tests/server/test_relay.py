@@ -168,6 +168,18 @@ class RefusalTest(unittest.TestCase):
             with self.subTest(flags=flags):
                 self.assertIn(word, self.refused(*flags))
 
+    def test_a_circle_ends_the_start(self) -> None:
+        """A target that is this server's own listener, by its address or under a wildcard."""
+        port = free_port()
+        for host, target in ((HOST, f"{HOST}:{port}"), ("", f"{HOST}:{port}"),
+                             ("", f"[::1]:{port}"), ("0.0.0.0", f"localhost:{port}")):
+            with self.subTest(host=host, target=target):
+                end = run(f"--statsd.relay.address={target}", f"--statsd.listen-udp={host}:{port}",
+                          f"--statsd.listen-tcp={HOST}:0", f"--web.listen-address={HOST}:0",
+                          timeout=60)
+                self.assertEqual(end.returncode, 1)
+                self.assertIn(f"'{target}' is this server itself", end.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()
