@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP: listeners, limits, one clock, turns, the end
+ * HTTP: listeners, limits, one clock, the end
  *
  * Accepting is ours, on a polled descriptor, not libuv's: uv_listen() accepts in a loop until the
  * backlog is empty, and when the process is out of descriptors and another thread takes the spare
@@ -18,10 +18,6 @@
  *
  * Deadlines: connections know theirs; one timer rings at the earliest that anybody announced, looks
  * at all and is set to the earliest of what is left. With nobody connected nothing ticks.
- *
- * Turns: a slice of a page is work that is felt, so one slice is made in a turn of the loop,
- * whoever asks; between two of them every socket and timer has been looked at. (A write callback is
- * no such turn: libuv runs up to nine generations of them before it polls again.)
  *
  * Laws: a handle's memory is freed in its close callback only; n_handles counts those to come, and
  *       the last one frees struct http itself.
@@ -151,55 +147,6 @@ void http_watch(struct http *h, int64_t at_ms)
         return;
     h->sweep_at = at_ms;
     uv_timer_start(&h->sweep, on_sweep, at_ms > now ? (uint64_t)(at_ms - now) : 0, 0);
-}
-
-/* ---- turns ---- */
-
-/* While no answer may begin, only those that have begun get their turn. */
-static struct http_conn *next_in_turn(const struct http *h)
-{
-    struct http_conn *c = TAILQ_FIRST(&h->waiting);
-
-    while (c && h->held && !c->page)
-        c = TAILQ_NEXT(c, waiting);
-    return c;
-}
-
-static void on_turn(uv_idle_t *idle)
-{
-    struct http *h = idle->data;
-    struct http_conn *c = next_in_turn(h);
-    void (*work)(struct http_conn *);
-
-    if (!c) {
-        uv_idle_stop(idle); /* http_resume() and http_retire() begin it anew */
-        return;
-    }
-    work = c->work;
-    http_turn_drop(c);
-    work(c);
-}
-
-void http_turn_ask(struct http_conn *c, void (*work)(struct http_conn *c))
-{
-    struct http *h = c->http;
-
-    assert(!c->work && !h->closing);
-    c->work = work;
-    TAILQ_INSERT_TAIL(&h->waiting, c, waiting);
-    uv_idle_start(&h->turn, on_turn);
-}
-
-void http_turn_drop(struct http_conn *c)
-{
-    struct http *h = c->http;
-
-    if (!c->work)
-        return;
-    c->work = NULL;
-    TAILQ_REMOVE(&h->waiting, c, waiting);
-    if (TAILQ_EMPTY(&h->waiting))
-        uv_idle_stop(&h->turn);
 }
 
 /* ---- accepting ---- */
@@ -380,12 +327,6 @@ void http_hold(struct http *h)
         http_conn_hold(c);
 }
 
-static void take_turns(struct http *h)
-{
-    if (!TAILQ_EMPTY(&h->waiting))
-        uv_idle_start(&h->turn, on_turn);
-}
-
 void http_resume(struct http *h)
 {
     struct http_conn *next;
@@ -396,7 +337,7 @@ void http_resume(struct http *h)
         next = c->next;
         http_conn_resume(c);
     }
-    take_turns(h);
+    http_turns_go_on(h);
 }
 
 void http_retire(struct http *h)
@@ -416,7 +357,7 @@ void http_retire(struct http *h)
         http_api_retire(c);
         http_conn_retire(c);
     }
-    take_turns(h);
+    http_turns_go_on(h);
 }
 
 bool http_is_idle(const struct http *h)

@@ -6,6 +6,7 @@
  *      http_conn.c   one connection: bytes to requests, answers to bytes, time
  *      http_answer.c heads, and bodies that fit in memory
  *      http_tls.c    the same bytes, encrypted
+ *      http_turn.c   whose work is next
  *      http_enter.c  who may come in, and when it is his turn
  *      http_guard.c  who may do and see what
  *      http_route.c  what is behind a path, and the small pages
@@ -128,6 +129,11 @@ static inline int64_t http_now(const struct http *h)
 /* Look at all deadlines at @at_ms, if not before. */
 void http_watch(struct http *h, int64_t at_ms);
 
+/* One handle less: to be called last in each close callback. */
+void http_handle_closed(struct http *h);
+
+/* ---- http_turn.c ---- */
+
 /*
  * Call @work(c) soon: one connection's in each turn of the loop, in the order of asking. The end of
  * the connection takes it back.
@@ -135,8 +141,8 @@ void http_watch(struct http *h, int64_t at_ms);
 void http_turn_ask(struct http_conn *c, void (*work)(struct http_conn *c));
 void http_turn_drop(struct http_conn *c);
 
-/* One handle less: to be called last in each close callback. */
-void http_handle_closed(struct http *h);
+/* What may go on may be more than before: look again. */
+void http_turns_go_on(struct http *h);
 
 /* ---- http_conn.c ---- */
 
