@@ -13,8 +13,10 @@
  *                                            is there none: 503 and closed, counted
  *
  * An idle connection goes first, then half a request, then an answer that its client does not take,
- * among equals the oldest. So no connections that are opened and left standing, in whatever state,
- * can lock out a scraper; those that keep busy are bounded by their own deadlines.
+ * among equals the oldest. If all make progress, but most of those that have not asked for anything
+ * yet are of one address, the newest of these makes room for another address. So no connections
+ * that are opened and left standing, in whatever state, can lock out a scraper; those that keep
+ * busy are bounded by their own deadlines.
  *
  * Deadlines: connections know theirs; one timer rings at the earliest that anybody announced, looks
  * at all and is set to the earliest of what is left. With nobody connected nothing ticks.
@@ -177,6 +179,12 @@ static int rank(const struct http_conn *c)
     return c->state == HTTP_CONN_READING && request_started(&c->request) ? 1 : 0;
 }
 
+static void evict(struct http *h, struct http_conn *c)
+{
+    h->stats.evicted++;
+    http_conn_end(c, c->state == HTTP_CONN_ANSWERING);
+}
+
 /* End a connection that has made no progress for a while. False: there is none. */
 static bool make_room(struct http *h)
 {
@@ -192,8 +200,54 @@ static bool make_room(struct http *h)
     }
     if (!worst)
         return false;
-    h->stats.evicted++;
-    http_conn_end(worst, worst->state == HTTP_CONN_ANSWERING);
+    evict(h, worst);
+    return true;
+}
+
+/* It has not asked for anything yet, or is still at its handshake. */
+static bool is_new(const struct http_conn *c)
+{
+    return c->state == HTTP_CONN_READING && c->fresh;
+}
+
+/* The only address that more than half of those may have that are new: it stays when each is paired
+ * off with one of another address. */
+static struct ip crowd_of(const struct http *h)
+{
+    struct ip crowd = {0};
+    unsigned n = 0;
+
+    for (const struct http_conn *c = h->conns; c; c = c->next) {
+        if (!is_new(c))
+            continue;
+        if (n == 0)
+            crowd = c->from;
+        n = n == 0 || ip_eq(c->from, crowd) ? n + 1 : n - 1;
+    }
+    return crowd;
+}
+
+/* End the newest of an address that has most of those that are new, for one of another. False:
+ * there is none. */
+static bool make_way(struct http *h, struct ip from)
+{
+    struct ip crowd = crowd_of(h);
+    unsigned n = 0, n_crowd = 0;
+    struct http_conn *newest = NULL;
+
+    for (struct http_conn *c = h->conns; c; c = c->next) {
+        if (!is_new(c))
+            continue;
+        n++;
+        if (!ip_eq(c->from, crowd))
+            continue;
+        n_crowd++;
+        if (!newest)
+            newest = c;
+    }
+    if (n_crowd < 2 || n_crowd <= n / 2 || ip_eq(crowd, from))
+        return false;
+    evict(h, newest);
     return true;
 }
 
@@ -218,7 +272,8 @@ static void admit(struct http_listener *l, int fd)
 {
     struct http *h = l->http;
 
-    if (h->stats.connections_open >= h->config.max_connections && !make_room(h)) {
+    if (h->stats.connections_open >= h->config.max_connections && !make_room(h) &&
+        !make_way(h, http_guard_peer(fd))) {
         turn_away(h, fd);
         return;
     }
@@ -394,6 +449,7 @@ int http_new(struct http **out, uv_loop_t *loop, const struct http_config *confi
     uv_timer_init(loop, &h->retry);
     uv_idle_init(loop, &h->turn);
     TAILQ_INIT(&h->waiting);
+    TAILQ_INIT(&h->shaking);
     h->sweep.data = h;
     h->retry.data = h;
     h->turn.data = h;

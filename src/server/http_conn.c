@@ -137,6 +137,7 @@ int http_conn_open(struct http *h, int fd, bool unix_socket)
 
     tune(fd);
     c->local = unix_socket || http_guard_is_local(fd);
+    c->from = http_guard_peer(fd);
     c->unix_socket = unix_socket;
     c->generation = h->generation;
     r = uv_tcp_open(&c->tcp, fd);

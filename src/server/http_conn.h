@@ -58,8 +58,10 @@ struct http {
     uv_timer_t sweep;                /* rings when the earliest deadline may have come */
     int64_t sweep_at;                /* INT64_MAX: it is not set */
     TAILQ_HEAD(, http_conn) waiting; /* for their turn; each is in conns too */
-    uv_idle_t turn;                  /* goes round with the loop while anybody waits */
-    uv_timer_t retry;                /* rings when accepting may go on */
+    TAILQ_HEAD(http_shaking, http_conn) shaking; /* likewise, with a step of their handshakes */
+    bool shook;                                  /* the last turn was one of those */
+    uv_idle_t turn;                              /* goes round with the loop while anybody waits */
+    uv_timer_t retry;                            /* rings when accepting may go on */
     unsigned n_handles; /* of all kinds, not closed yet; the last one's callback frees this */
     bool closing;
     bool held;                        /* no answer begins */
@@ -88,8 +90,8 @@ struct http_conn {
     bool unix_socket;
     bool known;          /* this request came with a good password */
     bool knocks;         /* it waits for its password to be looked at, */
-    uint64_t round;      /* in this round, */
-    struct ip from;      /* being from here, as far as it matters there */
+    uint64_t round;      /* in this round; or its handshake waits in it */
+    struct ip from;      /* whose turn that is: see http_guard_peer() */
     unsigned generation; /* of the door that it came in by */
     int64_t cut_ms;      /* answering ends then, progress or not; INT64_MAX: not for that reason */
     bool fresh;          /* no request was read yet */
@@ -110,7 +112,8 @@ struct http_conn {
     struct http_api_job *api_job;         /* likewise */
     struct http_tap *tap;                 /* likewise */
     void (*work)(struct http_conn *c);    /* to be done in its turn; NULL: it does not wait */
-    TAILQ_ENTRY(http_conn) waiting;       /* of http.waiting */
+    bool shakes;                          /* it waits among the handshakes */
+    TAILQ_ENTRY(http_conn) waiting;       /* of http.waiting, or shaking */
     TAILQ_ENTRY(http_conn) knocking;      /* of http.knocking */
 
     struct tls_conn *tls; /* owned; NULL: plain */
@@ -140,6 +143,9 @@ void http_handle_closed(struct http *h);
  */
 void http_turn_ask(struct http_conn *c, void (*work)(struct http_conn *c));
 void http_turn_drop(struct http_conn *c);
+
+/* Likewise for a step of a handshake. */
+void http_turn_shake(struct http_conn *c, void (*work)(struct http_conn *c));
 
 /* What may go on may be more than before: look again. */
 void http_turns_go_on(struct http *h);
@@ -241,6 +247,10 @@ bool http_is_outdated(const struct http_conn *c);
 bool http_may_stay(struct http_conn *c);
 
 /* ---- http_guard.c ---- */
+
+/* Whose @fd is, where everybody has his turn: an address, of IPv6 its network of 64 bits; all Unix
+ * sockets are one. */
+struct ip http_guard_peer(int fd);
 
 /* Is the client of @fd on this machine: a loopback address or a Unix socket? */
 bool http_guard_is_local(int fd);

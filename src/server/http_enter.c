@@ -28,27 +28,11 @@
 #include <assert.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 /* Requests whose passwords wait to be looked at. */
 #define MAX_KNOCKING 64
 
 /* ---- whose turn it is ---- */
-
-static struct ip address_of(const struct http_conn *c)
-{
-    struct sockaddr_storage peer;
-    socklen_t len = sizeof peer;
-    struct ip ip = {0};
-    uv_os_fd_t fd;
-
-    if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) == 0 &&
-        getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
-        ip_of(&ip, (struct sockaddr *)&peer);
-    if (ip.high != 0)
-        ip.low = 0;
-    return ip;
-}
 
 static uint64_t next_round(const struct http *h, struct ip from)
 {
@@ -90,7 +74,6 @@ static void knock(struct http_conn *c)
 
     if (c->knocks)
         return; /* it has its place */
-    c->from = address_of(c);
     c->round = next_round(h, c->from);
     if (!make_room(h, c->round)) {
         refuse_to_wait(c);

@@ -56,6 +56,19 @@ static bool is_loopback_v6(const struct in6_addr *a)
     return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
 }
 
+struct ip http_guard_peer(int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    struct ip ip = {0};
+
+    if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
+        ip_of(&ip, (struct sockaddr *)&peer);
+    if (ip.high != 0)
+        ip.low = 0;
+    return ip;
+}
+
 bool http_guard_is_local(int fd)
 {
     struct sockaddr_storage peer = {0};

@@ -6,9 +6,9 @@
  *           `-> done: decrypted --> http_conn_take()
  *      http_conn_write() --> encrypted as a whole --> one write
  *
- * A step of the handshake is up to some milliseconds of arithmetic, so it is done in a turn like a
- * slice of a page: a flood of handshakes slows each other down, and pages by as much, but the loop
- * looks at everything else in between.
+ * A step of the handshake is up to some milliseconds of arithmetic, so it is done in a turn, by
+ * addresses (http_turn.c): a flood of handshakes slows those of its own address down, pages by one
+ * step a slice, and the loop looks at everything else in between.
  *
  * What TLS itself has to say (its part of the handshake, a 100, the end) is written while nothing
  * is read, and reading goes on afterwards. So there is one write at a time here too, and a client
@@ -162,5 +162,5 @@ void http_tls_read(struct http_conn *c, struct slice in)
     else if (tls_conn_is_open(c->tls))
         decrypt(c);
     else
-        http_turn_ask(c, shake_hands);
+        http_turn_shake(c, shake_hands);
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import select
 import signal
 import socket
 import ssl
@@ -250,6 +251,16 @@ class HostileTest(TlsTest):
     def connect(self, server: Server) -> socket.socket:
         return socket.create_connection((HOST, server.ports.web), timeout=20)
 
+    def greeting(self) -> bytes:
+        """With which a client begins; the server answers it with a signature."""
+        hello = ssl.MemoryBIO()
+        greeter = self.ca.client().wrap_bio(ssl.MemoryBIO(), hello, server_hostname=HOST)
+        try:
+            greeter.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        return hello.read()
+
     def test_garbage(self) -> None:
         """In the greeting, after it and in records of an open connection: an end, and counted."""
         server = self.serve()
@@ -285,13 +296,7 @@ class HostileTest(TlsTest):
     def test_a_flood_of_handshakes(self) -> None:
         """Those that stop in the middle hold up nobody for long."""
         server = self.serve()
-        hello = ssl.MemoryBIO()
-        greeter = self.ca.client().wrap_bio(ssl.MemoryBIO(), hello, server_hostname=HOST)
-        try:
-            greeter.do_handshake()
-        except ssl.SSLWantReadError:
-            pass
-        greeting = hello.read()
+        greeting = self.greeting()
         flood = [self.connect(server) for _ in range(200)]
         for connection in flood:
             connection.sendall(greeting)
@@ -299,6 +304,43 @@ class HostileTest(TlsTest):
         self.assertEqual(server.get("/-/healthy").status, 200)
         self.assertLess(time.monotonic() - begin, 2)
         for connection in flood:
+            connection.close()
+
+    def slow_server(self) -> tuple[Server, ssl.SSLContext]:
+        """Its key is one of those with which a handshake takes milliseconds."""
+        openssl("req", "-x509", "-newkey", "rsa:3072", "-nodes", "-keyout", self.pair.key, "-out",
+                self.pair.cert, "-days", "2", "-subj", "/CN=slow", "-addext",
+                "subjectAltName=IP:127.0.0.1")
+        self.write()
+        context = ssl.create_default_context(cafile=str(self.pair.cert))
+        return self.start(self.flag, tls=context), context
+
+    def probe(self, server: Server, context: ssl.SSLContext) -> bytes:
+        """A new client of another address than ours."""
+        with socket.create_connection((HOST, server.ports.web), 20, ("127.0.0.2", 0)) as bare, \
+                context.wrap_socket(bare, server_hostname=HOST) as connection:
+            connection.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            return read_all(connection)
+
+    def test_a_flood_of_handshakes_delays_its_own_address(self) -> None:
+        server, context = self.slow_server()
+        greeting = self.greeting()
+        flood = [self.connect(server) for _ in range(400)]
+        for connection in flood:
+            connection.sendall(greeting)
+        self.assertIn(b" 200 ", self.probe(server, context))
+        answered = [connection for connection in flood
+                    if select.select([connection], [], [], 0)[0]]
+        self.assertLess(len(answered), len(flood) / 2)
+        for connection in flood:
+            connection.close()
+
+    def test_one_address_does_not_take_all_places(self) -> None:
+        server = self.serve("", "", "--web.max-connections=8")
+        held = [self.connect(server) for _ in range(8)]
+        self.assertIn(b" 200 ", self.probe(server, self.ca.client()))
+        self.assertGreaterEqual(server.scrape().get("bacowr_statsd_http_connections_evicted_total"), 1)
+        for connection in held:
             connection.close()
 
     def test_a_client_that_does_not_read(self) -> None:
