@@ -104,6 +104,8 @@ int client_url_read(struct client_url *out, const char *url, struct err *e)
     while (strncmp(url, schemes[i].begins, strlen(schemes[i].begins)) != 0)
         i++;
     len = strlen(schemes[i].begins);
+    if (len == 0 && strstr(url, "://") != NULL && strchr(url, '@') == NULL)
+        return refuse_url(url, e, "is none of http://HOST:PORT, https://HOST:PORT and unix:PATH");
     u.tls = schemes[i].tls;
     r = read_authority(&u, url, slice_of(url + len, strcspn(url + len, len ? "/?#" : "")),
                        schemes[i].port, e);

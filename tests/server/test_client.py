@@ -184,6 +184,8 @@ class TapTest(ClientTest):
                            "https://[::1": "'https://[::1' ", "http://": "'http://' ",
                            "localhost": "has no port", "http://h:99999": "'http://h:99999' ",
                            "https://" + "x" * 300: "too long",
+                           "ftp://localhost": "none of http://HOST:PORT",
+                           "ftp://prom:hush@localhost": "no place for a password",
                            "unix:/" + "x" * 300: "too long"}.items():
             with self.subTest(url):
                 done = run("tap", f"--url={url}")
