@@ -3,6 +3,7 @@
 
 PYTHON := $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo python3)
 BINARY := build/bacowr-statsd
+RUN := # flags of the server: --web.listen-address=127.0.0.1:9103
 DEMO := # flags of tools/demo.py
 BENCH := # flags of both benchmarks: --rounds N
 TORTURE := # flags of tests/torture/run.py: --only NAME, --seed N
@@ -37,7 +38,7 @@ run: deps
 	@echo
 	@echo 'Ctrl-C ends the server.'
 	@echo
-	@exec $(BINARY) --statsd.mapping-config=conf/bacowr.yml
+	@exec $(BINARY) --statsd.mapping-config=conf/bacowr.yml $(RUN)
 
 demo:
 	@tools/deps.sh demo
@@ -98,7 +99,7 @@ clean:
 help:
 	@echo 'make            release build: $(BINARY)'
 	@echo 'make deps       install what the build needs (Debian packages, each named with its reason)'
-	@echo 'make run        deps, build, and serve with conf/bacowr.yml on loopback'
+	@echo 'make run        deps, build, and serve with conf/bacowr.yml on loopback; RUN=--flags of yours'
 	@echo 'make demo       the whole stack on loopback: application, load, Prometheus, Alertmanager'
 	@echo 'make test       install what the tests need and run all of them'
 	@echo 'make test-deps  only install what the tests need'
