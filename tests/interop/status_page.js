@@ -12,10 +12,14 @@ const FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-c
 
 const actions = {
   // Wait until an element's text has this in it.
-  async see(page, selector, text) {
+  async see(page, selector, text, seen, ms = 20000) {
     await page.waitForFunction(([at, wanted]) =>
       [...document.querySelectorAll(at)].some((node) => node.textContent.includes(wanted)),
-    [selector, text], { timeout: 20000 });
+    [selector, text], { timeout: ms });
+  },
+  // Not only with its next turn.
+  async soon(page, selector, text, seen) {
+    await actions.see(page, selector, text, seen, 5000);
   },
   async gone(page, selector, text) {
     await page.waitForFunction(([at, wanted]) =>
@@ -65,6 +69,16 @@ const actions = {
   async unplug(page, seen) {
     seen.excused = true;
     await page.route("**/*", (route) => route.abort());
+  },
+  // As a tab in the background, and as one that is looked at again; how many requests that makes.
+  async hide(page, name, hidden, seen) {
+    const before = seen.asked.length;
+    await page.evaluate((is) => {
+      Object.defineProperty(document, "hidden", { value: is === "yes", configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, hidden);
+    await page.waitForTimeout(300);
+    seen[name] = seen.asked.length - before;
   },
   // How many requests are sent in so many milliseconds.
   async quiet(page, name, ms, seen) {

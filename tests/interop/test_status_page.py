@@ -117,6 +117,7 @@ class StatusPageTest(ServerTest):
             ["attributes", "title", "#mapping tbody span", "title"],
             ["attributes", "scopes", "#families th", "scope"],
             ["attributes", "regions", ".scroll", "aria-label"],
+            ["attributes", "stops", ".scroll", "tabindex"],
             ["texts", "dt", "#server dt"], ["texts", "dd", "#server dd"],
             ["attributes", "how", "#server dd", "class"], ["texts", "cards", "#rates .card"],
             ["looks", "ground", "body", "backgroundColor"],
@@ -170,6 +171,7 @@ class StatusPageTest(ServerTest):
         self.assertEqual(seen["never"], [None, "never", None])
         self.assertEqual(seen["title"][0], f"{server.mapping_file}:3")
         self.assertEqual(seen["scopes"], ["col"] * 5 + ["row"] * 4)
+        self.assertEqual(set(seen["stops"]), {"0"})
         self.assertEqual(seen["regions"], [
             "Refused lines", "Families", "Labels", "Labels of a family with the most values",
             "Families over a limit", "Rules", "Names that no rule takes", "Senders", "Listeners",
@@ -229,10 +231,13 @@ class StatusPageTest(ServerTest):
             ["attributes", "pressed", "#pause", "aria-pressed"],
             ["quiet", "settling", "300"], ["quiet", "paused", "2300"], ["see", "#state", "Paused"],
             ["key", "Space"], ["see", "#state", "Live"],
+            ["hide", "hiding", "yes"], ["quiet", "hidden", "2300"], ["hide", "shown", "no"],
             ["unplug"], ["see", "#state.bad", "No answer"],
             ["type", "#lines", "a:1|c"], ["focus", "#lines"], ["key", "Control+Enter"],
             ["see", "#explained p", "It cannot be explained"])
         self.assertEqual((seen["paused"], seen["pressed"]), (0, ["true"]))
+        self.assertEqual(seen["hidden"], 0)
+        self.assertGreater(seen["shown"], 4)  # all at once
         self.assertNotIn("card bad", seen["bad"])
         self.assertEqual(seen["roles"], ["status", *["img"] * len(seen["bad"])])
         self.assertEqual(seen["live"], ["polite"])
@@ -262,9 +267,9 @@ class StatusPageTest(ServerTest):
             ["see", "#families th", "zebra"], ["focus", "#never"], ["key", "Space"],
             ["gone", "#mapping td", "app.*"], ["see", "#mapping td", "tpyo.*"],
             ["type", "#match-mapping", "no such"], ["focus", "#match-mapping"], ["key", "Enter"],
-            ["see", "#mapping p", "No rule fits."],
+            ["soon", "#mapping p", "No rule fits."],
             ["type", "#match-families", "no such"], ["focus", "#match-families"],
-            ["key", "Enter"], ["see", "#families p", "No family has this in its name."],
+            ["key", "Enter"], ["soon", "#families p", "No family has this in its name."],
             ["texts", "heads", "h2"])
         self.assertIn("Families: 0 of 2, 2 series in all", seen["heads"])
         self.assertEqual(seen["reached"][:5], ["Skip to the content", "Metrics", "Health",
