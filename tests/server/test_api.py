@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import socket
 import unittest
 from typing import Any
@@ -18,6 +19,8 @@ mappings:
 - {match: gone.*, name: gone, action: drop}
 """
 
+DATAGRAMS = "statsd_exporter_udp_packets_total"
+LOST = "bacowr_statsd_udp_kernel_dropped_datagrams_total"
 HOSTILE = "<script>alert(1)</script>\x1b[2J"
 
 RULE = {"number", "file", "line", "match", "match_type", "action", "name", "identities",
@@ -185,6 +188,33 @@ class ApiTest(ServerTest):
         later = self.document(server, f"rates?since={first['end']}")
         self.assertEqual(later["from"], first["end"])
         self.assertEqual(self.document(server, "rates?since=999999")["from"], 0)
+
+    def test_totals(self) -> None:
+        """Those that are not the engine's are the metrics page's."""
+        server = self.start("--statsd.read-buffer=4096")
+        server.signal(signal.SIGSTOP)
+        try:
+            server.send(*["a:1|c"] * 300)
+        finally:
+            server.signal(signal.SIGCONT)
+        for _ in range(3):
+            server.stream("a:1|c\n")
+        server.eventually("all are accounted for", lambda p: p.value(DATAGRAMS) + p.total(LOST) == 300
+                          and p.value("statsd_exporter_lines_total") == p.value(DATAGRAMS) + 3)
+        page = server.scrape()
+        told = self.document(server, "rates")["totals"]
+        self.assertGreater(told["lost_datagrams"], 0)
+        self.assertEqual((told["datagrams"], told["lost_datagrams"], told["connections"]),
+                         (page.value(DATAGRAMS), page.total(LOST), 3))
+        self.assertEqual(told["bytes"], 5 * told["datagrams"] + 18)
+        self.assertEqual(told["scrapes"],
+                         page.value("promhttp_metric_handler_requests_total", code="200") + 1)
+
+    def test_warnings_of_the_mapping(self) -> None:
+        server = self.start(mapping="mappings:\n- {match: a.*, name: x}\n- {match: a.*, name: yy}\n")
+        self.assertEqual(self.document(server, "status")["mapping"]["warnings"],
+                         len(re.findall("event=mapping_warning", server.log())))
+        self.assertGreater(self.document(server, "status")["mapping"]["warnings"], 0)
 
     def test_status(self) -> None:
         server = self.loaded("--web.max-connections=99", "--no-web.enable-lifecycle")
