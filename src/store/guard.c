@@ -39,7 +39,7 @@
 #define KNOWN_SHARE 8u
 #define KNOWN_MIN   1024u
 #define KNOWN_MAX   (16u * 1024u * 1024u)
-#define KNOWN_FULL  255u
+#define KNOWN_FULL  15u
 
 int guard_init(struct guard *g, uint64_t max_series)
 {
@@ -50,7 +50,7 @@ int guard_init(struct guard *g, uint64_t max_series)
     /* Pages of it become memory as families come. */
     *g = (struct guard){
         .max_folds = FOLDS_MIN + max_series / FOLDS_SHARE,
-        .known = calloc(n, sizeof *g->known),
+        .known = calloc(n / 2, sizeof *g->known),
         .n_known = n,
     };
     return g->known != NULL ? 0 : -ENOMEM;
@@ -110,9 +110,26 @@ int guard_ask_fold(const struct guard *g, bool known)
     return relaxed_load(&g->n_folds) >= max ? SERIES_E_LIMIT : 0;
 }
 
+/* The byte that has the count of @hash, and where in it that stands. */
+static relaxed_u8 *known_byte(const struct guard *g, uint64_t hash, unsigned *shift)
+{
+    size_t i = hash & (g->n_known - 1);
+
+    *shift = i % 2 * 4;
+    return &g->known[i / 2];
+}
+
+static unsigned known_of(const struct guard *g, uint64_t hash)
+{
+    unsigned shift;
+    const relaxed_u8 *byte = known_byte(g, hash, &shift);
+
+    return relaxed_load(byte) >> shift & KNOWN_FULL;
+}
+
 bool guard_may_know(const struct guard *g, const struct series_key *key)
 {
-    return relaxed_load(&g->known[key->name_hash & (g->n_known - 1)]) > 0;
+    return known_of(g, key->name_hash) > 0;
 }
 
 /* ---- counting ---- */
@@ -174,16 +191,18 @@ void guard_count_death(struct guard *g, const struct series_key *key, bool fold)
 
 void guard_family_comes(struct guard *g, uint64_t hash)
 {
-    relaxed_u8 *known = &g->known[hash & (g->n_known - 1)];
+    unsigned shift;
+    relaxed_u8 *byte = known_byte(g, hash, &shift);
 
-    if (relaxed_load(known) < KNOWN_FULL)
-        relaxed_add(known, 1);
+    if (known_of(g, hash) < KNOWN_FULL)
+        relaxed_store(byte, (uint8_t)(relaxed_load(byte) + (1u << shift)));
 }
 
 void guard_family_goes(struct guard *g, uint64_t hash)
 {
-    relaxed_u8 *known = &g->known[hash & (g->n_known - 1)];
+    unsigned shift;
+    relaxed_u8 *byte = known_byte(g, hash, &shift);
 
-    if (relaxed_load(known) < KNOWN_FULL)
-        relaxed_store(known, (uint8_t)(relaxed_load(known) - 1));
+    if (known_of(g, hash) < KNOWN_FULL)
+        relaxed_store(byte, (uint8_t)(relaxed_load(byte) - (1u << shift)));
 }

@@ -26,8 +26,8 @@ struct guard {
 
     relaxed_u64 n_folds;  /* alive; under the lock */
     struct census census; /* of families, labels and values; empty without the limits above */
-    relaxed_u8 *known;    /* families by hash, counted; a sum of 255 stays */
-    size_t n_known;       /* a power of two */
+    relaxed_u8 *known;    /* families by hash, counted, two in a byte; a sum of 15 stays */
+    size_t n_known;       /* of the counts; a power of two */
 };
 
 int guard_init(struct guard *g, uint64_t max_series); /* 0 or -ENOMEM */

@@ -194,6 +194,43 @@ START_TEST(test_guard_reserve)
 }
 END_TEST
 
+static bool may_know(const struct guard *g, uint64_t hash)
+{
+    return guard_may_know(g, &(struct series_key){.name_hash = hash});
+}
+
+/* A family that is there is never denied, whatever its neighbours do; one that came and went is,
+ * unless there were more of its hash than are counted. */
+START_TEST(test_guard_families_are_known)
+{
+    struct guard g;
+
+    ck_assert_int_eq(guard_init(&g, 1000), 0);
+    for (uint64_t hash = 0; hash < 64; hash += 2) {
+        for (unsigned n = 1; n < 15; n++) {
+            guard_family_comes(&g, hash);
+            ck_assert(may_know(&g, hash) && may_know(&g, hash + g.n_known));
+            ck_assert(!may_know(&g, hash + 1));
+        }
+        guard_family_comes(&g, hash + 1);
+        for (unsigned n = 1; n < 15; n++) {
+            ck_assert(may_know(&g, hash));
+            guard_family_goes(&g, hash);
+            ck_assert(may_know(&g, hash + 1));
+        }
+        ck_assert(!may_know(&g, hash));
+        guard_family_goes(&g, hash + 1);
+        ck_assert(!may_know(&g, hash + 1));
+    }
+    for (unsigned n = 0; n < 40; n++)
+        guard_family_comes(&g, 5);
+    for (unsigned n = 0; n < 39; n++)
+        guard_family_goes(&g, 5);
+    ck_assert(may_know(&g, 5) && !may_know(&g, 4));
+    guard_release(&g);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("guard");
@@ -205,6 +242,7 @@ static Suite *suite(void)
     tcase_add_test(t, test_guard_fold);
     tcase_add_test(t, test_guard_fold_lives_longest);
     tcase_add_test(t, test_guard_reserve);
+    tcase_add_test(t, test_guard_families_are_known);
     suite_add_tcase(s, t);
     return s;
 }
