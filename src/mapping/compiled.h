@@ -41,8 +41,8 @@ struct compiled_search {
 _Static_assert(sizeof(struct compiled_search) == 32, "two in a cache line");
 
 struct mapping {
-    struct shelf *shelf; /* what rules, defaults and templates consist of */
-    struct mapping_rule *rules;
+    struct shelf *shelf; /* all but the automaton and expressions lies on it */
+    const struct mapping_rule *rules;
     struct compiled_rule *compiled;
     size_t n_rules;
     struct mapping_defaults defaults;

@@ -164,10 +164,13 @@ static int collect_partials(struct glob *g)
 
 /* ---- tables ---- */
 
-static void tables_free(struct glob *g)
+static void release_parts(struct glob *g)
 {
+    free(g->roots);
+    free(g->nodes);
     free(g->words);
     free(g->edges);
+    free(g->members);
 }
 
 /* Places for @n entries at half of them, less one; or 0: too many. */
@@ -180,17 +183,9 @@ static uint32_t mask_for(size_t n)
     return size <= UINT32_MAX / 2 ? (uint32_t)size - 1 : 0;
 }
 
-/* Empty ones. On failure what is there is the caller's. 0 or -ENOMEM. */
-static int tables_new(struct glob *g, size_t n_words, size_t n_edges)
+static size_t n_edge_bytes(const struct glob *g)
 {
-    g->word_mask = mask_for(n_words);
-    g->edge_mask = mask_for(n_edges);
-    g->words = calloc((size_t)g->word_mask + 1, sizeof *g->words);
-    g->edges = malloc(((size_t)g->edge_mask + 1) * sizeof *g->edges);
-    if (g->word_mask == 0 || g->edge_mask == 0 || g->words == NULL || g->edges == NULL)
-        return -ENOMEM;
-    memset(g->edges, 0xff, ((size_t)g->edge_mask + 1) * sizeof *g->edges);
-    return 0;
+    return ((size_t)g->edge_mask + 1) * sizeof *g->edges;
 }
 
 /* Words get new @numbers by their old ones. */
@@ -227,29 +222,52 @@ static void count_entries(const struct glob *g, size_t *n_words, size_t *n_edges
         *n_edges += g->edges[i].from != GLOB_NONE;
 }
 
-/* Rules share words, and a `*` is no edge: a quarter of the worst case is common. */
-static int tighten(struct glob *g)
+/* The next @size bytes of the block. */
+static void *cut(char **at, size_t size)
 {
-    struct glob_node *nodes = realloc(g->nodes, ((size_t)g->n_nodes + 1) * sizeof *nodes);
-    uint32_t *numbers = malloc(((size_t)g->word_mask + 1) * sizeof *numbers);
-    struct glob tight;
-    size_t n_words, n_edges;
-    int r = -ENOMEM;
+    void *p = *at;
 
-    if (nodes != NULL)
-        g->nodes = nodes;
-    tight = *g;
+    *at += size;
+    return p;
+}
+
+/* Room for exactly what is in @g: one block, which the system gets back when it is large. */
+static int block_new(struct glob *tight, const struct glob *g, size_t n_rules)
+{
+    size_t words = ((size_t)tight->word_mask + 1) * sizeof *g->words;
+    size_t nodes = g->n_nodes * sizeof *g->nodes, edges = n_edge_bytes(tight);
+    size_t members = n_rules * sizeof *g->members, roots = (g->max_depth + 1) * sizeof *g->roots;
+    char *at = calloc(1, words + nodes + edges + members + roots);
+
+    if (at == NULL)
+        return -ENOMEM;
+    tight->block = at;
+    tight->words = cut(&at, words); /* pointers are in these only */
+    tight->nodes = memcpy(cut(&at, nodes), g->nodes, nodes);
+    tight->edges = memset(cut(&at, edges), 0xff, edges);
+    tight->members = memcpy(cut(&at, members), g->members, members);
+    tight->roots = memcpy(cut(&at, roots), g->roots, roots);
+    return 0;
+}
+
+/* Rules share words, and a `*` is no edge: a quarter of the worst case is common. */
+static int tighten(struct glob *g, size_t n_rules)
+{
+    uint32_t *numbers = malloc(((size_t)g->word_mask + 1) * sizeof *numbers);
+    struct glob tight = *g;
+    size_t n_words, n_edges;
+    int r = numbers == NULL ? -ENOMEM : 0;
+
     count_entries(g, &n_words, &n_edges);
-    if (nodes != NULL && numbers != NULL) {
-        r = tables_new(&tight, n_words, n_edges);
-        if (r == 0) {
-            copy_words(&tight, g, numbers);
-            copy_edges(&tight, g, numbers);
-            tables_free(g);
-            *g = tight;
-        } else {
-            tables_free(&tight);
-        }
+    tight.word_mask = mask_for(n_words);
+    tight.edge_mask = mask_for(n_edges);
+    if (r == 0)
+        r = block_new(&tight, g, n_rules);
+    if (r == 0) {
+        copy_words(&tight, g, numbers);
+        copy_edges(&tight, g, numbers);
+        release_parts(g);
+        *g = tight;
     }
     free(numbers);
     return r;
@@ -263,10 +281,15 @@ static int reserve(struct glob *g, size_t n_rules, size_t n_segments)
     g->roots = malloc((g->max_depth + 1) * sizeof *g->roots);
     g->nodes = malloc((n_segments + g->max_depth + 1) * sizeof *g->nodes);
     g->members = malloc((n_rules + 1) * sizeof *g->members);
-    if (g->roots == NULL || g->nodes == NULL || g->members == NULL)
+    g->word_mask = g->edge_mask = mask_for(n_segments);
+    g->words = calloc((size_t)g->word_mask + 1, sizeof *g->words);
+    g->edges = malloc(n_edge_bytes(g));
+    if (g->roots == NULL || g->nodes == NULL || g->members == NULL || g->word_mask == 0 ||
+        g->words == NULL || g->edges == NULL)
         return -ENOMEM;
     memset(g->roots, 0xff, (g->max_depth + 1) * sizeof *g->roots);
-    return tables_new(g, n_segments, n_segments);
+    memset(g->edges, 0xff, n_edge_bytes(g));
+    return 0;
 }
 
 int glob_new(struct glob **out, const struct glob_rule *rules, size_t n, bool ordered)
@@ -289,7 +312,7 @@ int glob_new(struct glob **out, const struct glob_rule *rules, size_t n, bool or
     for (size_t i = 0; r == 0 && i < n; i++)
         add_rule(g, &rules[i], (uint32_t)i);
     if (r == 0)
-        r = tighten(g);
+        r = tighten(g, n);
     if (r == 0)
         r = collect_partials(g);
     if (r < 0)
@@ -303,10 +326,9 @@ void glob_free(struct glob *g)
 {
     if (g == NULL)
         return;
-    free(g->roots);
-    free(g->nodes);
-    tables_free(g);
+    if (g->block == NULL)
+        release_parts(g);
+    free(g->block);
     free(g->partials);
-    free(g->members);
     free(g);
 }

@@ -58,6 +58,7 @@ struct glob {
     struct glob_partial *partials;
     uint32_t n_partials;
     struct glob_member *members; /* the rules by position */
+    void *block; /* all of the above but `partials`; NULL while it is built: each by itself */
 };
 
 static inline bool glob_is_star(struct slice segment)

@@ -370,7 +370,7 @@ static int read_rules(struct load *l, const struct files *files,
 
     for (size_t i = 0; i < files->n; i++)
         n += files->v[i].mappings != NULL ? files->v[i].mappings->n : 0;
-    rules->v = calloc(n + 1, sizeof(*rules->v));
+    rules->v = shelf_room(l->shelf, n * sizeof(*rules->v));
     if (rules->v == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < files->n; i++) {
@@ -417,7 +417,6 @@ int mapping_load(struct mapping **out, const struct bacowr_text *texts, size_t n
     files_free(&files);
     if (r == 0)
         return mapping_new(out, l.shelf, rules.v, rules.n, &defaults, on_warning, ctx, e);
-    free(rules.v);
     shelf_free(l.shelf);
     return r;
 }

@@ -221,7 +221,7 @@ static int read_quantiles(struct load *l, const struct yaml_pair *pair, struct l
     if (v == NULL)
         return -ENOMEM;
     for (size_t i = 0; r == 0 && i < list->n; i++) {
-        struct mapping_quantile q;
+        struct mapping_quantile q = {0};
 
         r = read_quantile(l, list->items[i], &q);
         if (r == 0)

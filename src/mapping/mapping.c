@@ -141,9 +141,9 @@ static int compile(struct mapping *m, struct err *e)
 
     for (size_t i = 0; i < n; i++)
         n_globs += m->rules[i].match_type == MAPPING_GLOB;
-    m->compiled = calloc(n + 1, sizeof *m->compiled);
-    m->globs = calloc(n_globs + 1, sizeof *m->globs);
-    m->regexes = calloc(n - n_globs + 1, sizeof *m->regexes);
+    m->compiled = shelf_room(m->shelf, n * sizeof *m->compiled);
+    m->globs = shelf_room(m->shelf, n_globs * sizeof *m->globs);
+    m->regexes = shelf_room(m->shelf, (n - n_globs) * sizeof *m->regexes);
     if (m->compiled == NULL || m->globs == NULL || m->regexes == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
@@ -160,8 +160,8 @@ static int compile(struct mapping *m, struct err *e)
     return compile_globs(m);
 }
 
-int mapping_new(struct mapping **out, struct shelf *shelf, struct mapping_rule *rules, size_t n,
-                const struct mapping_defaults *defaults, err_fn on_warning, void *ctx,
+int mapping_new(struct mapping **out, struct shelf *shelf, const struct mapping_rule *rules,
+                size_t n, const struct mapping_defaults *defaults, err_fn on_warning, void *ctx,
                 struct err *e)
 {
     struct mapping *m = calloc(1, sizeof *m);
@@ -169,7 +169,6 @@ int mapping_new(struct mapping **out, struct shelf *shelf, struct mapping_rule *
 
     assert(!defaults->in_file_order || !defaults->glob_disable_ordering);
     if (m == NULL) {
-        free(rules);
         shelf_free(shelf);
         return -ENOMEM;
     }
@@ -213,11 +212,7 @@ void mapping_free(struct mapping *m)
         return;
     for (size_t i = 0; m->compiled != NULL && i < m->n_rules; i++)
         release_compiled(&m->compiled[i], &m->rules[i]);
-    free(m->compiled);
     glob_free(m->glob);
-    free(m->globs);
-    free(m->regexes);
-    free(m->rules);
     shelf_free(m->shelf);
     free(m);
 }

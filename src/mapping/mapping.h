@@ -21,13 +21,13 @@ struct mapping_scratch;
 struct shelf; /* mapping/shelf.h */
 
 /*
- * Compile @n rules. Takes @rules (allocated with malloc, each filled) and @shelf, on which lies
- * what they and @defaults point to, also on failure. @defaults ask for one order only. A rule that
+ * Compile @n rules. Takes @shelf, on which lie @rules, each filled, and what they and @defaults
+ * point to; also on failure. @defaults ask for one order only. A rule that
  * can never match, and what is legal but surely not meant, goes to @on_warning (may be NULL). 0;
  * -ENOMEM; -EINVAL with @e filled (a regex that does not compile, a construct that RE2 lacks).
  */
-int mapping_new(struct mapping **out, struct shelf *shelf, struct mapping_rule *rules, size_t n,
-                const struct mapping_defaults *defaults, err_fn on_warning, void *ctx,
+int mapping_new(struct mapping **out, struct shelf *shelf, const struct mapping_rule *rules,
+                size_t n, const struct mapping_defaults *defaults, err_fn on_warning, void *ctx,
                 struct err *e);
 void mapping_free(struct mapping *m); /* accepts NULL */
 

@@ -2,11 +2,12 @@
 /*
  * Shelf: see shelf.h
  *
- *      board | head | thing | thing | ... | free |      each board as large as all before it,
- *                                                       up to BOARD_MAX
+ *      board | head | thing | thing | ... | free |
  *
- * A table knows the things by their bytes while the shelf is filled. A large mapping's boards are
- * so large that malloc() asks the system for each, and gives it back when the mapping goes.
+ * A table knows the things by their bytes while the shelf is filled. A board is so large that
+ * malloc() mostly asks the system for it, where pages become memory when they are written to, and
+ * gives it back when the mapping goes: what a reload leaves behind would else lie about in the
+ * arenas of the threads that loaded.
  *
  * Laws: a thing never moves. The table is at most half full.
  */
@@ -21,8 +22,7 @@
 
 #include "base/hash.h"
 
-#define BOARD_MIN 512u
-#define BOARD_MAX (128u << 10)
+#define BOARD     (128u << 10) /* and main.c has malloc() take so much from the system */
 #define TABLE_MIN 64u
 
 struct board {
@@ -37,8 +37,7 @@ struct entry {
 };
 
 struct shelf {
-    struct board *boards; /* the newest first */
-    size_t n_bytes;       /* of all boards */
+    struct board *boards; /* the one with room first */
     struct entry *table;
     size_t n, mask;
 };
@@ -120,47 +119,48 @@ static bool grow(struct shelf *s)
 
 /* ---- boards ---- */
 
-static struct board *board_new(struct shelf *s, size_t size)
+/* Behind @at in the list. */
+static struct board *board_new(struct board **at, size_t size)
 {
-    size_t wanted = s->n_bytes < BOARD_MIN   ? BOARD_MIN
-                    : s->n_bytes < BOARD_MAX ? s->n_bytes
-                                             : BOARD_MAX;
-    struct board *b;
+    struct board *b = malloc(sizeof *b + size);
 
-    if (wanted < size)
-        wanted = size;
-    b = malloc(sizeof *b + wanted);
     if (b == NULL)
         return NULL;
-    *b = (struct board){s->boards, wanted, 0};
-    s->boards = b;
-    s->n_bytes += wanted;
+    *b = (struct board){*at, size, 0};
+    *at = b;
     return b;
 }
 
-static char *lay(struct shelf *s, struct slice bytes, size_t align)
+/* What is large has a board of its own, and the first one stays the first. */
+static char *room(struct shelf *s, size_t size, size_t align)
 {
     struct board *b = s->boards;
     size_t at = b != NULL ? (b->used + align - 1) / align * align : 0;
-    char *p;
 
-    if (b == NULL || at > b->size || bytes.len > b->size - at) {
-        b = board_new(s, bytes.len);
+    if (b == NULL || at > b->size || size > b->size - at) {
+        bool large = b != NULL && size > BOARD / 4;
+
+        b = board_new(large ? &b->next : &s->boards, large || size > BOARD ? size : BOARD);
         at = 0;
     }
     if (b == NULL)
         return NULL;
-    p = b->bytes + at;
-    memcpy(p, bytes.p, bytes.len);
-    b->used = at + bytes.len;
-    return p;
+    b->used = at + size;
+    return b->bytes + at;
+}
+
+void *shelf_room(struct shelf *s, size_t size)
+{
+    char *p = room(s, size, alignof(double));
+
+    return p != NULL ? memset(p, 0, size) : NULL;
 }
 
 static const char *put(struct shelf *s, struct slice bytes, size_t align)
 {
     uint32_t hash = (uint32_t)hash_bytes(bytes, 0);
     struct entry *e;
-    const char *p;
+    char *p;
 
     assert(s->table != NULL);
     if (bytes.len > UINT32_MAX || (2 * (s->n + 1) > s->mask && !grow(s)))
@@ -168,9 +168,10 @@ static const char *put(struct shelf *s, struct slice bytes, size_t align)
     e = place_for(s->table, s->mask, bytes, align, hash);
     if (e->p != NULL)
         return e->p;
-    p = lay(s, bytes, align);
+    p = room(s, bytes.len, align);
     if (p == NULL)
         return NULL;
+    memcpy(p, bytes.p, bytes.len);
     *e = (struct entry){p, (uint32_t)bytes.len, hash};
     s->n++;
     return p;

@@ -20,6 +20,10 @@ int shelf_new(struct shelf **out); /* 0 or -ENOMEM */
 void shelf_free(struct shelf *s);  /* with all that lies on it; accepts NULL */
 void shelf_close(struct shelf *s); /* nothing more will be put: what only puts need is freed */
 
+/* @size zeros to be written, for what is known to be unlike all else; aligned likewise. NULL: out
+ * of memory. */
+void *shelf_room(struct shelf *s, size_t size);
+
 /* The @size bytes at @p, aligned as pointers and doubles are. NULL: out of memory. */
 const void *shelf_put(struct shelf *s, const void *p, size_t size);
 

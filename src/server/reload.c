@@ -23,6 +23,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "server/door.h"
@@ -203,6 +204,7 @@ int reload_first(struct reload *r, struct err *e)
     job->parts = parts_there(r);
     r->began_ms = uv_hrtime() / 1000000;
     load(job);
+    malloc_trim(0); /* nobody else runs yet: what reading took goes back */
     if (job->parts & RELOAD_MAPPING)
         result = settle_rules(r, "mapping_loaded");
     if (result != 0)

@@ -47,7 +47,7 @@ LIBRARIES = {
     "zlib.h": ["src/server/"],
     "crypt.h": ["src/server/password.c"],
     "dlfcn.h": ["src/server/openssl.c", "src/server/password.c"],
-    "malloc.h": ["src/main.c"],
+    "malloc.h": ["src/main.c", "src/server/reload.c"],
     "openssl/crypto.h": ["src/server/openssl.h"],
     "openssl/evp.h": ["src/server/openssl.h"],
     "openssl/hmac.h": ["src/server/openssl.h"],

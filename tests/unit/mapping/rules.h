@@ -98,8 +98,8 @@ static inline int rules_try(struct mapping **out, const struct rule_spec *specs,
 
     while (n < RULES_MAX && specs[n].match != NULL)
         n++;
-    rules = calloc(n + 1, sizeof *rules);
     ck_assert_int_eq(shelf_new(&shelf), 0);
+    rules = shelf_room(shelf, n * sizeof *rules);
     for (size_t i = 0; i < n; i++)
         rules_fill(shelf, &rules[i], &specs[i], (unsigned)i);
     mapping_defaults_init(&defaults);

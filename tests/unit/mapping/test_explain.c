@@ -150,7 +150,7 @@ END_TEST
 START_TEST(test_explain_is_bounded)
 {
     enum { N = 60 };
-    struct mapping_rule *rules = calloc(N, sizeof *rules);
+    struct mapping_rule *rules;
     struct mapping_defaults defaults;
     struct mapping_scratch *s;
     struct shelf *shelf;
@@ -162,6 +162,7 @@ START_TEST(test_explain_is_bounded)
     char match[16];
 
     ck_assert_int_eq(shelf_new(&shelf), 0);
+    rules = shelf_room(shelf, N * sizeof *rules);
     for (unsigned i = 0; i < N; i++) {
         struct rule_spec spec = RULE(match, "m");
 

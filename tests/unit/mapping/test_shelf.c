@@ -82,6 +82,9 @@ START_TEST(test_shelf_takes_any_size)
     const char *copy;
 
     ck_assert_ptr_nonnull(shelf_put(s, NULL, 0));
+    ck_assert_ptr_nonnull(shelf_room(s, 0));
+    ck_assert_ptr_ne(shelf_room(s, 8), shelf_room(s, 8));
+    ck_assert_uint_eq((uintptr_t)shelf_room(s, 8) % sizeof(double), 0);
     ck_assert_str_eq(shelf_text(s, ""), "");
     large[(1 << 20) - 1] = 'x';
     copy = shelf_put(s, large, 1 << 20);
