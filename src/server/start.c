@@ -23,6 +23,7 @@
 
 #include "base/hostport.h"
 #include "server/activation.h"
+#include "server/addresses.h"
 #include "server/api.h"
 #include "server/fsmfile.h"
 #include "server/gate.h"
@@ -74,90 +75,9 @@ int start_fail_step(const struct server *s, const char *what, int r)
 
 /* ---- the steps ---- */
 
-/*
- * Who has flags in an image or a unit and adds those of statsd_exporter names one address twice, or
- * an address and the wildcard: one socket serves both, and two cannot be bound.
- */
-static bool is_covered(const struct addresses *list, size_t at)
-{
-    const struct address *a = &list->items[at];
-
-    for (size_t i = 0; i < list->n; i++) {
-        const struct address *other = &list->items[i];
-
-        if (i != at && address_covers(other, a) && (i < at || !address_covers(a, other)))
-            return true;
-    }
-    return false;
-}
-
-static void leave_out_covered(const struct server *s, struct addresses *list)
-{
-    size_t i = 0;
-
-    while (i < list->n) {
-        if (!is_covered(list, i)) {
-            i++;
-            continue;
-        }
-        log_event(s->log, LOG_LEVEL_INFO, "address_covered",
-                  log_str("address", list->items[i].text),
-                  log_str("reason", "named twice, or by a wildcard of the same port"));
-        list->n--;
-        memmove(&list->items[i], &list->items[i + 1], (list->n - i) * sizeof *list->items);
-    }
-}
-
-static int resolve_list(struct server *s, const struct options_list *list, struct addresses *out)
-{
-    struct err e;
-
-    out->items = calloc(list->n + 1, sizeof *out->items);
-    if (out->items == NULL)
-        return start_fail_step(s, "addresses", -ENOMEM);
-    for (; out->n < list->n; out->n++) {
-        int r = address_resolve(&out->items[out->n], list->items[out->n], &e);
-
-        if (r != 0)
-            return start_fail(s, r, &e);
-    }
-    leave_out_covered(s, out);
-    return 0;
-}
-
-/* Ports and Unix sockets, each kind in its order. */
-static int resolve_web(struct server *s)
-{
-    const struct options_list *list = &s->o->web_listen;
-    struct options_list ports = {0};
-    struct err e;
-    int r = 0;
-
-    s->web_names = calloc(list->n + 1, sizeof *s->web_names);
-    if (s->web_names == NULL)
-        return start_fail_step(s, "addresses", -ENOMEM);
-    for (size_t i = 0; i < list->n && r == 0; i++) {
-        const char *text = list->items[i];
-
-        if (strncmp(text, OPTIONS_UNIX, strlen(OPTIONS_UNIX)) != 0) {
-            r = options_list_add(&ports, text, strlen(text));
-            continue;
-        }
-        r = local_resolve(&s->web_names[s->n_web_names], text + strlen(OPTIONS_UNIX), &e);
-        s->n_web_names += r == 0 ? 1 : 0;
-    }
-    if (r != 0)
-        r = r == -ENOMEM ? start_fail_step(s, "addresses", r) : start_fail(s, r, &e);
-    else
-        r = resolve_list(s, &ports, &s->web);
-    options_list_release(&ports);
-    return r;
-}
-
 static int start_addresses(struct server *s)
 {
     struct err e;
-    int r;
 
     if (s->o->ingest_threads == 0 || s->o->ingest_threads > BACOWR_MAX_WORKERS)
         return fail_text(s, -EINVAL, "--statsd.ingest-threads must be from 1 to 64");
@@ -176,14 +96,7 @@ static int start_addresses(struct server *s)
         return start_fail(s, -EINVAL, &e);
     }
     s->n_workers = (unsigned)s->o->ingest_threads;
-    r = resolve_list(s, &s->o->listen_udp, &s->udp);
-    if (r == 0)
-        r = resolve_list(s, &s->o->listen_tcp, &s->tcp_addresses);
-    if (r == 0)
-        r = resolve_list(s, &s->o->listen_admin, &s->admin_addresses);
-    if (r == 0)
-        r = resolve_web(s);
-    return r;
+    return addresses_resolve(s);
 }
 
 static int add_host(struct server *s, struct slice name)
