@@ -167,7 +167,7 @@ class CommandsTest(ServerTest):
         self.assertEqual(self.shell(change(command, {9102: server.ports.web})), "odd\n")
 
     @runs("docs/identities.md", "Before a mapping changes")
-    def test_against(self, command: str, shown: str) -> None:
+    def test_against(self, command: str, shown: str, limits: str) -> None:
         (self.folder / "old.yml").write_text(
             "mappings:\n- {match: app.*.hits, name: app_hits_total, labels: {app: $1}}\n"
             "- {match: temp.*, name: temp, labels: {room: $1}}\n")
@@ -182,6 +182,18 @@ class CommandsTest(ServerTest):
         told = said.replace(str(server.ports.web), "9102").replace("app=\"web", "app=\"mail") \
             .replace("application=\"web", "application=\"mail").replace("app.web", "app.mail")
         self.assertEqual(told, shown)
+        self.check_limits(command, limits)
+
+    def check_limits(self, command: str, limits: str) -> None:
+        """Five users, who have been one series, get a label."""
+        rule = "mappings:\n- {match: app.*, name: app_total%s}\n"
+        (self.folder / "new.yml").write_text(rule % ", labels: {user: $1}")
+        server = self.start("--statsd.max-series-per-family=3", "--statsd.max-label-values=2",
+                            mapping=rule % "")
+        server.send(*(f"app.{i}:1|c" for i in range(5)))
+        server.settle()
+        said = self.shell(change(command, {9102: server.ports.web}), status=2)
+        self.assertIn(f"\n\n{limits}\n", said)
 
     @runs("docs/cardinality.md", "Who it was")
     def test_cardinality(self, command: str) -> None:
