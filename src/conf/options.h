@@ -42,6 +42,9 @@ enum options_command {
 /* The most that --web.max-path takes: there is room for no longer one. */
 #define OPTIONS_MAX_PATH           2048
 
+/* Likewise --statsd.admin-max-line. */
+#define OPTIONS_MAX_ADMIN_LINE     4096
+
 /* What stands before the path of a Unix socket among addresses. */
 #define OPTIONS_UNIX               "unix:"
 
@@ -75,7 +78,10 @@ struct options {
     struct options_list listen_udp; /* host:port, [v6]:port, :port */
     struct options_list listen_tcp;
     struct options_list listen_admin; /* host:port; empty: none */
-    char *listen_unixgram;            /* path or @name; NULL: none */
+    uint64_t admin_max_connections;
+    uint64_t admin_max_line; /* bytes with the LF */
+    int64_t admin_timeout_ms;
+    char *listen_unixgram; /* path or @name; NULL: none */
     char *listen_unix;
     char *unixsocket_mode;             /* octal digits; perhaps none */
     struct options_list web_listen;    /* host:port, or unix: and a path or @name */

@@ -97,6 +97,16 @@ const struct setting settings[] = {
      {""}, "ADDRESS",
      .help = "TCP address for the commands of Etsy's admin port, which is 8126 there: help, "
              "health, stats, counters, gauges, timers and others."},
+    {"statsd.admin-max-connections", SETTING_VALUE, setter_number, FIELD(admin_max_connections),
+     {"32"}, "N", .min = 1, .max = 1024,
+     .help = "Connections to the admin port at the same time."},
+    {"statsd.admin-max-line", SETTING_VALUE, setter_number, FIELD(admin_max_line),
+     {"4096"}, "BYTES", .min = 64, .max = OPTIONS_MAX_ADMIN_LINE,
+     .help = "Longest command of the admin port, its end included; a longer one ends its "
+             "connection."},
+    {"statsd.admin-timeout", SETTING_VALUE, setter_duration, FIELD(admin_timeout_ms),
+     {"5m"}, "DURATION",
+     .help = "A connection to the admin port that was silent for so long ends."},
     {"statsd.mapping-config", SETTING_LIST, setter_file, FIELD(mapping_config),
      {""}, "FILE",
      .help = "Mapping file, read again on SIGHUP. A directory stands for its *.yml and *.yaml "

@@ -98,7 +98,7 @@ static bool make_room(struct admin *a)
 /* Takes @fd. */
 static void admit(struct admin *a, int fd)
 {
-    if (a->stats.open >= ADMIN_MAX_CONNS && !make_room(a)) {
+    if (a->stats.open >= a->server->o->admin_max_connections && !make_room(a)) {
         a->stats.refused++;
         close(fd);
     } else if (admin_conn_open(a, fd) != 0) {

@@ -6,8 +6,8 @@
  * What there is to tell of a server is told by HTTP; this port is for runbooks, checks of load
  * balancers and graphs that know 8126, and is off by default.
  *
- * Contract: the control thread's. Bounded: connections, bytes of a line, silence, and the time of
- * an answer, which is made and sent in slices. What changes something needs
+ * Contract: the control thread's. Bounded: connections, bytes of a line, silence (each by a flag),
+ * and the time of an answer, which is made and sent in slices. What changes something needs
  * --web.enable-lifecycle. All but admin_new() and what listens accept NULL: there is no such port.
  */
 #ifndef SERVER_ADMIN_H
@@ -22,16 +22,15 @@
 struct admin;
 struct server;
 
-/* Connections at a time. */
-#define ADMIN_MAX_CONNS 32
-
 struct admin_stats {
     uint64_t connections; /* served */
     uint64_t refused;     /* at the limit */
     uint64_t evicted;     /* silent ones that made room for others */
-    uint64_t timeouts;    /* silent for long, or an answer that was not taken in time */
+    uint64_t timeouts;    /* silent for long */
+    uint64_t cut;         /* answers that were not taken in time */
     uint64_t commands;
-    uint64_t errors; /* of these: unknown, too long, not allowed */
+    uint64_t errors; /* of these: unknown, not allowed; and lines that are: */
+    uint64_t too_long;
     uint64_t let_go; /* series */
     uint64_t open;
 };

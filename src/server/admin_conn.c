@@ -4,7 +4,7 @@
  *
  *      reading --a line--> answering --all written--> reading ... --quit, fault--> linger --> end
  *         |  `-- bytes without LF, and nothing more for 0.1 s: these are a line
- *         `-- silent for 5 minutes: end
+ *         `-- silent for --statsd.admin-timeout: end
  *
  * Etsy's server takes each segment for a command, so its clients may send one without an LF, and
  * most send one with it; both work. An empty line is an error, but not one beside a command:
@@ -29,7 +29,6 @@
 #include "server/control.h"
 
 #define PARTIAL_MS 100
-#define IDLE_MS    300000
 #define ANSWER_MS  HTTP_SCRAPE_MAX_MS
 #define LINGER_MS  1000
 
@@ -102,6 +101,12 @@ static bool cut_line(struct admin_conn *c, struct slice *line)
     c->n_in -= n + has_end;
     memmove(c->in, c->in + n + has_end, c->n_in);
     return true;
+}
+
+/* Bytes that may be there without being a line. */
+static size_t longest(const struct admin_conn *c)
+{
+    return (size_t)c->admin->server->o->admin_max_line;
 }
 
 static bool next_line(struct admin_conn *c, struct slice *line)
@@ -209,7 +214,9 @@ static void answer(struct admin_conn *c, struct slice line)
 
 static void wait_for_more(struct admin_conn *c)
 {
-    uv_timer_start(&c->timer, on_timer, c->n_in > 0 ? PARTIAL_MS : IDLE_MS, 0);
+    int64_t silence_ms = c->admin->server->o->admin_timeout_ms;
+
+    uv_timer_start(&c->timer, on_timer, c->n_in > 0 ? PARTIAL_MS : (uint64_t)silence_ms, 0);
     if (read_on(c) != 0)
         admin_conn_close(c);
 }
@@ -227,10 +234,11 @@ void admin_conn_advance(struct admin_conn *c)
             return;
         if (next_line(c, &line)) {
             answer(c, line);
-        } else if (c->n_in == sizeof c->in) {
+        } else if (c->n_in == longest(c)) {
             uv_read_stop((uv_stream_t *)&c->tcp); /* there is no room; linger() begins anew */
             c->ending = true;
             c->admin->stats.errors++;
+            c->admin->stats.too_long++;
             buf_add_str(&c->out, "ERROR\n");
             send_out(c);
         } else if (c->eof) {
@@ -249,7 +257,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     struct admin_conn *c = handle->data;
 
     (void)suggested;
-    *buf = uv_buf_init(c->in + c->n_in, (unsigned)(sizeof c->in - c->n_in));
+    *buf = uv_buf_init(c->in + c->n_in, (unsigned)(longest(c) - c->n_in));
 }
 
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
@@ -297,9 +305,12 @@ static void on_timer(uv_timer_t *timer)
         admin_conn_advance(c);
         return;
     }
-    c->admin->stats.timeouts += !c->ending;
-    if (admin_conn_is_busy(c))
+    if (admin_conn_is_busy(c)) {
+        c->admin->stats.cut++;
         reset_with_close(c);
+    } else if (!c->ending) {
+        c->admin->stats.timeouts++;
+    }
     admin_conn_close(c);
 }
 

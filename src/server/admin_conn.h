@@ -15,11 +15,12 @@
 #include "bacowr/values.h"
 #include "base/buf.h"
 #include "base/slice.h"
+#include "conf/options.h"
 #include "server/admin.h"
 #include "server/admin_inspect.h"
 
-/* A command with all its words, and its end. */
-#define ADMIN_LINE_MAX 4096
+/* Room for a command with all its words, and its end. */
+#define ADMIN_LINE_MAX OPTIONS_MAX_ADMIN_LINE
 
 struct admin_conn;
 TAILQ_HEAD(admin_conns, admin_conn);

@@ -36,7 +36,7 @@
 
 static uint64_t n_admin_fds(const struct server *s)
 {
-    return s->admin_addresses.n > 0 ? s->admin_addresses.n + ADMIN_MAX_CONNS : 0;
+    return s->admin_addresses.n > 0 ? s->admin_addresses.n + s->o->admin_max_connections : 0;
 }
 
 /* All but those for connections. */

@@ -82,6 +82,8 @@ struct reading {
     double admin_refused;
     double admin_evicted;
     double admin_timeouts;
+    double admin_cut;
+    double admin_too_long;
     double admin_commands;
     double admin_errors;
     double admin_let_go;
@@ -222,12 +224,18 @@ static const struct scalar scalars[] = {
      "Silent connections to the admin port that made room for others at the limit.",
      COUNTER(admin_evicted)},
     {"bacowr_statsd_admin_timeouts_total",
-     "Connections to the admin port that were silent for long, or too slow to take an answer.",
+     "Connections to the admin port that ended because they were silent for long.",
      COUNTER(admin_timeouts)},
+    {"bacowr_statsd_admin_answers_cut_total",
+     "Answers of the admin port that were cut off because they were not taken in time.",
+     COUNTER(admin_cut)},
     {"bacowr_statsd_admin_commands_total", "Commands of the admin port.", COUNTER(admin_commands)},
     {"bacowr_statsd_admin_command_errors_total",
      "Commands of the admin port that are none, were too long or not allowed.",
      COUNTER(admin_errors)},
+    {"bacowr_statsd_admin_too_long_lines_total",
+     "Lines to the admin port of more bytes than a command may have; each ends its connection.",
+     COUNTER(admin_too_long)},
     {"bacowr_statsd_admin_deleted_series_total",
      "Series that the admin port was told to delete; those still sent come back.",
      COUNTER(admin_let_go)},
@@ -359,6 +367,8 @@ static void read_admin(const struct self_config *c, struct reading *r)
     r->admin_refused = (double)admin.refused;
     r->admin_evicted = (double)admin.evicted;
     r->admin_timeouts = (double)admin.timeouts;
+    r->admin_cut = (double)admin.cut;
+    r->admin_too_long = (double)admin.too_long;
     r->admin_commands = (double)admin.commands;
     r->admin_errors = (double)admin.errors;
     r->admin_let_go = (double)admin.let_go;

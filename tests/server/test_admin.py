@@ -271,7 +271,31 @@ class BoundTest(AdminTest):
                 self.assertEqual(admin.rest(), b"ERROR\n")
         page = server.scrape()
         self.assertEqual(page.value("bacowr_statsd_admin_command_errors_total"), 3)
+        self.assertEqual(page.value("bacowr_statsd_admin_too_long_lines_total"), 2)
         self.assertEqual(page.value("bacowr_statsd_admin_commands_total"), 1)
+
+    def test_bounds_of_flags(self) -> None:
+        server = self.serve("--statsd.admin-max-line=64", "--statsd.admin-max-connections=2",
+                            "--statsd.admin-timeout=2s")
+        longest = "delgauges " + "x" * (64 - 11)
+        self.assertEqual(self.whole(longest + "\n"), REFUSED)
+        with Admin(self.port) as admin:
+            admin.send(longest + "x\n")
+            self.assertEqual(admin.rest(), b"ERROR\n")
+        with Admin(self.port) as first, Admin(self.port) as second:
+            started = time.monotonic()
+            for admin in first, second:
+                self.assertEqual(admin.ask("health", b"\n"), b"health: up\n")
+            if time.monotonic() - started < 0.9:  # else the first may have gone
+                self.assertFalse(self.is_answered())
+            for admin in first, second:
+                self.assertEqual(admin.rest(), b"")  # silent for long enough
+        page = server.scrape()
+        self.assertEqual(page.value("bacowr_statsd_admin_too_long_lines_total"), 1)
+        self.assertEqual(page.value("bacowr_statsd_admin_timeouts_total"), 2)
+        for flag in ("line=4097", "line=63", "connections=0", "connections=1025"):
+            self.assertEqual(run(f"--statsd.admin-max-{flag}").returncode, 1)
+        self.assertEqual(run("--statsd.admin-timeout=0s").returncode, 1)
 
     def test_garbage(self) -> None:
         """Whatever bytes come, in whatever pieces: answers are lines, and others are answered."""
@@ -335,7 +359,8 @@ class BoundTest(AdminTest):
             self.assertEqual(self.ask("health", b"\n"), b"health: up\n")
             self.assertEqual(server.get("/metrics").status, 200)
             wait_until("it is given up", lambda: server.scrape().value(
-                "bacowr_statsd_admin_timeouts_total") == 1)
+                "bacowr_statsd_admin_answers_cut_total") == 1)
+            self.assertEqual(server.scrape().value("bacowr_statsd_admin_timeouts_total"), 0)
             self.assertGreater(time.monotonic() - started, 9)
             with self.assertRaises(ConnectionResetError):
                 stuck.rest()
