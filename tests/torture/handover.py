@@ -125,8 +125,12 @@ def held(server: Server) -> list[float]:
 
 
 def settled(server: Server, udp: int, tcp: int) -> Page:
+    """A datagram counts as received before its lines count, and a page shows counters of the server
+    as they were before it looked at the series."""
     return server.eventually("all is worked off", lambda page: (
-        page.get(RECEIVED) + page.total(DROPPED) >= udp and page.total("torture_tcp") >= tcp), 60)
+        page.get(RECEIVED) + page.total(DROPPED) >= udp and page.total("torture_tcp") >= tcp
+        and page.total("torture_udp") >= 20 * page.get(RECEIVED)
+        and page.value("statsd_exporter_lines_total") >= 20 * page.get(RECEIVED) + tcp), 60)
 
 
 def check_account(page: Page, udp: int, tcp: int, restarts: int) -> None:
@@ -139,9 +143,9 @@ def check_account(page: Page, udp: int, tcp: int, restarts: int) -> None:
     assert page.value("statsd_exporter_tcp_connections_total") == CONNECTIONS
 
 
-def hand_over(restarts: int, rate: float) -> Result:
-    with new_folder() as folder, \
-            Server([f"--control.socket={folder / 'control'}"], name="torture-handover") as server:
+def hand_over(restarts: int, rate: float, *flags: str) -> Result:
+    with new_folder() as folder, Server([f"--control.socket={folder / 'control'}", *flags],
+                                        name="torture-handover") as server:
         over = multiprocessing.Value("i", 0)
         udp, tcp = multiprocessing.Value("q", 0), multiprocessing.Value("q", 0)
         senders = [multiprocessing.Process(target=target, args=(port, rate / 2, over, sent))
