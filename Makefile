@@ -107,7 +107,7 @@ help:
 	@echo 'make test-stack the Debian package, the Dockerfile, the compose file and the units, for real: in a'
 	@echo '                clean chroot, on a Docker engine, under systemd (as root)'
 	@echo 'make deb        the Debian package: build/deb/*.deb'
-	@echo 'make torture    every promise of docs/reliability.md, for three hours; TORTURE=--help'
+	@echo 'make torture    every promise of docs/reliability.md, for two hours; TORTURE=--help'
 	@echo 'make bench      the benchmarks, in memory and over sockets; a missed gate is an exit status'
 	@echo "make bench-against PEER='COMMAND with {port}'  the same load against another server"
 	@echo 'make dashboards-preview  docs/dashboards/*.png anew (installs Chromium; 600 MB from npm)'

@@ -56,6 +56,7 @@ class Promise:
     text: str       # what is promised, as docs/reliability.md has it
     build: str      # which build-… the server is taken from
     in_short: bool  # part of the short form too
+    aside: bool     # the long form: takes time rather than processors, so others run meanwhile
     about: str      # how it is tried
     test: Callable[[Trial], str]
 
@@ -64,13 +65,14 @@ PROMISES: dict[str, Promise] = {}
 
 
 def promise(name: str, text: str, build: str = "asan",
-            in_short: bool = True) -> Callable[[Callable[[Trial], str]], Callable[[Trial], str]]:
+            in_short: bool = True,
+            aside: bool = False) -> Callable[[Callable[[Trial], str]], Callable[[Trial], str]]:
     """Register a test; its docstring says how it tries."""
     def register(test: Callable[[Trial], str]) -> Callable[[Trial], str]:
         assert name not in PROMISES, name
         about = " ".join((test.__doc__ or "").split()).rstrip(".")
         assert about, f"{name} does not say how it tries"
-        PROMISES[name] = Promise(name, text, build, in_short, about, test)
+        PROMISES[name] = Promise(name, text, build, in_short, aside, about, test)
         return test
 
     return register

@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tries every promise of docs/reliability.md on the real server: one line each, with its figure.
 
-    run.py                  the long form, three hours: `make torture`
+    run.py                  the long form, two hours: `make torture`
     run.py --short          the same promises in 25 seconds: a stage of `make test`
     run.py --only NAME      one promise, or all whose names begin so; may be repeated
     run.py --seed N         the same dice again
 
-The first promise that does not hold ends the run with exit status 1; what it said is shown, and
-kept under build/test-logs/torture. The last line is `N passed, N failed`, of promises; above it
-stands which were not tried any more.
+In the long form one is tried after the other, but those that take time rather than processors run
+beside them. The first promise that does not hold ends the run with exit status 1; what it said is
+shown, and kept under build/test-logs/torture. The last line is `N passed, N failed`, of promises;
+above it stands which were not tried any more.
 """
 
 from __future__ import annotations
@@ -86,8 +87,9 @@ class Tried:
 
 
 def try_all(chosen: list[Promise], trial: Trial) -> Tried:
-    """When a promise is broken, none is begun after that."""
+    """When a promise is broken, none is begun after that. Each is told when it has ended."""
     tried = Tried()
+    aside = [promise for promise in chosen if promise.aside and not trial.short]
 
     def one(promise: Promise) -> tuple[bool, str, float] | None:
         if tried.broken:
@@ -97,10 +99,14 @@ def try_all(chosen: list[Promise], trial: Trial) -> Tried:
             tried.broken.append(promise.name)
         return result
 
-    with concurrent.futures.ThreadPoolExecutor(builds.JOBS if trial.short else 1) as pool:
-        for promise, result in zip(chosen, pool.map(one, chosen)):
+    with (concurrent.futures.ThreadPoolExecutor(builds.JOBS if trial.short else 1) as pool,
+          concurrent.futures.ThreadPoolExecutor(1) as beside):
+        begun = {(beside if promise in aside else pool).submit(one, promise): promise
+                 for promise in chosen}
+        for ended in concurrent.futures.as_completed(begun):
+            result = ended.result()
             if result is not None:
-                tell(promise, trial, tried, result)
+                tell(begun[ended], trial, tried, result)
     return tried
 
 

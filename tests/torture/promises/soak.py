@@ -47,7 +47,7 @@ def keep_pace(due: float, port: int) -> None:
         time.sleep(0.001)
 
 
-@promise("soak", "memory and descriptors stay flat, and totals are exact", build="release")
+@promise("soak", "memory and descriptors stay flat, and totals are exact", build="release", aside=True)
 def soak(trial: Trial) -> str:
     """An hour (3 s in short) of lines of all types by UDP and streams, births and expiry of 800
     series a second, a page a second, reloads; the slope is that of the second half"""
