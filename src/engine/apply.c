@@ -21,6 +21,12 @@ static bool is_signed(struct slice value)
     return value.len > 0 && (value.p[0] == '+' || value.p[0] == '-');
 }
 
+/* As how many events a sample of @r counts: none, if its rate says so. */
+static uint64_t weight_of(const struct route *r)
+{
+    return r->plan->weight > 0 ? (uint64_t)r->plan->weight : 0;
+}
+
 /* Count events that reached their series. */
 static void count_applied(struct bacowr_worker *w, const struct route *r, uint64_t weight)
 {
@@ -30,14 +36,12 @@ static void count_applied(struct bacowr_worker *w, const struct route *r, uint64
 /* Count events that did not, under their reason. */
 static void count_unapplied(struct bacowr_worker *w, const struct route *r, unsigned stat)
 {
-    uint64_t weight = r->plan->weight > 0 ? (uint64_t)r->plan->weight : 0;
-
     stat_add(w, r->plan->flags & ROUTE_MAPPED ? STAT_UNAPPLIED_MAPPED : STAT_UNAPPLIED_UNMAPPED,
-             weight);
-    stat_add(w, stat, weight);
+             weight_of(r));
+    stat_add(w, stat, weight_of(r));
 }
 
-/* @v as the cell is to have it. Nearly always the two factors are 1, and a division is dear. */
+/* @v as the cell is to have it. Nearly always the two factors are 1, and a division is slow. */
 static double scaled(const struct route *r, double v)
 {
     return r->plan->flags & ROUTE_SCALED ? v / r->plan->divisor * r->plan->scale : v;
@@ -155,11 +159,9 @@ static void apply_set(struct bacowr_worker *w, const struct route *r, struct sli
 
 static void apply_drop(struct bacowr_worker *w, const struct route *r, struct slice text, double v)
 {
-    uint64_t weight = r->plan->weight > 0 ? (uint64_t)r->plan->weight : 0;
-
     if (!(r->plan->flags & ROUTE_MAPPED))
-        stat_add(w, STAT_UNAPPLIED_UNMAPPED, weight);
-    stat_add(w, STAT_DROPPED, weight);
+        stat_add(w, STAT_UNAPPLIED_UNMAPPED, weight_of(r));
+    stat_add(w, STAT_DROPPED, weight_of(r));
 }
 
 static void apply_refuse(struct bacowr_worker *w, const struct route *r, struct slice text,
@@ -172,21 +174,17 @@ static void apply_refuse(struct bacowr_worker *w, const struct route *r, struct 
 static void apply_empty_name(struct bacowr_worker *w, const struct route *r, struct slice text,
                              double v)
 {
-    stat_add(w, STAT_EMPTY_NAME, r->plan->weight > 0 ? (uint64_t)r->plan->weight : 0);
+    stat_add(w, STAT_EMPTY_NAME, weight_of(r));
     notes_refused(w, REFUSAL_EMPTY_NAME, text);
 }
 
 static void apply_conflict(struct bacowr_worker *w, const struct route *r, struct slice text,
                            double v)
 {
-    uint64_t weight = r->plan->weight > 0 ? (uint64_t)r->plan->weight : 0;
-
     if (refuses_count(w, r, text, v))
         return;
-    stat_add(w, r->plan->flags & ROUTE_MAPPED ? STAT_UNAPPLIED_MAPPED : STAT_UNAPPLIED_UNMAPPED,
-             weight);
-    stat_add(w, STAT_CONFLICT, weight);
-    cell_add(r->cell, (double)weight, w->time);
+    count_unapplied(w, r, STAT_CONFLICT);
+    cell_add(r->cell, (double)weight_of(r), w->time); /* the count of the clash */
     notes_refused(w, REFUSAL_CONFLICT, text);
 }
 
@@ -211,7 +209,7 @@ static void apply_fold(struct bacowr_worker *w, const struct route *r, struct sl
 
     if (refuses_count(w, r, text, v))
         return;
-    stat_add(w, STAT_FOLDED + r->plan->reason, r->plan->weight > 0 ? (uint64_t)r->plan->weight : 0);
+    stat_add(w, STAT_FOLDED + r->plan->reason, weight_of(r));
     by_type[r->plan->shape->type](w, r, text, v);
 }
 

@@ -4,10 +4,10 @@
  *
  * A rule may stand in the file and never take a name: a glob behind one that takes all its names,
  * the same expression twice, whatever is tried behind an expression such as `.*`, an exception that
- * takes all. An exception may take no name that its
- * rule would take. And a template may refer to a group that its expression lacks, which is always
- * empty. Nobody notices such a thing from the metrics alone, so it is told when the file is loaded,
- * with the place of the rule and of the one that hides it.
+ * takes all. An exception may take no name that its rule would take. And a template may refer to a
+ * group that its expression lacks, which is always empty. Nobody notices such a thing from the
+ * metrics alone, so it is told when the file is loaded, with the place of the rule and of the one
+ * that hides it.
  *
  * Laws: a warning is true: a rule is called hidden only when for each kind that it serves a single
  *       other rule takes everything (several rules that do so only together are not seen). A rule
