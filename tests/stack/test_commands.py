@@ -258,7 +258,7 @@ class CommandsTest(ServerTest):
                                            '"label":"user"', '"with":"queue"'), strict=True):
             self.assertIn(words, self.shell(command).replace(": ", ":"))
 
-    @runs("README.md", "A tour")
+    @runs("README.md", "Source tree")
     def test_tour(self, tree: str) -> None:
         """Each path is there, and no folder is left out."""
         places = [re.split("  +", line)[0] for line in tree.splitlines() if not line[0].isspace()]
