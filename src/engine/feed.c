@@ -33,7 +33,7 @@
 _Static_assert(BACOWR_PADDING >= PLAIN_PADDING, "a padded datagram is a padded text");
 
 /* Packed values of a group. */
-#define N_VALUES 256u
+#define N_VALUES       256u
 
 /* A second of age at once: who was stopped for long shall not forget all that it knew. */
 #define MAX_LATE_TICKS 10

@@ -44,7 +44,7 @@
 #define BITS_MIN 6u
 
 /* The heat of a new route, and the most that one has who has to make room. */
-#define COLD 1u
+#define COLD     1u
 
 /* Odd, half of its bits ones: makes two keys of a seed. */
 #define KEY_STEP UINT64_C(0x9e3779b97f4a7c15)
