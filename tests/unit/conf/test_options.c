@@ -558,8 +558,8 @@ START_TEST(test_options_nothing_is_undocumented)
     }
     ck_assert_ptr_nonnull(settings[0].group);
     ck_assert_int_eq(PARSE("--help-man"), OPTIONS_E_DONE);
-    ck_assert_ptr_nonnull(
-        strstr(printed, "\n\\fB\\-\\-web.listen\\-address=ADDRESS\\fR\nAddress of"));
+    ck_assert_ptr_nonnull(strstr(printed, "\n\\fB\\-\\-web.listen\\-address=ADDRESS\\fR\nListen "
+                                          "address of"));
     ck_assert_ptr_nonnull(strstr(printed, "\nWith explain or tap or check: Write JSON, "));
     ck_assert_ptr_nonnull(strstr(printed, "127.0.0.1:8125 and 127.0.0.1:9125)\n"));
 }
