@@ -402,7 +402,7 @@ int own_reserve(struct bacowr *b);
 
 /* The family that counts conflicts, and how many names it tells apart. */
 #define OWN_CONFLICTS      "statsd_exporter_events_conflict_total"
-#define OWN_CONFLICTS_HELP "Samples refused because their name is taken by another type."
+#define OWN_CONFLICTS_HELP "Samples refused because the metric already has another type."
 #define OWN_CONFLICTS_MAX  1000u
 
 struct own_families;

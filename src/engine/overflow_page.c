@@ -25,12 +25,12 @@ static const struct {
     const char *help;
 } told[OVERFLOW_PAGE_FAMILIES] = {
     {"bacowr_statsd_overflow_identities",
-     "Estimate of the distinct identities that were met over a limit of series."},
-    {"bacowr_statsd_overflow_family_identities", "Estimate of the distinct identities of a metric "
-                                                 "name that were met over a limit of series; the "
-                                                 "names that have the most."},
-    {"bacowr_statsd_overflow_label_values", "Estimate of the distinct values that a label of such "
-                                            "a metric name had over a limit of series."},
+     "Estimated number of distinct identities over a series limit."},
+    {"bacowr_statsd_overflow_family_identities", "Estimated number of distinct identities "
+                                                 "over a series limit per metric name; top "
+                                                 "names only."},
+    {"bacowr_statsd_overflow_label_values", "Estimated number of distinct values per label "
+                                            "of these metric names over a series limit."},
 };
 
 struct overflow_page {
