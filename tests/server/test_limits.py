@@ -20,7 +20,7 @@ ROW = re.compile(r"^\| (?P<what>[^|]+) \| (?P<flag>[^|]+) \| (?P<default>[^|]+) 
 SETTING = re.compile(r'^    \{"([a-z.-]+)", SETTING_\w+, \w+, (FIELD|IGNORED).*?\{"([^"]*)"',
                      re.MULTILINE | re.DOTALL)
 # Of flags, those that bound what peers can do.
-BOUND = re.compile(r"max-|^web.timeout$|sources$|source-burst|-allow$|buffer|packet-length|ingest-threads")
+BOUND = re.compile(r"max-|^web.timeout$|admin-timeout$|sources$|source-burst|-allow$|buffer|packet-length|ingest-threads")
 
 
 def rows() -> list[dict[str, str]]:
