@@ -103,14 +103,14 @@ const struct setting settings[] = {
              "there): help, health, stats, counters, gauges, timers and others."},
     {"statsd.admin-max-connections", SETTING_VALUE, setter_number, FIELD(admin_max_connections),
      {"32"}, "N", .min = 1, .max = 1024,
-     .help = "Connections to the admin port at the same time."},
+     .help = "Maximum number of connections to the admin port."},
     {"statsd.admin-max-line", SETTING_VALUE, setter_number, FIELD(admin_max_line),
      {"4096"}, "BYTES", .min = 64, .max = OPTIONS_MAX_ADMIN_LINE,
-     .help = "Longest command of the admin port, its end included; a longer one ends its "
-             "connection."},
+     .help = "Maximum length of an admin port command, including its end; a longer one "
+             "closes its connection."},
     {"statsd.admin-timeout", SETTING_VALUE, setter_duration, FIELD(admin_timeout_ms),
      {"5m"}, "DURATION",
-     .help = "A connection to the admin port that was silent for so long ends."},
+     .help = "Idle timeout of admin port connections."},
     {"statsd.mapping-config", SETTING_LIST, setter_file, FIELD(mapping_config),
      {""}, "FILE",
      .help = "Mapping file, reloaded on SIGHUP. A directory means its *.yml and *.yaml "

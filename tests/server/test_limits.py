@@ -46,7 +46,7 @@ class DocumentTest(ServerTest):
         self.assertEqual({name for name in known if BOUND.search(name)}, set(told))
         for flag, default in told.items():
             value = known[flag]
-            wanted = {"": "everybody", "0": "0: ", "0s": "0s: "}.get(value, value)
+            wanted = {"": "all", "0": "0: ", "0s": "0s: "}.get(value, value)
             self.assertTrue(default.startswith(wanted), f"--{flag}: {default!r} is not {value!r}")
 
     def test_counters_are_on_the_page(self) -> None:
