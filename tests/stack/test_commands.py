@@ -159,7 +159,7 @@ class CommandsTest(ServerTest):
         (self.folder / "lines.txt").write_text("b:1|c\na:1|c|#k:v\nno colon\nb:2|c\n")
         self.assertEqual(self.shell(with_jq), 'a{k="v"}\nb\n')
 
-    @runs("docs/identities.md", "What is sent, and what becomes of it")
+    @runs("docs/identities.md", "Identities")
     def test_identities(self, command: str) -> None:
         server = self.start()
         server.send("odd:1|c\nodd:1|g\n")
@@ -195,7 +195,7 @@ class CommandsTest(ServerTest):
         said = self.shell(change(command, {9102: server.ports.web}), status=2)
         self.assertIn(f"\n\n{limits}\n", said)
 
-    @runs("docs/cardinality.md", "Who it was")
+    @runs("docs/cardinality.md", "Finding the cause")
     def test_cardinality(self, command: str) -> None:
         server = self.start("--statsd.max-series=1")
         server.send("a:1|c|#user:x\na:1|c|#user:y\n")
