@@ -96,7 +96,7 @@ enum statsd_gauge_mode {
 #define STATSD_MAX_EXEMPLAR_BYTES 128
 
 /* Value, type and at most four sections: what statsd_exporter takes. */
-#define STATSD_MAX_PIECES 6
+#define STATSD_MAX_PIECES         6
 
 /* How lines are read. A tag dialect that is off leaves its delimiters ordinary text. */
 struct statsd_options {

@@ -67,7 +67,7 @@ struct http_config {
     const char *telemetry_path; /* borrowed; "/": there is no landing page; one that is free */
     bool enable_lifecycle;      /* POST or PUT /-/reload and /-/quit exist */
     unsigned max_connections;
-    int64_t timeout_ms;  /* above 0 */
+    int64_t timeout_ms; /* above 0 */
     struct request_limits request_max;
     const char *version; /* for the landing page; borrowed */
     /* Names of this server beside localhost and addresses; borrowed; NULL: none. */
@@ -100,8 +100,8 @@ struct http_stats {
     uint64_t evicted;             /* ended to make room for others */
     uint64_t accept_pauses;       /* accept failed: out of descriptors or memory */
     uint64_t connections_open;
-    uint64_t timeouts;       /* requests not whole, answers stuck, pages too slow */
-    uint64_t bad_requests;   /* malformed, too large, or cut by the client; of these: */
+    uint64_t timeouts;     /* requests not whole, answers stuck, pages too slow */
+    uint64_t bad_requests; /* malformed, too large, or cut by the client; of these: */
     uint64_t head_too_large, path_too_long, body_too_large;
     uint64_t tls_handshakes; /* that were completed */
     uint64_t tls_failures;   /* handshakes that were not, and broken records */
@@ -114,7 +114,7 @@ struct http_stats {
     uint64_t scrapes_by_code[3]; /* 200, 500, 503 */
     uint64_t scrape_bytes;       /* sent, after compression */
     double scrape_seconds;       /* summed, from request to last byte produced */
-    int64_t last_scrape_at_ms; /* worker_now_ms() at its end; 0: there was none */
+    int64_t last_scrape_at_ms;   /* worker_now_ms() at its end; 0: there was none */
     double last_scrape_seconds;
     uint64_t last_scrape_bytes; /* before compression */
 };

@@ -22,8 +22,8 @@
 
 const char *inherit_kind_name(enum inherit_kind kind)
 {
-    static const char *const names[INHERIT_N_KINDS] = {"udp",  "tcp",  "unixgram",
-                                                       "unix", "http", "control", "admin"};
+    static const char *const names[INHERIT_N_KINDS] = {"udp",  "tcp",     "unixgram", "unix",
+                                                       "http", "control", "admin"};
 
     return names[kind];
 }

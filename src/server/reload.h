@@ -48,10 +48,10 @@ struct reload_config {
 struct reload_stats {
     uint64_t good;
     uint64_t failed;
-    bool last_failed;         /* the file that was read last is not the one in force */
+    bool last_failed;                    /* the file that was read last is not the one in force */
     char error[sizeof(struct err) + 64]; /* why, then */
     uint64_t n_warnings;                 /* of the load before */
-    double last_good_seconds; /* when a file came into force, since 1970; 0: never */
+    double last_good_seconds;            /* when a file came into force, since 1970; 0: never */
 };
 
 /* 0 or -ENOMEM. */

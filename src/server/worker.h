@@ -86,7 +86,7 @@ struct worker {
     struct mmsghdr messages[WORKER_N_CHUNKS]; /* each into its room */
     struct joined *joined;                    /* owned; NULL: no socket's datagrams are joined */
     struct names names;
-    TAILQ_HEAD(, conn) conns;                 /* owned; silent for long come first */
+    TAILQ_HEAD(, conn) conns; /* owned; silent for long come first */
     TAILQ_HEAD(, conn) full;  /* not read until their next turn; each is in conns too */
     TAILQ_HEAD(, conn) owing; /* not read until their lines are paid for; likewise */
     uv_check_t check;

@@ -42,11 +42,11 @@ static unsigned value_of(uint64_t i)
     return (unsigned)(1 + i * 7919 % 997);
 }
 
-#define TYPE(name, format, ...)                                                                    \
-    static void name(struct buf *out, uint64_t i, const void *ctx)                                 \
-    {                                                                                              \
-        (void)ctx;                                                                                 \
-        buf_addf(out, format, __VA_ARGS__);                                                        \
+#define TYPE(name, format, ...)                                    \
+    static void name(struct buf *out, uint64_t i, const void *ctx) \
+    {                                                              \
+        (void)ctx;                                                 \
+        buf_addf(out, format, __VA_ARGS__);                        \
     }
 
 TYPE(counter, "app.web.requests.of%03u:%u|c", name_of(i), value_of(i))
