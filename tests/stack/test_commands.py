@@ -47,7 +47,7 @@ NOT_RUN = {
     ("docs/deployment.md", "Backups"): [CONTAINERS],
     ("docs/release.md", "The Debian package"): ["tests/package, in a clean system"],
     ("docs/restart.md", "Under systemd"): ["installs units as root, for a machine with systemd"],
-    ("docs/scaling.md", "Beyond one machine"): [PICTURE],
+    ("docs/scaling.md", "Scaling out"): [PICTURE],
     ("docs/security.md", "The web interface"): [TLS, TLS],
     ("docs/scaling.md", "Docker Compose"): [CONTAINERS],
     ("docs/tap.md", "Commands"): ["tests/server/test_client.py taps by such files"],
