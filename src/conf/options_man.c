@@ -30,139 +30,141 @@ static const struct roff_part before[] = {
     {ROFF_TEXT, "`bacowr-statsd man` [`mapping`]", NULL},
     {ROFF_HEAD, "DESCRIPTION", NULL},
     {ROFF_TEXT,
-     "`bacowr-statsd` receives StatsD lines over UDP, TCP and Unix sockets, turns their names into "
-     "metrics by the rules of a mapping file, and serves the metrics to Prometheus over HTTP. It "
-     "takes the flags, the mapping files and the names of self metrics of statsd_exporter.", NULL},
+     "`bacowr-statsd` receives StatsD lines over UDP, TCP and Unix sockets, maps their "
+     "names to metrics by the rules of a mapping file, and exposes the metrics to "
+     "Prometheus over HTTP. It is compatible with the flags, mapping files and self metric "
+     "names of statsd_exporter.", NULL},
     {ROFF_TEXT,
-     "Each sample changes its series at once; nothing is queued, and nothing is flushed at "
-     "intervals. Counters and histograms count from the start on; a gauge keeps its last "
-     "value; a summary's quantiles and a set's count are those of a sliding window. A series "
-     "lives until the server ends, or until it got no sample for the `ttl` of its rule.", NULL},
+     "Each sample updates its series at once; there is no queue and no flush interval. "
+     "Counters and histograms accumulate from the start; a gauge keeps its last value; a "
+     "summary's quantiles and a set's count cover a sliding window. A series exists until "
+     "the server stops, or until it gets no sample for the `ttl` of its rule.", NULL},
     {ROFF_TEXT,
-     "Everything listens on loopback only unless a flag says otherwise: neither StatsD nor the "
-     "metrics page has a password.", NULL},
+     "Everything listens on loopback only by default: neither StatsD nor the metrics page "
+     "has a password.", NULL},
     {ROFF_TEXT,
-     "No line, datagram or request ends the server or spoils the metrics page. What is refused is "
-     "counted on the page with the reason, in `statsd_exporter_sample_errors_total`, "
-     "`statsd_exporter_events_error_total` and `statsd_exporter_events_conflict_total`. Datagrams "
-     "that the kernel had no room for are in "
-     "`bacowr_statsd_udp_kernel_dropped_datagrams_total`, which is worth an alert.", NULL},
+     "No line, datagram or request crashes the server or breaks a scrape. Refused input is "
+     "counted by reason in `statsd_exporter_sample_errors_total`, "
+     "`statsd_exporter_events_error_total` and `statsd_exporter_events_conflict_total`. "
+     "Datagrams dropped by the kernel are in "
+     "`bacowr_statsd_udp_kernel_dropped_datagrams_total`; alert on it.", NULL},
     {ROFF_END, NULL, NULL},
 };
 
 static const struct roff_part after[] = {
     {ROFF_HEAD, "LINES", NULL},
     {ROFF_TEXT,
-     "A line is a name and what was measured. A datagram holds any number of lines, parted by LF "
-     "or CR LF; a TCP line ends with one of these.", NULL},
+     "A line is a name with one or more values. A datagram contains any number of lines, "
+     "separated by LF or CR LF; a TCP line ends with one of these.", NULL},
     {ROFF_LINES, "NAME:VALUE|TYPE|@RATE|#KEY:VALUE,KEY:VALUE\n", NULL},
-    {ROFF_TEXT, "The rate and the tags may be left out, and stand in any order. The types:", NULL},
-    {ROFF_ITEM, "A counter, which rises by the value, divided by the rate.", "c"},
-    {ROFF_ITEM, "A gauge, which gets the value; with a sign, see `--statsd.gauge-mode`.", "g"},
-    {ROFF_ITEM, "A timer in milliseconds, which is kept in seconds.", "ms"},
-    {ROFF_ITEM, "A histogram and a distribution: numbers that are kept as they are.", "h, d"},
-    {ROFF_ITEM, "A set, which counts how many distinct values came in.", "s"},
+    {ROFF_TEXT, "Rate and tags are optional, in any order. The types:", NULL},
+    {ROFF_ITEM, "A counter, incremented by the value divided by the rate.", "c"},
+    {ROFF_ITEM, "A gauge, set to the value; for a signed value see `--statsd.gauge-mode`.", "g"},
+    {ROFF_ITEM, "A timer in milliseconds, stored in seconds.", "ms"},
+    {ROFF_ITEM, "A histogram and a distribution, stored without conversion.", "h, d"},
+    {ROFF_ITEM, "A set, which counts distinct values.", "s"},
     {ROFF_TEXT, "Other forms:", NULL},
     {ROFF_ITEM,
      "Several values of one kind, for the types `ms`, `h` and `d`; and several samples of one "
      "name.", "NAME:1:2:3|TYPE, NAME:1|TYPE:2|TYPE"},
     {ROFF_ITEM,
-     "Tags in the name, as InfluxDB, Librato, SignalFX and, when that is switched on, Graphite "
-     "have them. A line with tags in both places is refused.",
+     "Tags in the name, in the style of InfluxDB, Librato, SignalFX and, if enabled, "
+     "Graphite. A line with tags in both places is refused.",
      "NAME,K=V:1|c, NAME#K=V:1|c, NAME[K=V]:1|c, NAME;K=V:1|c"},
     {ROFF_ITEM,
-     "DogStatsD's container, timestamp and further fields. The container is a label "
-     "`container_id` unless `--no-statsd.container-id-label` is given; the others are left out.",
+     "DogStatsD's container, timestamp and further fields. The container becomes the label "
+     "`container_id` unless `--no-statsd.container-id-label` is set; the others are "
+     "ignored.",
      "|c:ID, |T1700000000, |e:DATA, |card:LEVEL"},
     {ROFF_ITEM,
-     "DogStatsD's events and service checks: counted and left out, or see "
+     "DogStatsD's events and service checks: counted and ignored; see also "
      "`--statsd.service-checks`.", "_e{...}:..., _sc|NAME|STATUS"},
     {ROFF_HEAD, "SIGNALS", NULL},
     {ROFF_ITEM,
-     "The mapping is read again. When it has a mistake, that is logged and the old rules go on.",
+     "Reload the mapping. If it is invalid, the error is logged and the old rules stay "
+     "active.",
      "SIGHUP"},
     {ROFF_ITEM,
-     "The server takes in what its sockets hold, for at most a second, and ends.",
+     "Read what the sockets hold, for at most a second, and exit.",
      "SIGTERM, SIGINT"},
     {ROFF_HEAD, "HTTP", NULL},
     {ROFF_ITEM,
-     "The metrics page, or where `--web.telemetry-path` puts it: in the text format; in delimited "
-     "protobuf or, with `--web.enable-openmetrics`, in OpenMetrics for those who ask for them.",
+     "The metrics, at this path or `--web.telemetry-path`: in the text format; in delimited "
+     "protobuf or, with `--web.enable-openmetrics`, in OpenMetrics for clients that ask for "
+     "them.",
      "/metrics"},
     {ROFF_ITEM, "The status page.", "/"},
     {ROFF_ITEM,
-     "As JSON: the documents with what the status page shows; `/api/v1/explain` takes lines by "
-     "POST.",
+     "The JSON API behind the status page; `/api/v1/explain` accepts lines by POST.",
      "/api/v1/"},
     {ROFF_ITEM,
-     "In JSON: the metrics and labels with the most series and values, and those that are over a "
-     "limit.",
+     "The metrics and labels with the highest cardinality, and those over a limit, as JSON.",
      "/api/v1/cardinality"},
     {ROFF_ITEM, "200 while the process lives.", "/-/healthy"},
     {ROFF_ITEM,
-     "200 while it receives; before and after that 503, and while the admin port was told "
-     "`health down`.",
+     "200 while the server receives; 503 before and after that, and after `health down` on "
+     "the admin port.",
      "/-/ready"},
     {ROFF_ITEM,
-     "The largest senders with what they sent, as JSON: with `--statsd.sources`, and for clients "
-     "on this machine.",
+     "The largest senders as JSON: with `--statsd.sources`, and for clients on this "
+     "machine.",
      "/api/v1/sources"},
     {ROFF_ITEM,
-     "Lines as they come in, with what becomes of each; for clients on this machine. See `tap`.",
+     "A stream of received lines with their results; for clients on this machine. See "
+     "`tap`.",
      "/api/v1/tap"},
     {ROFF_ITEM,
-     "PUT or POST reads the mapping again and answers when that is done: 200, or 500 with the "
-     "mistake. Only with `--web.enable-lifecycle`.", "/-/reload"},
-    {ROFF_ITEM, "PUT or POST ends the server. Only with `--web.enable-lifecycle`.", "/-/quit"},
+     "PUT or POST reloads the mapping and responds when done: 200, or 500 with the error. "
+     "Only with `--web.enable-lifecycle`.", "/-/reload"},
+    {ROFF_ITEM, "PUT or POST stops the server. Only with `--web.enable-lifecycle`.", "/-/quit"},
     {ROFF_HEAD, "ENVIRONMENT", NULL},
     {ROFF_ITEM,
-     "Sockets that the service manager opened, as systemd passes them: those of a kind stand in "
-     "the place of all that the flags name for it. One whose name begins with `http` is the web "
-     "interface's.", "LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES"},
+     "Sockets inherited from systemd (socket activation): those of a kind replace all "
+     "addresses that the flags set for it. One whose name begins with `http` belongs to the "
+     "web interface.", "LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES"},
     {ROFF_ITEM,
-     "Where the service manager hears that the server is ready, reloads, ends and lives.",
+     "Readiness, reload, shutdown and watchdog notifications to the service manager.",
      "NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID"},
     {ROFF_HEAD, "FILES", NULL},
-    {ROFF_TEXT, "No file is read that the command line does not name.", NULL},
+    {ROFF_TEXT, "The server reads only files that the command line names.", NULL},
+    {ROFF_ITEM, "Mapping rules, see bacowr-statsd-mapping(5).", "--statsd.mapping-config=FILE"},
     {ROFF_ITEM,
-     "Rules, in the language of bacowr-statsd-mapping(5).", "--statsd.mapping-config=FILE"},
+     "Unix socket files. A stale one is replaced at start; they are removed at exit.",
+     "--statsd.listen-unixgram=PATH, --statsd.listen-unix=PATH"},
     {ROFF_ITEM,
-     "The sockets' files. One that nobody listens on is replaced at start; at the end they are "
-     "removed.", "--statsd.listen-unixgram=PATH, --statsd.listen-unix=PATH"},
-    {ROFF_ITEM,
-     "Arguments, one a line. Empty lines and those that begin with # are none.", "@FILE"},
+     "Arguments, one per line. Empty lines and lines that begin with # are ignored.", "@FILE"},
     {ROFF_HEAD, "EXIT STATUS", NULL},
     {ROFF_ITEM,
-     "The server ended in order; all files that `check` was given are right, perhaps with "
-     "warnings; `explain` answered, whatever becomes of the lines.", "0"},
+     "Clean shutdown; all files given to `check` are valid, perhaps with warnings; "
+     "`explain` answered, also for refused lines.", "0"},
     {ROFF_ITEM,
-     "A mistake on the command line or in a mapping file, an address that cannot be had, an input "
-     "that cannot be read, an output that cannot be written. A sentence on the standard error "
-     "output says which.", "1"},
+     "An error on the command line or in a mapping file, an address that cannot be bound, "
+     "an input that cannot be read, an output that cannot be written. A message on standard "
+     "error gives the reason.", "1"},
     {ROFF_ITEM,
-     "`check --against`: compared, and something that is not refused now would be, or go over a "
+     "`check --against`: compared, and something accepted now would be refused, or exceed a "
      "limit.",
      "2"},
     {ROFF_HEAD, "EXAMPLES", NULL},
-    {ROFF_TEXT, "Is a mapping file right? Then serve with it, to other hosts too:", NULL},
+    {ROFF_TEXT, "Check a mapping file, then serve with it, to other hosts too:", NULL},
     {ROFF_LINES,
      "bacowr-statsd check mapping.yml\n"
      "bacowr-statsd --statsd.mapping-config=mapping.yml --statsd.listen-udp=:8125 \\\n"
      "    --web.listen-address=:9102\n", NULL},
-    {ROFF_TEXT, "What would a new mapping change of a running server?", NULL},
+    {ROFF_TEXT, "Show what a new mapping would change on a running server:", NULL},
     {ROFF_LINES, "bacowr-statsd check new.yml --against=http://127.0.0.1:9102\n", NULL},
-    {ROFF_TEXT, "A first metric, from bash, and a look at it:", NULL},
+    {ROFF_TEXT, "Send a metric from bash, and look at it:", NULL},
     {ROFF_LINES,
      "echo -n 'api.hits:1|c|#env:prod' >/dev/udp/127.0.0.1/8125\n"
      "curl -s http://127.0.0.1:9102/metrics | grep api_hits\n", NULL},
-    {ROFF_TEXT, "What becomes of a line, and which rule takes it:", NULL},
+    {ROFF_TEXT, "Show the result of a line, and the rule that matches:", NULL},
     {ROFF_LINES,
      "bacowr-statsd --statsd.mapping-config=mapping.yml explain 'api.hits:1|c'\n", NULL},
-    {ROFF_TEXT, "The series that a file of lines becomes:", NULL},
+    {ROFF_TEXT, "The series that a file of lines produces:", NULL},
     {ROFF_LINES,
      "bacowr-statsd explain --json <lines.txt |\n"
      "    jq -r '.samples[].series.text // empty' | sort -u\n", NULL},
-    {ROFF_TEXT, "A scrape job for Prometheus:", NULL},
+    {ROFF_TEXT, "A scrape configuration for Prometheus:", NULL},
     {ROFF_LINES,
      "scrape_configs:\n"
      "  - job_name: statsd\n"
@@ -178,19 +180,18 @@ static const struct {
     const char *command, *prose;
 } commands[] = {
     {"serve",
-     "A mistake in a flag or in the mapping file is told before any socket is opened, with status "
-     "1. Else it runs until a signal ends it, with status 0."},
+     "An error in a flag or in the mapping file is reported before any socket is opened, "
+     "with status 1. Otherwise it runs until a signal stops it, with status 0."},
     {"check",
-     "No socket is opened. The status is 0 when all files are right, else 1; warnings do not "
-     "count. `--check-config` does the same for all that `--statsd.mapping-config` names, as one. "
-     "With `--against` the files are one mapping, and lines are read as the server's flags have "
-     "it; the status is 0 whatever changes, but 2 when something that is not refused now would be "
-     "or go over a limit, and 1 when nothing could be compared. A server tells of what came in the "
-     "last two minutes."},
+     "No socket is opened. The status is 0 if all files are valid, else 1; warnings do not "
+     "count. `--check-config` does the same for all that `--statsd.mapping-config` names, "
+     "as one mapping. With `--against` the files form one mapping, and lines are parsed "
+     "with the server's flags; the status is 0 with or without changes, 2 if something "
+     "accepted now would be refused or exceed a limit, and 1 if the comparison failed. A "
+     "server reports the traffic of the last two minutes."},
     {"explain",
-     "The rules are those of `--statsd.mapping-config`, and the flags that say how lines are read "
-     "have their meaning here too. The status is 0 for lines that are refused as well: that is an "
-     "answer."},
+     "The rules are those of `--statsd.mapping-config`, and the parsing flags apply here "
+     "too. The status is 0 also for refused lines."},
 };
 /* clang-format on */
 
