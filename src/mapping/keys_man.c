@@ -26,59 +26,59 @@ static const struct roff_part before[] = {
     {ROFF_TEXT, "bacowr-statsd-mapping - rules that turn StatsD names into metrics", NULL},
     {ROFF_HEAD, "DESCRIPTION", NULL},
     {ROFF_TEXT,
-     "A mapping file says which metric a StatsD name becomes, with which labels, and how its "
-     "values are kept. bacowr-statsd(1) reads it at start, on SIGHUP and when `/-/reload` is "
-     "asked for; `--statsd.mapping-config` names it. The file is YAML, with anchors and merge "
-     "keys. Files that were written for statsd_exporter are taken as they are.", NULL},
+     "A mapping file maps StatsD names to metrics and labels, and defines how values are "
+     "stored. bacowr-statsd(1) reads it at start, on SIGHUP and on `/-/reload`; "
+     "`--statsd.mapping-config` names it. The file is YAML, with anchors and merge keys. "
+     "Files for statsd_exporter work unchanged.", NULL},
     {ROFF_TEXT,
-     "At its top stand `mappings`, which is a list of rules, and `defaults`, which are what a rule "
-     "leaves unsaid. A rule has a `match` and a `name` at least. A name that no rule takes becomes "
-     "a metric of that name, in which each character that is no letter, digit, `_` or `:` is an "
-     "underscore; or nothing, under `unmapped: drop`.", NULL},
+     "The top-level keys are `mappings`, a list of rules, and `defaults` for keys that a "
+     "rule omits. A rule has at least a `match` and a `name`. An unmapped name becomes a "
+     "metric of that name, in which each character other than letters, digits, `_` and `:` "
+     "becomes an underscore; with `unmapped: drop` it is dropped.", NULL},
     {ROFF_TEXT,
-     "A key without a value is as one that is left out. An unknown key, or one that stands twice, "
-     "is a mistake. Durations are written 300ms, 30s, 5m, 1h30m; the units are ns, us, ms, s, m "
-     "and h.", NULL},
-    {ROFF_SUBHEAD, "Which rule takes a name", NULL},
+     "A key without a value counts as omitted. Unknown and duplicate keys are errors. "
+     "Durations are written 300ms, 30s, 5m, 1h30m; the units are ns, us, ms, s, m and h.", NULL},
+    {ROFF_SUBHEAD, "Rule matching", NULL},
     {ROFF_TEXT,
-     "All globs are tried before all regexes. Of the globs that take a name the first in the file "
+     "All globs are tried before all regexes. Of the matching globs the first in the file "
      "wins, or with `glob_disable_ordering` the one with the earliest literal text; of the "
-     "regexes the first in the file. Under `match_order: file` globs and regexes are one list, and "
-     "the first rule in the file wins.", NULL},
+     "regexes the first in the file. With `match_order: file` globs and regexes form one "
+     "list, and the first matching rule wins.", NULL},
     {ROFF_TEXT,
-     "A glob is laid along the whole name, segment by segment between the dots. A segment `*` "
-     "takes any one segment. Beside text, as in `worker-*` or `*_*`, a star takes any part of the "
-     "segment, the leftmost as little as it can. No star takes a dot, so a glob takes only names "
-     "of as many segments as it has.", NULL},
+     "A glob matches the whole name, segment by segment between the dots. A segment `*` "
+     "matches any one segment. Combined with text, as in `worker-*` or `*_*`, a star "
+     "matches any part of the segment, the leftmost as little as possible. No star matches "
+     "a dot, so a glob matches only names with the same number of segments.", NULL},
     {ROFF_TEXT,
-     "A regex is found anywhere in the name unless `^` and `$` hold it. It is in the language of "
-     "RE2. A search that would take too long is given up, counts as no match, and is counted in "
+     "A regex matches anywhere in the name unless anchored by `^` and `$`. It has RE2 "
+     "syntax. A search that exceeds its limit is aborted, is no match, and is counted in "
      "`bacowr_statsd_regex_limit_total`.", NULL},
     {ROFF_TEXT,
-     "A rule may ask for more: the type of the sample in `match_metric_type`, tags in "
-     "`match_labels`, and it leaves names alone that a pattern of `except` takes. What a rule "
-     "leaves alone the next one may take.", NULL},
+     "A rule may have further conditions: the sample type in `match_metric_type`, tags in "
+     "`match_labels`, and exceptions in `except`. Names that a rule excludes are left to "
+     "the next rules.", NULL},
     {ROFF_SUBHEAD, "References", NULL},
     {ROFF_TEXT,
-     "In `name` and in the values of `labels`, `$1` or `${1}` stands for what the first star of a "
-     "glob took, or the first group of a regex; `$2` for the second, and so on. Braces keep apart "
-     "what follows: `${1}_total`. In labels, `${host}` stands for the group that a regex calls "
-     "`(?P<host>...)`. A reference to nothing is empty text, and the check warns of it.", NULL},
+     "In `name` and in the values of `labels`, `$1` or `${1}` is the match of the first "
+     "star of a glob, or the first group of a regex; `$2` the second, and so on. Braces "
+     "separate it from following text: `${1}_total`. In labels, `${host}` is the group "
+     "`(?P<host>...)` of a regex. A reference to a missing group is empty text, and the "
+     "check warns of it.", NULL},
     {ROFF_SUBHEAD, "Labels", NULL},
     {ROFF_TEXT,
-     "The tags of a sample become labels. First `keep_labels`, `drop_labels` and `rename_labels` "
-     "say, in this order and by the names as they were sent, which stay and how they are called. "
-     "Then come the `labels` of the rule, which replace tags of the same name unless "
-     "`honor_labels` is true. Last come the `labels` of the defaults, where that name is still "
-     "free. `match_labels` looks at the tags as they were sent.", NULL},
+     "The tags of a sample become labels. First `keep_labels`, `drop_labels` and "
+     "`rename_labels` are applied, in this order and with the names as sent. Then the "
+     "`labels` of the rule are added; they replace tags of the same name unless "
+     "`honor_labels` is true. Last, the `labels` of the defaults are added if the name is "
+     "not used yet. `match_labels` matches the tags as sent.", NULL},
     {ROFF_TEXT,
-     "Labels whose names Prometheus keeps for itself (`le` on a histogram, `quantile` on a "
-     "summary, and those that begin with `__`) become `exported_le` and the like.", NULL},
+     "Labels with names reserved by Prometheus (`le` on a histogram, `quantile` on a "
+     "summary, and those that begin with `__`) become `exported_le` and so on.", NULL},
     {ROFF_SUBHEAD, "Several files", NULL},
     {ROFF_TEXT,
-     "`--statsd.mapping-config` may be repeated, and a directory stands for its *.yml and *.yaml "
-     "files in the order of their names. The rules of all of them are one list in that order. "
-     "`defaults` may stand in one file only, and hold for the rules of all.", NULL},
+     "`--statsd.mapping-config` is repeatable, and a directory means its *.yml and *.yaml "
+     "files in the order of their names. The rules of all files form one list in that "
+     "order. Only one file may have `defaults`, which apply to the rules of all.", NULL},
     {ROFF_END, NULL, NULL},
 };
 
@@ -104,7 +104,7 @@ static const struct roff_part after[] = {
      "  name: db_rows\n"
      "  labels: {host: '${host}', table: $2, \"kind\": 'row \"count\"'}\n"
      "  ttl: 1h\n", NULL},
-    {ROFF_TEXT, "Lines, and the series that each becomes by it:", NULL},
+    {ROFF_TEXT, "Lines, and the resulting series:", NULL},
     {ROFF_LINES,
      "shop.orders.eu.card:1|c\n"
      "    shop_orders_total{country=\"eu\",method=\"card\"}\n"
@@ -120,23 +120,24 @@ static const struct roff_part after[] = {
      "    db_rows{host=\"a1\",kind=\"row \\\"count\\\"\",table=\"users\"}\n"
      "stock-level:7|g\n"
      "    stock_level\n", NULL},
-    {ROFF_TEXT, "To see the same of lines and rules of your own:", NULL},
+    {ROFF_TEXT, "To try your own lines and rules:", NULL},
     {ROFF_LINES,
      "bacowr-statsd --statsd.mapping-config=mapping.yml explain 'shop.orders.eu.card:1|c'\n", NULL},
     {ROFF_HEAD, "DIAGNOSTICS", NULL},
     {ROFF_TEXT,
-     "`bacowr-statsd check` FILE tells the first mistake of a file with its line, its column and "
-     "the way to mend it:", NULL},
+     "`bacowr-statsd check` FILE reports the first error of a file with line, column and a "
+     "suggested fix:", NULL},
     {ROFF_LINES,
      "mapping.yml:4:3: unknown key \"histgram_options\" in a rule; did you mean "
      "\"histogram_options\"?\n", NULL},
     {ROFF_TEXT,
-     "What is legal and surely not meant is a warning: a rule that can never match, and which one "
-     "hides it; a reference to nothing; a duration without a unit; two helps for one metric.",
+     "Valid but probably wrong input causes a warning: a rule that can never match, with "
+     "the one that shadows it; a reference to a missing group; a duration without a unit; "
+     "two help texts for one metric.",
      NULL},
     {ROFF_TEXT,
-     "A server does not start with a file that has a mistake. One that runs keeps its old rules, "
-     "logs the mistake, and shows it in `statsd_exporter_config_reloads_total`.", NULL},
+     "A server does not start with an invalid file. A running server keeps its old rules, "
+     "logs the error, and counts it in `statsd_exporter_config_reloads_total`.", NULL},
     {ROFF_HEAD, "SEE ALSO", NULL},
     {ROFF_TEXT, "bacowr-statsd(1)", NULL},
     {ROFF_END, NULL, NULL},
