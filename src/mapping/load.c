@@ -218,9 +218,9 @@ static int on_nothing(struct load *l, const struct yaml_pair *pair, void *into)
 
 const struct load_key load_top_keys[] = {
     {"defaults", on_defaults, false, "{KEY: VALUE, ...}", "the defaults of each key",
-     "What holds for every rule that does not say otherwise, and for names that no rule takes."},
+     "Defaults of all rules, and the settings of unmapped names."},
     {"mappings", on_mappings, false, "[RULE, ...]", "none",
-     "The rules. Which of them takes a name is said at match_order."},
+     "The rules. For their precedence see match_order."},
     {"fsm", on_nothing, .hidden = true},
     {"logger", on_nothing, .hidden = true},
     {"registerer", on_nothing, .hidden = true},

@@ -65,14 +65,15 @@ static int on_unit(struct load *l, const struct yaml_pair *pair, void *into)
 
 const struct load_key load_common_keys[] = {
     {"match_type", on_match_type, false, "glob|regex", "glob",
-     "How match is read. A regex is found anywhere in the name unless it is anchored."},
+     "Type of match. A regex matches anywhere in the name unless anchored."},
     {"ttl", on_ttl, false, "DURATION", "0",
-     "A series that gets no sample for so long is dropped. 0: never, in a rule also where the "
-     "defaults say otherwise."},
-    {"gauge_mode", on_gauge_mode, false, "delta|absolute|etsy", "what the server's flags say",
-     "What a sign before a gauge's value means. delta: +n and -n change the gauge. absolute: the "
-     "sign belongs to the number. etsy: as delta, but where there is no gauge yet, it is set."},
+     "A series without a sample for this time expires. 0: never; in a rule this overrides "
+     "the defaults."},
+    {"gauge_mode", on_gauge_mode, false, "delta|absolute|etsy", "the server's flag",
+     "Meaning of a sign before a gauge value. delta: +n and -n change the gauge. absolute: "
+     "the sign is part of the number. etsy: like delta, but sets a gauge that does not "
+     "exist yet."},
     {"unit", on_unit, false, "ns|us|ms|s|m|h", "ms for timers, s for histograms and distributions",
-     "The unit in which observations are sent; they are kept in seconds. With scale both apply."},
+     "The unit of received observations; they are stored in seconds. Combines with scale."},
     {0},
 };

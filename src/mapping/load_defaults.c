@@ -63,12 +63,10 @@ const struct load_key load_defaults_keys[] = {
      "globs_first: all globs are tried before all regexes. file: the first rule that takes a name "
      "wins, be it glob or regex."},
     {"unmapped", on_unmapped, false, "map|drop", "map",
-     "What becomes of names that no rule takes. map: a metric of that name. drop: they are thrown "
-     "away, and counted."},
+     "Unmapped names. map: create a metric of that name. drop: drop and count them."},
     {"labels", on_labels, false, "{NAME: TEXT, ...}", "none",
-     "Labels for every series that is made from samples, mapped or not. They are the weakest: a "
-     "tag "
-     "or a rule's label of that name wins."},
+     "Labels added to every series made from samples, mapped or not, with the lowest "
+     "precedence: a tag or a rule's label of that name wins."},
     {0},
 };
 

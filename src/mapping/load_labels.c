@@ -214,13 +214,13 @@ static int on_rename(struct load *l, const struct yaml_pair *pair, void *into)
 
 const struct load_key load_label_keys[] = {
     {"keep_labels", on_keep, false, "[NAME, ...]", "all are kept",
-     "Of the tags that a sample brings only these become labels, before the rule's own are added. "
-     "Names are whole, and as the page shows them."},
+     "Only these tags of a sample become labels, before the rule's own are added. Full "
+     "label names, as exposed."},
     {"drop_labels", on_drop, false, "[NAME, ...]", "none",
-     "Tags that become no labels. Series that differ in nothing else become one."},
+     "Tags that do not become labels. Series that differ only in them become one."},
     {"rename_labels", on_rename, false, "{NAME: NAME, ...}", "none",
-     "Tags that become labels of another name, each by the name it was sent with. One that is "
-     "renamed to a name that another tag has takes its place."},
+     "Tags that become labels with another name, by their original name. A renamed tag "
+     "replaces another tag of its new name."},
     {0},
 };
 

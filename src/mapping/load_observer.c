@@ -337,34 +337,33 @@ static int on_set_error(struct load *l, const struct yaml_pair *pair, void *into
 
 const struct load_key load_summary_keys[] = {
     {"quantiles", on_quantiles, false, "[{quantile: 0..1, error: 0..1}, ...]", "0.5, 0.9 and 0.99",
-     "Which quantiles to expose."},
-    {"max_age", on_max_age, false, "DURATION", "10m",
-     "Quantiles are taken over the observations of so long."},
+     "Quantiles to expose."},
+    {"max_age", on_max_age, false, "DURATION", "10m", "Time window of the quantiles."},
     {"age_buckets", on_age_buckets, false, "NUMBER", "5",
-     "In how many steps old observations leave that window, at most 10."},
+     "Number of steps in which that window moves, at most 10."},
     {"buf_cap", on_buf_cap, false, "NUMBER", "500",
-     "Accepted for statsd_exporter's sake; nothing is buffered here."},
+     "Accepted for compatibility with statsd_exporter; nothing is buffered."},
     {0},
 };
 
 const struct load_key load_histogram_keys[] = {
     {"buckets", on_buckets, false, "[NUMBER, ...]",
      "0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10",
-     "Upper bounds, rising; +Inf is always there."},
+     "Upper bounds, increasing; +Inf is implicit."},
     {"native_histogram_bucket_factor", on_native_factor, false, "NUMBER", "1.1",
-     "Native histograms: each bucket is at most so many times as wide as the one before; a value "
-     "above 0 and up to 1 turns them off."},
+     "Native histograms: maximum growth factor from one bucket to the next; a value above 0 "
+     "and up to 1 turns them off."},
     {"native_histogram_max_buckets", on_native_max, false, "NUMBER", "256",
-     "When a series has more native buckets than this, they are made coarser; at most 4096."},
+     "If a series has more native buckets than this, their resolution is reduced; at most "
+     "4096."},
     {0},
 };
 
 const struct load_key load_set_keys[] = {
     {"window", on_window, false, "DURATION", "1m",
-     "A set shows how many distinct members it saw in so long; at least 1s."},
+     "Time window in which a set counts distinct members; at least 1s."},
     {"error", on_set_error, false, "0.005..0.2", "0.01625",
-     "The standard error of that count where there are too many members to keep them all, as a "
-     "fraction of it."},
+     "Standard error of that count when it is estimated, for many members, as a fraction."},
     {0},
 };
 

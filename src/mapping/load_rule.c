@@ -134,30 +134,31 @@ static int on_scale(struct load *l, const struct yaml_pair *pair, void *into)
 
 const struct load_key load_rule_keys[] = {
     {"match", on_match, false, "GLOB|REGEX", NULL,
-     "Which names the rule takes. In a glob * stands for any text between two dots, "
-     "or for a part of it."},
+     "Names that the rule matches. In a glob * matches any text between two dots, or a part "
+     "of it."},
     {"except", on_except, false, "[PATTERN, ...]", "none",
-     "Names that the rule leaves alone although match takes them; read like match. One pattern may "
-     "stand without brackets."},
+     "Exceptions: names that the rule does not match; same type as match. A single pattern "
+     "needs no brackets."},
     {"match_labels", on_match_labels, false, "{NAME: PATTERN, ...}", "none",
-     "Only samples whose tags, as they were sent, fit all of these. In a pattern * is any text; an "
-     "empty pattern wants that there is no such tag, any other that there is one."},
+     "Only samples whose tags, as sent, match all of these. In a pattern * is any text; an "
+     "empty pattern requires that the tag is absent, any other that it is present."},
     {"match_metric_type", on_match_metric_type, false, "counter|gauge|observer",
-     "any type, sets included",
+     "any type, including sets",
      "Only samples of this type; timers, histograms and distributions are observers."},
     {"name", on_name, false, "TEMPLATE", NULL,
-     "The metric's name. $1 or ${1} stands for what the first * or group took."},
+     "The metric name. $1 or ${1} is the match of the first * or group."},
     {"labels", on_labels, false, "{NAME: TEMPLATE, ...}", "none",
-     "Labels, added to the sample's tags. Values may hold references; those to named groups of a "
-     "regex are written ${host}."},
+     "Labels, added to the sample's tags. Values may contain references; those to named "
+     "groups of a regex are written ${host}."},
     {"honor_labels", on_honor_labels, false, "true|false", "false",
-     "When a tag has the name of one of labels: true, the tag's value stays; false, the label's."},
-    {"help", on_help, false, "TEXT", "a sentence saying that the metric was made automatically",
-     "The metric's help text. A metric has one; that of the first series shows."},
+     "If a tag has the name of one of labels: true keeps the tag's value, false the "
+     "label's."},
+    {"help", on_help, false, "TEXT", "a note that the metric was generated automatically",
+     "The metric's help text. A metric has one; that of the first series is exposed."},
     {"action", on_action, false, "map|drop", "map",
-     "drop: what the rule takes is thrown away, and counted. A name is required all the same."},
+     "drop: drop and count what the rule matches. A name is required anyway."},
     {"scale", on_scale, false, "NUMBER", "1",
-     "Every value is multiplied by this; members of sets stay as they are."},
+     "Every value is multiplied by this; set members are unchanged."},
     {0},
 };
 
