@@ -94,7 +94,7 @@ class CommandTest(FolderTest):
         """Two files with defaults are right one by one; a directory is one thing."""
         one, two = self.file("m/1.yml", ONE + DEFAULTS), self.file("m/2.yml", TWO + DEFAULTS)
         told = " ".join(run("help").stdout.split())
-        self.assertIn("Each file or directory alone; --check-config takes all", told)
+        self.assertIn("Each file or directory is checked separately", told)
         done = run("check", one, two)
         self.assertEqual((done.returncode, done.stdout),
                          (0, f"{one}: ok, 1 rules\n{two}: ok, 2 rules\n"))
