@@ -295,6 +295,8 @@ static int resize(struct routes *t, unsigned bits)
     t->bits = bits;
     t->n_gone = 0;
     t->hand = bits > was.bits ? was.hand << (bits - was.bits) : was.hand >> (was.bits - bits);
+    if (t->hand >= n_places(t)) /* it was among the last windows' places, which do not double */
+        t->hand = 0;
     t->n_resizes++;
     move_all(t, &was);
     lines_free(was.lines, was.bits);

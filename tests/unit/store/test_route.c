@@ -552,6 +552,25 @@ START_TEST(test_route_age_goes_on_where_it_was)
 }
 END_TEST
 
+/* Age goes on in the table, wherever it stood when that grew: also in the last windows' places. */
+START_TEST(test_route_age_stays_in_a_table_that_grows)
+{
+    for (unsigned n_steps = 512; n_steps < 512 + BEYOND; n_steps++) {
+        struct routes *t = routes_of(8192);
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < n_steps; i++)
+            routes_age(t);
+        while (t->n_resizes == 0)
+            (void)put(t, n++, 1);
+        ck_assert_uint_lt(t->hand, (UINT64_C(8) << t->bits) + BEYOND);
+        routes_age(t);
+        ck_assert_uint_eq(route_stats(t).n, n);
+        routes_free(t);
+    }
+}
+END_TEST
+
 /* ---- all together ---- */
 
 /* While nothing is evicted, the table answers as a plain array does. */
@@ -709,6 +728,7 @@ static Suite *suite(void)
     tcase_add_test(age, test_route_age_gives_memory_back);
     tcase_add_test(age, test_route_churn_leaves_nothing);
     tcase_add_test(age, test_route_age_goes_on_where_it_was);
+    tcase_add_test(age, test_route_age_stays_in_a_table_that_grows);
     suite_add_tcase(s, age);
     tcase_add_test(together, test_route_agrees_with_an_array);
     tcase_add_test(together, test_route_never_finds_the_wrong_one);
