@@ -171,10 +171,22 @@ static struct shadow_family *family_named(struct bacowr_shadow *s, struct slice 
     return f;
 }
 
+/* What is kept of @text. */
+static struct slice kept_of(struct slice text)
+{
+    return slice_of(text.p, text.len < SHADOW_TEXT_MAX ? text.len : SHADOW_TEXT_MAX);
+}
+
 static char *keep_text(struct slice text)
 {
-    return strndup(text.len > 0 ? text.p : "",
-                   text.len < SHADOW_TEXT_MAX ? text.len : SHADOW_TEXT_MAX);
+    return strndup(text.len > 0 ? text.p : "", kept_of(text).len);
+}
+
+/* Of several texts the least is kept, so that it is the same however the document is ordered.
+ * Is it @text, or the one that was @kept (NULL: none)? */
+static bool is_least(struct slice text, const char *kept)
+{
+    return kept == NULL || slice_cmp(kept_of(text), slice_str(kept)) < 0;
 }
 
 static struct slice cut_from(struct slice s, size_t n)
@@ -208,17 +220,15 @@ static int names_of(struct buf *out, struct slice labels)
     return out->failed ? -ENOMEM : 0;
 }
 
-/* Of several lists the least is told, so that it is the same however the document is ordered. */
-static int keep_least(struct shadow_side *side, struct slice names)
+static int keep_names(struct shadow_side *side, struct slice names)
 {
-    char *text = keep_text(names);
+    char *text;
 
+    if (!is_least(names, side->least_names))
+        return 0;
+    text = keep_text(names);
     if (text == NULL)
         return -ENOMEM;
-    if (side->least_names != NULL && strcmp(side->least_names, text) <= 0) {
-        free(text);
-        return 0;
-    }
     free(side->least_names);
     side->least_names = text;
     return 0;
@@ -228,20 +238,17 @@ static int note_names(struct bacowr_shadow *s, struct shadow_side *side, struct 
 {
     uint64_t hash;
 
-    if (side->n_names > SHADOW_N_NAMES)
-        return 0;
     if (names_of(&s->rooms[5], labels) != 0)
         return -ENOMEM;
     hash = hash_bytes(buf_slice(&s->rooms[5]), SEED_NAMES);
-    for (unsigned i = 0; i < side->n_names; i++)
+    for (unsigned i = 0; i < side->n_names && i < SHADOW_N_NAMES; i++)
         if (side->names[i] == hash)
             return 0;
-    if (keep_least(side, buf_slice(&s->rooms[5])) != 0)
-        return -ENOMEM;
     if (side->n_names < SHADOW_N_NAMES)
         side->names[side->n_names] = hash;
-    side->n_names++;
-    return 0;
+    if (side->n_names <= SHADOW_N_NAMES)
+        side->n_names++;
+    return keep_names(side, buf_slice(&s->rooms[5]));
 }
 
 /* ---- an identity ---- */
@@ -359,14 +366,14 @@ static struct shadow_move *move_find(const struct bacowr_shadow *s, uint64_t has
     return NULL;
 }
 
-/* An example of its kind: the least identity, whatever the order of the document. 0 or -ENOMEM. */
+/* An example of its kind: the least identity. 0 or -ENOMEM. */
 static int keep_example(struct shadow_move *m, const struct shadow_move *like,
                         struct slice identity, const struct shadow_state *before,
                         const struct shadow_state *after)
 {
     struct shadow_move now = *m;
 
-    if (m->identity != NULL && strncmp(m->identity, identity.p, identity.len) <= 0)
+    if (!is_least(identity, m->identity))
         return 0;
     now.before = like->before;
     now.rule = like->rule;

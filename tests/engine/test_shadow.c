@@ -557,6 +557,46 @@ START_TEST(test_shadow_documents)
 }
 END_TEST
 
+/* What is told does not depend on the document's order: many sets of labels in a family, identities
+ * that begin like others. */
+START_TEST(test_shadow_in_any_order)
+{
+    static const struct {
+        const char *suffix, *labels;
+    } lines[] = {
+        {"|c|#f:1", "f=\\\"1\\\""}, {"|c|#e:1", "e=\\\"1\\\""},    {"|c|#d:1", "d=\\\"1\\\""},
+        {"|c|#c:1", "c=\\\"1\\\""}, {"|c|#b:1|T1", "b=\\\"1\\\""}, {"|c|#b:1", "b=\\\"1\\\""},
+        {"|c|#b:", "a=\\\"1\\\""},
+    };
+    struct buf words = {0};
+
+    for (size_t first = 0; first < N(lines); first++) {
+        struct bacowr_shadow *s = shadow_of(RULES "- {match: a, name: b}\n");
+        struct buf document = {0};
+        struct err e;
+
+        buf_add_str(&document, HEAD KIND);
+        for (size_t i = 0; i < N(lines); i++) {
+            size_t at = (i * 3 + first) % N(lines);
+
+            buf_addf(&document,
+                     "{\"name\":\"a\",\"suffix\":\"%s\",\"outcome\":\"series\",\"family\":\"a\","
+                     "\"labels\":\"%s\",\"settings\":0}\n",
+                     lines[at].suffix, lines[at].labels);
+        }
+        buf_add_str(&document, TAIL);
+        ck_assert_int_eq(feed(s, buf_slice(&document), &e), 0);
+        if (first == 0)
+            buf_add_str(&words, told(s, true));
+        ck_assert(slice_eq_str(buf_slice(&words), told(s, true)));
+        bacowr_shadow_free(s);
+        buf_release(&document);
+    }
+    ck_assert(memmem(words.p, words.len, "\"label_names\":\"a,\"", 18) != NULL);
+    buf_release(&words);
+}
+END_TEST
+
 /* A document of which any byte is another one is refused or compared, and nothing else. */
 START_TEST(test_shadow_damaged)
 {
@@ -659,6 +699,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, test_shadow_foretells_limits, 0, N(limits));
     tcase_add_test(t, test_shadow_limit_of_what_is_not_seen);
     tcase_add_loop_test(t, test_shadow_documents, 0, N(documents));
+    tcase_add_test(t, test_shadow_in_any_order);
     tcase_add_test(t, test_shadow_damaged);
     tcase_add_test(t, test_shadow_many_families);
     tcase_add_test(t, test_shadow_many_labels);
