@@ -59,6 +59,47 @@ static inline struct slice slice_from(struct slice s, size_t n)
     return (struct slice){s.len ? s.p + n : s.p, s.len - n};
 }
 
+/* White space, or a control byte. */
+static inline bool slice_is_space(char c)
+{
+    return (unsigned char)c <= ' ';
+}
+
+/* @s without what is around it of these. */
+static inline struct slice slice_trim(struct slice s)
+{
+    while (s.len > 0 && slice_is_space(s.p[0]))
+        s = slice_from(s, 1);
+    while (s.len > 0 && slice_is_space(s.p[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+/* Cut the next word off @s; an empty one at the end. */
+static inline struct slice slice_take_word(struct slice *s)
+{
+    struct slice word;
+    size_t n = 0;
+
+    while (s->len > 0 && slice_is_space(s->p[0]))
+        *s = slice_from(*s, 1);
+    while (n < s->len && !slice_is_space(s->p[n]))
+        n++;
+    word = slice_of(s->p, n);
+    *s = slice_from(*s, n);
+    return word;
+}
+
+/* @s without spaces and tabs around it: the optional white space of HTTP (RFC 9110, 5.6.3). */
+static inline struct slice slice_trim_blanks(struct slice s)
+{
+    while (s.len > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
+        s = slice_from(s, 1);
+    while (s.len > 0 && (s.p[s.len - 1] == ' ' || s.p[s.len - 1] == '\t'))
+        s.len--;
+    return s;
+}
+
 /*
  * A short text as one word: its bytes, zeros behind them, its length in the eighth. 0: it is empty,
  * or has more than SLICE_WORD_MAX bytes. Different texts have different words, 0 aside.

@@ -85,20 +85,6 @@ static bool equals_ignoring_case(struct slice s, const char *text)
     return true;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static struct slice trim(struct slice s)
-{
-    while (s.len > 0 && is_blank(s.p[0]))
-        s = slice_from(s, 1);
-    while (s.len > 0 && is_blank(s.p[s.len - 1]))
-        s.len--;
-    return s;
-}
-
 /* Cut @rest at the next @stop outside quotes: the trimmed piece before it. */
 static struct slice cut(struct slice *rest, char stop)
 {
@@ -114,7 +100,7 @@ static struct slice cut(struct slice *rest, char stop)
     }
     piece = slice_of(rest->p, i);
     *rest = slice_from(*rest, i < rest->len ? i + 1 : i);
-    return trim(piece);
+    return slice_trim_blanks(piece);
 }
 
 /* Is the parameter value @s, quoted or not, @text? */
@@ -161,8 +147,8 @@ static bool parse_param(struct slice text, struct range *out)
         return true; /* a stray semicolon */
     if (equals == text.len)
         return false;
-    param.name = trim(slice_of(text.p, equals));
-    param.value = trim(slice_from(text, equals + 1));
+    param.name = slice_trim_blanks(slice_of(text.p, equals));
+    param.value = slice_trim_blanks(slice_from(text, equals + 1));
     if (equals_ignoring_case(param.name, "q"))
         return parse_weight(param.value, &out->weight);
     if (out->n_params == MAX_RANGE_PARAMS)

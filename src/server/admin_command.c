@@ -40,25 +40,6 @@ static struct server *server_of(const struct admin_conn *c)
 
 /* ---- words ---- */
 
-static bool is_space(char c)
-{
-    return (unsigned char)c <= ' ';
-}
-
-static struct slice next_word(struct slice *line)
-{
-    struct slice word;
-    size_t n = 0;
-
-    while (line->len > 0 && is_space(line->p[0]))
-        *line = slice_from(*line, 1);
-    while (n < line->len && !is_space(line->p[n]))
-        n++;
-    word = slice_of(line->p, n);
-    *line = slice_from(*line, n);
-    return word;
-}
-
 static void refuse(struct admin_conn *c, const char *why)
 {
     c->admin->stats.errors++;
@@ -95,7 +76,7 @@ static void set_health(struct admin_conn *c, bool down)
 
 static void cmd_health(struct admin_conn *c)
 {
-    struct slice word = next_word(&c->words);
+    struct slice word = slice_take_word(&c->words);
     bool up = word_is(word, "up"), down = word_is(word, "down");
 
     if ((up || down) && !server_of(c)->o->enable_lifecycle) {
@@ -347,7 +328,7 @@ static bool more_deletes(struct admin_conn *c)
             continue;
         if (c->word.len > 0)
             end_word(c);
-        word = next_word(&c->words);
+        word = slice_take_word(&c->words);
         if (r == 0 && word.len > 0)
             r = begin_word(c, word);
         if (r == 0 && word.len > 0)
@@ -458,7 +439,7 @@ void admin_command(struct admin_conn *c, struct slice line)
     struct slice word;
 
     c->words = line;
-    word = next_word(&c->words);
+    word = slice_take_word(&c->words);
     c->admin->stats.commands++;
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (!slice_eq_str(word, commands[i].word))

@@ -79,15 +79,6 @@ bool admin_conn_is_busy(const struct admin_conn *c)
     return c->writing || c->waiting || c->more != NULL;
 }
 
-static struct slice trim(struct slice s)
-{
-    while (s.len > 0 && (unsigned char)s.p[0] <= ' ')
-        s = slice_from(s, 1);
-    while (s.len > 0 && (unsigned char)s.p[s.len - 1] <= ' ')
-        s.len--;
-    return s;
-}
-
 /* The next line, moved to c->text and trimmed; with an LF, or what there is if no more comes. */
 static bool cut_line(struct admin_conn *c, struct slice *line)
 {
@@ -97,7 +88,7 @@ static bool cut_line(struct admin_conn *c, struct slice *line)
     if (c->n_in == 0 || (!has_end && !c->eof && !c->waited))
         return false;
     memcpy(c->text, c->in, n);
-    *line = trim(slice_of(c->text, n));
+    *line = slice_trim(slice_of(c->text, n));
     c->n_in -= n + has_end;
     memmove(c->in, c->in + n + has_end, c->n_in);
     return true;

@@ -139,16 +139,6 @@ static void forget(struct buf *text)
     buf_release(text);
 }
 
-/* Blanks and the end of line around it are the file's, as Prometheus sees it. */
-static struct slice trimmed(struct slice text)
-{
-    while (text.len > 0 && (unsigned char)text.p[0] <= ' ')
-        text = slice_from(text, 1);
-    while (text.len > 0 && (unsigned char)text.p[text.len - 1] <= ' ')
-        text.len--;
-    return text;
-}
-
 static int set_authorization(struct client_identity *out, const struct client_config *c,
                              struct err *e)
 {
@@ -161,7 +151,8 @@ static int set_authorization(struct client_identity *out, const struct client_co
                                uv_strerror(r));
     buf_addf(&plain, "%s:", c->user.text ? c->user.text : "");
     if (file->text)
-        buf_add_slice(&plain, trimmed(buf_slice(&password)));
+        /* White space around it is the file's, as Prometheus sees it. */
+        buf_add_slice(&plain, slice_trim(buf_slice(&password)));
     else if (c->password.text)
         buf_add_str(&plain, c->password.text);
     buf_add_str(&header, "Basic ");

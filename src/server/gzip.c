@@ -88,15 +88,6 @@ int gzip_add(struct gzip *g, struct slice in, bool last, struct buf *out)
 
 /* ---- Accept-Encoding ---- */
 
-static struct slice trim(struct slice s)
-{
-    while (s.len && (s.p[0] == ' ' || s.p[0] == '\t'))
-        s = slice_from(s, 1);
-    while (s.len && (s.p[s.len - 1] == ' ' || s.p[s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
-
 static bool same_word(struct slice s, const char *word)
 {
     return s.len == strlen(word) && (s.len == 0 || strncasecmp(s.p, word, s.len) == 0);
@@ -109,7 +100,7 @@ static struct slice cut(struct slice *rest, char mark)
     struct slice part = {rest->p, at};
 
     *rest = at < rest->len ? slice_from(*rest, at + 1) : slice_from(*rest, at);
-    return trim(part);
+    return slice_trim_blanks(part);
 }
 
 /* A weight is 0 or 1, a point and at most three digits. Is it one, and above 0? */
@@ -139,7 +130,7 @@ static bool allowed(struct slice parameters)
         struct slice key = cut(&value, '=');
 
         if (same_word(key, "q"))
-            return weight_positive(trim(value));
+            return weight_positive(slice_trim_blanks(value));
     }
     return true;
 }

@@ -29,34 +29,14 @@ static struct slice take_line(struct slice *text)
     return line;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-/* An empty one at the end. */
-static struct slice take_word(struct slice *line)
-{
-    size_t n = 0;
-    struct slice word;
-
-    while (line->len > 0 && is_blank(line->p[0]))
-        *line = slice_from(*line, 1);
-    while (n < line->len && !is_blank(line->p[n]))
-        n++;
-    word = slice_of(line->p, n);
-    *line = slice_from(*line, n);
-    return word;
-}
-
 /* The number that stands where @name stands among @names. */
 static bool number_below(struct slice names, struct slice numbers, const char *name, uint64_t *out)
 {
     struct slice word, number;
 
     do {
-        word = take_word(&names);
-        number = take_word(&numbers);
+        word = slice_take_word(&names);
+        number = slice_take_word(&numbers);
     } while (word.len > 0 && !slice_eq_str(word, name));
     return word.len > 0 && num_parse_u64(number, UINT64_MAX, out) == 0;
 }
@@ -77,8 +57,8 @@ bool no_port_in_snmp6(struct slice text, uint64_t *out)
     while (text.len > 0) {
         struct slice line = take_line(&text);
 
-        if (slice_eq_str(take_word(&line), "Udp6NoPorts"))
-            return num_parse_u64(take_word(&line), UINT64_MAX, out) == 0;
+        if (slice_eq_str(slice_take_word(&line), "Udp6NoPorts"))
+            return num_parse_u64(slice_take_word(&line), UINT64_MAX, out) == 0;
     }
     return false;
 }

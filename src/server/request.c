@@ -249,14 +249,6 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t len)
     return 0;
 }
 
-/* llhttp leaves the blanks behind a value. */
-static struct slice trimmed(const char *p, size_t len)
-{
-    while (len && (p[len - 1] == ' ' || p[len - 1] == '\t'))
-        len--;
-    return slice_of(p, len);
-}
-
 /* ---- the verdict ---- */
 
 /*
@@ -285,9 +277,10 @@ static bool path_settle(struct request *r)
     return true;
 }
 
+/* llhttp leaves the blanks behind a value, here and below. */
 static bool expects_continue(const struct request *r)
 {
-    struct slice word = trimmed(r->expect.bytes, r->expect.len);
+    struct slice word = slice_trim_blanks(slice_of(r->expect.bytes, r->expect.len));
     struct slice wanted = SLICE_LIT("100-continue");
 
     return r->n_expects == 1 && word.len == wanted.len &&
@@ -466,22 +459,22 @@ struct slice request_query(const struct request *r)
 
 struct slice request_host(const struct request *r)
 {
-    return trimmed(r->host.bytes, r->host.len);
+    return slice_trim_blanks(slice_of(r->host.bytes, r->host.len));
 }
 
 struct slice request_origin(const struct request *r)
 {
-    return trimmed(r->origin.bytes, r->origin.len);
+    return slice_trim_blanks(slice_of(r->origin.bytes, r->origin.len));
 }
 
 struct slice request_authorization(const struct request *r)
 {
-    return trimmed(r->authorization.bytes, r->authorization.len);
+    return slice_trim_blanks(slice_of(r->authorization.bytes, r->authorization.len));
 }
 
 static bool word_is(const struct request_word *word, const char *known)
 {
-    return slice_eq_str(trimmed(word->bytes, word->len), known);
+    return slice_eq_str(slice_trim_blanks(slice_of(word->bytes, word->len)), known);
 }
 
 bool request_is_for_another_page(const struct request *r)

@@ -64,6 +64,37 @@ START_TEST(test_slice_cuts_and_finds)
 }
 END_TEST
 
+/* White space goes at both ends and stays within; what is nothing else is empty. */
+START_TEST(test_slice_trims)
+{
+    struct slice s = {guard_copy(" \r\n a\tb \x01\n", 10), 10};
+    struct slice blank = {guard_copy("\t \n", 3), 3}, none = {0};
+
+    ck_assert(slice_eq_str(slice_trim(s), "a\tb"));
+    ck_assert_uint_eq(slice_trim(blank).len, 0);
+    ck_assert_uint_eq(slice_trim(none).len, 0);
+    ck_assert(slice_eq_str(slice_trim_blanks(s), "\r\n a\tb \x01\n"));
+    ck_assert(slice_eq_str(slice_trim_blanks(blank), "\n"));
+    ck_assert(slice_eq_str(slice_trim(SLICE_LIT("\xc3\xa9")), "\xc3\xa9"));
+    guard_free(s.p, s.len);
+    guard_free(blank.p, blank.len);
+}
+END_TEST
+
+/* Words come in their order, then empty ones. */
+START_TEST(test_slice_takes_words)
+{
+    struct slice s = {guard_copy(" one\ttwo  three", 15), 15}, rest = s;
+
+    ck_assert(slice_eq_str(slice_take_word(&rest), "one"));
+    ck_assert(slice_eq_str(slice_take_word(&rest), "two"));
+    ck_assert(slice_eq_str(slice_take_word(&rest), "three"));
+    ck_assert_uint_eq(slice_take_word(&rest).len, 0);
+    ck_assert_uint_eq(slice_take_word(&rest).len, 0);
+    guard_free(s.p, s.len);
+}
+END_TEST
+
 /* Short texts have words of their own; what is empty or longer has none. */
 START_TEST(test_slice_word_tells_texts_apart)
 {
@@ -97,6 +128,8 @@ static Suite *suite(void)
     tcase_add_test(cmp, test_slice_order);
     suite_add_tcase(s, cmp);
     tcase_add_test(from, test_slice_cuts_and_finds);
+    tcase_add_test(from, test_slice_trims);
+    tcase_add_test(from, test_slice_takes_words);
     suite_add_tcase(s, from);
     return s;
 }
