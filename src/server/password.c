@@ -9,21 +9,16 @@
  * HMAC-SHA-256 of OpenSSL. The three texts of a digest are put together with their lengths, so that
  * no two different triples are the same bytes.
  *
- * Laws: nothing here depends in time on how much of a secret is right. The function is written
- *       once, before password_open() first says 0.
+ * Law: nothing here depends in time on how much of a secret is right.
  */
 #include "server/password.h"
 
 #include <crypt.h>
-#include <dlfcn.h>
-#include <errno.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
-#include "server/dlopen_note.h"
+#include "server/library.h"
 #include "server/openssl.h"
 
 /* What stands before that which came out: $2y$10$ and the salt. */
@@ -32,45 +27,32 @@
 #define SONAME     "libcrypt.so.1"
 #define SONAME_NEW "libcrypt.so.2" /* without what nobody should use any more */
 
-static struct {
-    pthread_once_t once;
-    __typeof__(crypt_rn) *crypt_rn;
-    char fault[256]; /* of the linker; "": the function is there */
-} opened = {.once = PTHREAD_ONCE_INIT};
-
-static void open_crypt(void)
-{
-    void *lib = dlopen(SONAME, RTLD_NOW | RTLD_LOCAL);
-    void *function = NULL;
-
-    if (lib == NULL)
-        lib = dlopen(SONAME_NEW, RTLD_NOW | RTLD_LOCAL);
-    if (lib != NULL)
-        function = dlsym(lib, "crypt_rn");
-    if (function == NULL)
-        snprintf(opened.fault, sizeof opened.fault, "%s", dlerror());
-    memcpy(&opened.crypt_rn, &function, sizeof function);
-}
+static __typeof__(crypt_rn) *found_crypt_rn;
 
 int password_open(const char *file, struct err *e)
 {
-    pthread_once(&opened.once, open_crypt);
-    if (opened.crypt_rn != NULL)
-        return 0;
-    err_set(e, file, 0, 0,
-            "passwords need libxcrypt, which cannot be opened (%s); install " SONAME
-            " (libcrypt1 on Debian)",
-            opened.fault);
-    return -ENOENT;
+    static const char *const sonames[] = {SONAME, SONAME_NEW, NULL};
+    static const char *const names[] = {"crypt_rn"};
+    static struct library library = {
+        .name = "libxcrypt",
+        .purpose = "passwords",
+        .package = "libcrypt1",
+        .sonames = sonames,
+        .functions = names,
+        .table = &found_crypt_rn,
+        .n = 1,
+    };
+
+    return library_open(&library, file, e);
 }
 
-DLOPEN_NOTE(note, "[{\"feature\":\"passwords\",\"description\":\"passwords of the web interface\","
-                  "\"priority\":\"recommended\",\"soname\":[\"" SONAME "\",\"" SONAME_NEW "\"]}]");
+LIBRARY_NOTE(note, "[{\"feature\":\"passwords\",\"description\":\"passwords of the web interface\","
+                   "\"priority\":\"recommended\",\"soname\":[\"" SONAME "\",\"" SONAME_NEW "\"]}]");
 
 bool password_matches(const char *password, const char *hash)
 {
     struct crypt_data *data = calloc(1, sizeof *data); /* 32 KiB */
-    const char *made = data ? opened.crypt_rn(password, hash, data, sizeof *data) : NULL;
+    const char *made = data ? found_crypt_rn(password, hash, data, sizeof *data) : NULL;
     size_t len = strlen(hash);
     bool same = made != NULL && len > SALTED && strlen(made) == len &&
                 CRYPTO_memcmp(made + SALTED, hash + SALTED, len - SALTED) == 0;

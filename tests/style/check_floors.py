@@ -46,7 +46,7 @@ LIBRARIES = {
     "llhttp.h": ["src/server/"],
     "zlib.h": ["src/server/"],
     "crypt.h": ["src/server/password.c"],
-    "dlfcn.h": ["src/server/openssl.c", "src/server/password.c"],
+    "dlfcn.h": ["src/server/library.c"],
     "malloc.h": ["src/main.c", "src/server/reload.c"],
     "openssl/crypto.h": ["src/server/openssl.h"],
     "openssl/evp.h": ["src/server/openssl.h"],
