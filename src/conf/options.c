@@ -2,20 +2,19 @@
 /*
  * Options: the command line, read by the settings table
  *
- *      argv --expand_all--> words --read_words--> settings, command, arguments --finish--> options
- *             @FILE               by the table                    what rows cannot know alone
+ *      argv --arguments.c--> words --read_words--> settings, command, arguments --finish--> options
+ *             @FILE                by the table                    what rows cannot know alone
  *
  * A flag that asks for help or for the version wins over whatever else is on the line, right or
  * wrong: it is looked for first. Everything else is read from left to right, and the first mistake
  * ends it.
  *
  * Laws: a value that begins with '-' needs the form --flag=value, as kingpin has it; after a plain
- *       "--" there are no flags and no @FILE; files of arguments are bounded in size and number, so
- *       one that names itself is an error and not a loop.
+ *       "--" there are no flags.
  */
 #include "conf/options.h"
 
-#include "base/buf.h"
+#include "conf/arguments.h"
 #include "conf/options_help.h"
 #include "conf/settings.h"
 
@@ -23,9 +22,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define MAX_FILE_SIZE (1u << 20)
-#define MAX_FILES     16
-#define MAX_FLAGS     128 /* rows of both tables */
+#define MAX_FLAGS 128 /* rows of both tables */
 
 /* ---- lists ---- */
 
@@ -50,93 +47,6 @@ void options_list_release(struct options_list *list)
         free(list->items[i]);
     free(list->items);
     *list = (struct options_list){0};
-}
-
-/* ---- @FILE ---- */
-
-struct expansion {
-    struct options_list *words;
-    unsigned n_files;
-    bool literal; /* a plain "--" was seen */
-    struct err *e;
-};
-
-static int read_file(const char *path, struct buf *text, struct err *e)
-{
-    FILE *f = fopen(path, "re");
-    size_t n;
-
-    if (!f) {
-        err_set(e, NULL, 0, 0, "cannot read arguments from '%.200s': %s", path, strerror(errno));
-        return -EINVAL;
-    }
-    if (buf_reserve(text, MAX_FILE_SIZE + 1) < 0) {
-        fclose(f);
-        return -ENOMEM;
-    }
-    n = fread(text->p, 1, MAX_FILE_SIZE + 1, f);
-    text->len = n;
-    if (ferror(f) || n > MAX_FILE_SIZE) {
-        err_set(e, NULL, 0, 0, "cannot read arguments from '%.200s': %s", path,
-                ferror(f) ? strerror(errno) : "it is longer than 1 MiB");
-        fclose(f);
-        return -EINVAL;
-    }
-    fclose(f);
-    return 0;
-}
-
-static int expand_file(struct expansion *x, const char *path);
-
-static int expand_word(struct expansion *x, const char *word, size_t len)
-{
-    char *path;
-    int r;
-
-    if (x->literal || len == 0 || word[0] != '@') {
-        x->literal |= len == 2 && memcmp(word, "--", 2) == 0;
-        return options_list_add(x->words, word, len);
-    }
-    if (++x->n_files > MAX_FILES) {
-        err_set(x->e, NULL, 0, 0, "'%.*s' is one file of arguments too many, one may name itself",
-                (int)(len < 200 ? len : 200), word);
-        return -EINVAL;
-    }
-    path = strndup(word + 1, len - 1);
-    r = path ? expand_file(x, path) : -ENOMEM;
-    free(path);
-    return r;
-}
-
-/* One argument a line; empty lines and those that begin with '#' are none. */
-static int expand_file(struct expansion *x, const char *path)
-{
-    struct buf text = {0};
-    struct slice rest;
-    int r = read_file(path, &text, x->e);
-
-    rest = buf_slice(&text);
-    while (r == 0 && rest.len > 0) {
-        struct slice line = {rest.p, slice_find(rest, '\n')};
-
-        rest = slice_from(rest, line.len < rest.len ? line.len + 1 : line.len);
-        if (line.len > 0 && line.p[line.len - 1] == '\r')
-            line.len--;
-        if (line.len > 0 && line.p[0] != '#')
-            r = expand_word(x, line.p, line.len);
-    }
-    buf_release(&text);
-    return r;
-}
-
-static int expand_all(struct options_list *words, char *const *argv, struct err *e)
-{
-    struct expansion x = {.words = words, .e = e};
-    int r = 0;
-
-    for (size_t i = 1; argv[0] && argv[i] && r == 0; i++)
-        r = expand_word(&x, argv[i], strlen(argv[i]));
-    return r;
 }
 
 /* ---- words ---- */
@@ -478,7 +388,7 @@ int options_parse(struct options *o, char *const *argv, const char *version, FIL
     int r;
 
     memset(o, 0, sizeof *o);
-    r = expand_all(&words, argv, e);
+    r = arguments_expand(&words, argv, e);
     if (r == 0)
         r = read_line(o, &words, version, out, e);
     options_list_release(&words);
