@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "server/control.h"
+#include "server/descriptors.h"
 #include "server/ingest.h"
 #include "server/listen.h"
 #include "server/mapfile.h"
@@ -98,8 +99,8 @@ void journal_ready(const struct server *s)
               log_int("max_series", (int64_t)s->o->max_series),
               log_int("max_series_per_family", (int64_t)s->o->max_series_per_family),
               log_int("max_label_values", (int64_t)s->o->max_label_values),
-              log_int("tcp_max_connections", (int64_t)listen_tcp_room(s)),
-              log_int("web_max_connections", (int64_t)listen_http_room(s)),
+              log_int("tcp_max_connections", (int64_t)descriptors_for_tcp(s)),
+              log_int("web_max_connections", (int64_t)descriptors_for_http(s)),
               log_double("seconds", (double)(worker_now_ms() - s->started_ms) / 1e3));
     buf_release(&udp);
     buf_release(&tcp);

@@ -5,9 +5,7 @@
  * Sockets are opened on the control thread before any worker runs; what comes until then waits in
  * their buffers. Each listener is logged with the address that it got.
  *
- * Connections have the descriptors that files, loops and listeners leave. HTTP has the first half
- * of them to itself, other connections the rest; where that is less than was asked for, the log
- * says so.
+ * Where descriptors allow fewer connections than were asked for (descriptors.c), the log says so.
  *
  * Laws: a port that is taken is an error, with any number of threads.
  *       What was opened before a failure stays for server.c to close.
@@ -18,61 +16,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
+#include "server/descriptors.h"
 #include "server/handover.h"
 #include "server/start.h"
 
-/* Descriptors beside connections and listeners: files, and those of each loop. */
-#define N_SPARE_FDS    24
-#define N_FDS_PER_LOOP 8
-#define N_UNIX_SOCKETS 2
-#define MAX_FDS        (1 << 20)
-
 /* At the limit a TCP connection that was silent so long makes room for a new one. */
-#define TCP_EVICT_MS   60000
+#define TCP_EVICT_MS 60000
 
 /* ---- limits ---- */
-
-static uint64_t n_admin_fds(const struct server *s)
-{
-    return s->admin_addresses.n > 0 ? s->admin_addresses.n + s->o->admin_max_connections : 0;
-}
-
-/* All but those for connections. */
-static uint64_t own_fds(const struct server *s)
-{
-    return N_SPARE_FDS + N_FDS_PER_LOOP * (s->n_workers + 1) + s->n_workers * s->udp.n +
-           s->tcp_addresses.n + n_admin_fds(s) + s->web.n + s->n_web_names + N_UNIX_SOCKETS +
-           s->n_workers * s->o->relay_targets.n;
-}
-
-/* Descriptors for connections: what the limit of open files leaves, and at least two. */
-static uint64_t connection_fds(const struct server *s)
-{
-    uint64_t own = own_fds(s);
-    struct rlimit fds;
-
-    if (getrlimit(RLIMIT_NOFILE, &fds) != 0)
-        return UINT64_MAX;
-    return fds.rlim_cur > own + 2 ? fds.rlim_cur - own : 2;
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* HTTP has the first half to itself: a flood of connections must not make the page unreachable. */
-uint64_t listen_http_room(const struct server *s)
-{
-    return smaller(s->o->web_max_connections, connection_fds(s) / 2);
-}
-
-uint64_t listen_tcp_room(const struct server *s)
-{
-    return smaller(s->o->tcp_max_connections, connection_fds(s) - listen_http_room(s));
-}
 
 static void log_limit(const struct server *s, const char *event, uint64_t limit, uint64_t asked)
 {
@@ -83,17 +35,10 @@ static void log_limit(const struct server *s, const char *event, uint64_t limit,
 
 unsigned listen_http_limit(const struct server *s)
 {
-    uint64_t limit = listen_http_room(s);
+    uint64_t limit = descriptors_for_http(s);
 
     log_limit(s, "http_connections_limited", limit, s->o->web_max_connections);
     return (unsigned)limit;
-}
-
-int listen_n_fds(const struct server *s)
-{
-    uint64_t n = own_fds(s) + s->o->web_max_connections + s->o->tcp_max_connections;
-
-    return (int)smaller(n, MAX_FDS);
 }
 
 /* ---- what was open before ---- */
@@ -315,7 +260,7 @@ int listen_tcp(struct server *s)
     const struct tcp_config config = {
         .workers = s->workers,
         .n_workers = s->n_workers,
-        .max_connections = listen_tcp_room(s),
+        .max_connections = descriptors_for_tcp(s),
         .evict_ms = TCP_EVICT_MS,
         .allow = &s->policy.tcp,
     };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Listen: the server's sockets, and how many connections they may have
+ * Listen: the server's sockets
  *
  * Contract: steps of server_start(), on the control thread. 0; or a negative errno, the reason
  * logged.
@@ -31,9 +31,6 @@ int listen_unix(struct server *s);
 /* On all addresses; s->http is made before. */
 int listen_http(struct server *s);
 
-/* How many descriptors there may be, as far as what is asked for goes. */
-int listen_n_fds(const struct server *s);
-
 /* Of the admin port, if asked for. Before start_self(). */
 int listen_admin(struct server *s);
 
@@ -42,10 +39,6 @@ int listen_control(struct server *s);
 
 /* Last: inherited sockets that nobody wanted are closed. */
 int listen_rest(struct server *s);
-
-/* How many connections there may be: as asked for, or what the descriptors allow. */
-uint64_t listen_http_room(const struct server *s);
-uint64_t listen_tcp_room(const struct server *s);
 
 /* HTTP connections: as asked for, or what the descriptors allow, and that is logged. */
 unsigned listen_http_limit(const struct server *s);

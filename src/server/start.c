@@ -25,6 +25,7 @@
 #include "server/activation.h"
 #include "server/addresses.h"
 #include "server/api.h"
+#include "server/descriptors.h"
 #include "server/fsmfile.h"
 #include "server/gate.h"
 #include "server/journal.h"
@@ -160,7 +161,7 @@ static int start_loop(struct server *s)
         uv_loop_close(&s->loop);
         return start_fail_step(s, "loop", r);
     }
-    r = reserve_descriptors(&s->loop, listen_n_fds(s));
+    r = reserve_descriptors(&s->loop, descriptors_wanted(s));
     if (r == 0)
         r = reserve_pool(&s->loop, &s->reserved);
     s->has_loop = true;
@@ -330,7 +331,7 @@ static int start_workers(struct server *s)
         if (r == 0)
             s->workers[i]->tap = tap_lane(s->tap, i);
         if (r == 0)
-            r = reserve_descriptors(&s->workers[i]->loop, listen_n_fds(s));
+            r = reserve_descriptors(&s->workers[i]->loop, descriptors_wanted(s));
         if (r != 0)
             return start_fail_step(s, "ingest threads", r);
     }
