@@ -11,13 +11,8 @@
 
 #include "bacowr/aggregator.h"
 #include "server/self.h"
+#include "server/self_labels.h"
 #include "server/self_page.h"
-
-struct self_labels;
-
-/* Render the label texts. @config is borrowed and outlives them. 0 or -ENOMEM. */
-int self_labels_new(struct self_labels **out, const struct self_config *config);
-void self_labels_free(struct self_labels *s); /* accepts NULL; the pages are gone before */
 
 /* What a page needs room for: so many families at most, and exactly so many samples. */
 unsigned self_labelled_n_families(void);
