@@ -12,9 +12,10 @@
  * A step of a handshake is a tenth of a millisecond to some milliseconds of arithmetic, which a few
  * hundred bytes of a client set off. So handshakes have a line of their own: whoever is in waits
  * for at most one of them before each slice. In it every address that waits has one step in each
- * round, and one that comes gets the round that is on: a flood from one address delays another's
- * handshake by a step of each, and its own by all. Addresses of IPv6 are taken together by their
- * network of 64 bits, which is what one host can have.
+ * round, and one that comes gets the next round, since in the one that is on it may have had its
+ * step: a flood from one address delays another's handshake by two steps of each, and its own by
+ * all. Addresses of IPv6 are taken together by their network of 64 bits, which is what one host can
+ * have.
  *
  * Law: h->shaking is in the order of rounds, and of asking within each.
  */
@@ -95,7 +96,7 @@ void http_turns_go_on(struct http *h)
 static uint64_t next_round(const struct http *h, struct ip from)
 {
     const struct http_conn *first = TAILQ_FIRST(&h->shaking), *c;
-    uint64_t round = first ? first->round : 0;
+    uint64_t round = first ? first->round + 1 : 0;
 
     TAILQ_FOREACH(c, &h->shaking, waiting)
     {
