@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/cidr.h"
 #include "base/hostport.h"
 
 static void set_port(struct sockaddr *sa, uint16_t port)
@@ -188,11 +189,11 @@ static bool is_wildcard(const struct address *a)
     return v4->sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-bool address_is_loopback(const struct address *a)
+bool address_stays_here(const struct address *a)
 {
-    if (a->sa.ss_family == AF_INET6)
-        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)&a->sa)->sin6_addr);
-    return ntohl(((const struct sockaddr_in *)&a->sa)->sin_addr.s_addr) >> 24 == 127;
+    struct ip ip;
+
+    return is_wildcard(a) || (ip_of(&ip, (const struct sockaddr *)&a->sa) && ip_is_loopback(ip));
 }
 
 bool address_covers(const struct address *a, const struct address *b)

@@ -45,8 +45,8 @@ uint16_t address_port(const struct address *a);
  */
 bool address_covers(const struct address *a, const struct address *b);
 
-/* Does what is sent to @a stay on this machine, whichever it is? */
-bool address_is_loopback(const struct address *a);
+/* Does what is sent to @a stay on this machine, whichever it is? The wildcard is itself then. */
+bool address_stays_here(const struct address *a);
 
 /*
  * Before a bind: let a socket of the IPv6 wildcard take IPv4 too, whatever the system's default

@@ -318,7 +318,7 @@ const char *relay_leads_to(const struct relay *r, const struct address *own)
         const struct address *to = &r->targets[i].now;
 
         if (strcmp(own->text, to->text) == 0 ||
-            (address_covers(own, to) && address_is_loopback(to)))
+            (address_covers(own, to) && address_stays_here(to)))
             return r->targets[i].text;
     }
     return NULL;

@@ -172,7 +172,8 @@ class RefusalTest(unittest.TestCase):
         """A target that is this server's own listener, by its address or under a wildcard."""
         port = free_port()
         for host, target in ((HOST, f"{HOST}:{port}"), ("", f"{HOST}:{port}"),
-                             ("", f"[::1]:{port}"), ("0.0.0.0", f"localhost:{port}")):
+                             ("", f"[::1]:{port}"), ("0.0.0.0", f"localhost:{port}"),
+                             ("", f"0.0.0.0:{port}"), ("", f"[::ffff:127.0.0.1]:{port}")):
             with self.subTest(host=host, target=target):
                 end = run(f"--statsd.relay.address={target}", f"--statsd.listen-udp={host}:{port}",
                           f"--statsd.listen-tcp={HOST}:0", f"--web.listen-address={HOST}:0",
