@@ -51,11 +51,6 @@ static const char bad_site[] = "403 Forbidden: a page of another site asks (Sec-
 
 /* ---- on this machine ---- */
 
-static bool is_loopback_v6(const struct in6_addr *a)
-{
-    return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
-}
-
 struct ip http_guard_peer(int fd)
 {
     struct sockaddr_storage peer;
@@ -73,19 +68,12 @@ bool http_guard_is_local(int fd)
 {
     struct sockaddr_storage peer = {0};
     socklen_t len = sizeof peer;
+    struct ip ip;
 
     if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
         return false;
-    switch (peer.ss_family) {
-    case AF_UNIX:
-        return true;
-    case AF_INET:
-        return ntohl(((const struct sockaddr_in *)&peer)->sin_addr.s_addr) >> 24 == 127;
-    case AF_INET6:
-        return is_loopback_v6(&((const struct sockaddr_in6 *)&peer)->sin6_addr);
-    default:
-        return false;
-    }
+    return peer.ss_family == AF_UNIX ||
+           (ip_of(&ip, (struct sockaddr *)&peer) && ip_is_loopback(ip));
 }
 
 /* ---- names ---- */
