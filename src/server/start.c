@@ -161,13 +161,14 @@ static int start_loop(struct server *s)
         uv_loop_close(&s->loop);
         return start_fail_step(s, "loop", r);
     }
-    r = reserve_descriptors(&s->loop, descriptors_wanted(s));
-    if (r == 0)
-        r = reserve_pool(&s->loop, &s->reserved);
     s->has_loop = true;
     s->busy.data = s;
     uv_timer_init(&s->loop, &s->tick);
     s->tick.data = s;
+    r = reserve_descriptors(&s->loop, descriptors_wanted(s));
+    if (r != 0)
+        return start_fail_step(s, "descriptors", r);
+    r = reserve_pool(&s->loop, &s->reserved);
     if (r != 0)
         return start_fail_step(s, "threads of the pool", r);
     for (size_t i = 0; i < SERVER_N_SIGNALS && r == 0; i++)
