@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import http.client
+import http.server
 import json
 import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 import unittest
 from typing import Any
@@ -209,6 +211,35 @@ class CommandTest(ServerTest):
         self.assertTrue(tap.stdout.readline().endswith(
             b'"api.a:1|c" -> api_total{what="a"} adds 1\n'))
         self.assertEqual(self.end(tap), (b"", b""))
+
+    def test_empty_lines_are_left_out(self) -> None:
+        """What a server sends in silence is for the client alone."""
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                if not self.path.startswith("/api/v1/tap"):
+                    self.send_error(404)
+                    return
+                self.send_response(200)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for text in (b"\n", b"\n", b"a line\n", b"\n", b"one more\n\n", b"\n"):
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
+                self.wfile.write(b"0\r\n\r\n")
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        with http.server.ThreadingHTTPServer((HOST, 0), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            try:
+                done = run("tap", f"--url=http://{HOST}:{server.server_port}/")
+            finally:
+                server.shutdown()
+                thread.join()
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "a line\none more\n", ""))
 
     def test_silence_is_told(self) -> None:
         """Who looks for a line that does not come is not left to guess."""
