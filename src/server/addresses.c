@@ -32,6 +32,12 @@ static bool is_covered(const struct addresses *list, size_t at)
     return false;
 }
 
+static void tell_left_out(const struct server *s, const char *text)
+{
+    log_event(s->log, LOG_LEVEL_INFO, "address_covered", log_str("address", text),
+              log_str("reason", "named twice, or by a wildcard of the same port"));
+}
+
 static void leave_out_covered(const struct server *s, struct addresses *list)
 {
     size_t i = 0;
@@ -41,9 +47,7 @@ static void leave_out_covered(const struct server *s, struct addresses *list)
             i++;
             continue;
         }
-        log_event(s->log, LOG_LEVEL_INFO, "address_covered",
-                  log_str("address", list->items[i].text),
-                  log_str("reason", "named twice, or by a wildcard of the same port"));
+        tell_left_out(s, list->items[i].text);
         list->n--;
         memmove(&list->items[i], &list->items[i + 1], (list->n - i) * sizeof *list->items);
     }
@@ -66,6 +70,23 @@ static int resolve_list(struct server *s, const struct options_list *list, struc
     return 0;
 }
 
+/* A Unix socket, unless it was named already. */
+static int resolve_web_name(struct server *s, const char *text, struct err *e)
+{
+    int r = local_resolve(&s->web_names[s->n_web_names], text, e);
+
+    if (r != 0)
+        return r;
+    for (size_t i = 0; i < s->n_web_names; i++) {
+        if (strcmp(s->web_names[i].text, text) == 0) {
+            tell_left_out(s, text);
+            return 0;
+        }
+    }
+    s->n_web_names++;
+    return 0;
+}
+
 /* Ports and Unix sockets, each kind in its order. */
 static int resolve_web(struct server *s)
 {
@@ -84,8 +105,7 @@ static int resolve_web(struct server *s)
             r = options_list_add(&ports, text, strlen(text));
             continue;
         }
-        r = local_resolve(&s->web_names[s->n_web_names], text + strlen(OPTIONS_UNIX), &e);
-        s->n_web_names += r == 0 ? 1 : 0;
+        r = resolve_web_name(s, text + strlen(OPTIONS_UNIX), &e);
     }
     if (r != 0)
         r = r == -ENOMEM ? start_fail_step(s, "addresses", r) : start_fail(s, r, &e);

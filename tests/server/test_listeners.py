@@ -7,7 +7,7 @@ import http.client
 import socket
 import unittest
 
-from lib.harness import HOST, Ports, ServerTest, free_port, run, serve_flags
+from lib.harness import HOST, Ports, ServerTest, free_port, new_folder, run, serve_flags
 
 
 def send_to(address: tuple[str, int], text: bytes) -> None:
@@ -67,13 +67,14 @@ class ListenersTest(ServerTest):
         """As an image's own flags and those of statsd_exporter behind them name it: by its text,
         by another spelling, by the wildcard of its port, whichever comes first."""
         ports = Ports()
+        web = f"--web.listen-address=unix:{self.enterContext(new_folder()) / 'web.sock'}"
         server = self.start(f"--statsd.listen-udp={HOST}:{ports.udp}",
                             f"--statsd.listen-udp=:{ports.udp}",
                             f"--statsd.listen-udp=0.0.0.0:{ports.udp}",
                             f"--statsd.listen-tcp={HOST}:{ports.tcp}",
                             f"--statsd.listen-tcp=localhost:{ports.tcp}",
-                            f"--web.listen-address=:{ports.web}",
-                            f"--web.listen-address=:{ports.web}", ports=ports)
+                            f"--web.listen-address=:{ports.web}", web,
+                            f"--web.listen-address=:{ports.web}", web, ports=ports)
         server.send("once:1|c")
         server.stream("once:1|c\n")
         page = server.settle(lines=2)
