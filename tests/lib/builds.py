@@ -21,7 +21,7 @@ class Broken(Exception):
 
 
 def call(log: str, command: list[str], env: Mapping[str, str] | None = None,
-         seconds: float = 600.0, descriptors: Sequence[int] = ()) -> tuple[int, str]:
+         seconds: float | None = 600.0, descriptors: Sequence[int] = ()) -> tuple[int, str]:
     """Run a command, which gets these descriptors too; its exit status and output, kept as a log."""
     LOGS.mkdir(parents=True, exist_ok=True)
     try:

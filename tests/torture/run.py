@@ -8,9 +8,9 @@
     run.py --seed N         the same dice again
 
 In the long form one is tried after the other, but those that take time rather than processors run
-beside them. The first promise that does not hold ends the run with exit status 1; what it said is
-shown, and kept under build/test-logs/torture. The last line is `N passed, N failed`, of promises;
-above it stands which were not tried any more.
+beside them. The first promise that does not hold ends the run with exit status 1, and what runs
+beside it; what it said is shown, and kept under build/test-logs/torture. The last line is
+`N passed, N failed`, of promises; above it stands which were not tried, or not to their end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ import importlib
 import os
 import re
 import secrets
+import select
+import signal
 import sys
+import threading
 import time
 import traceback
 from dataclasses import dataclass, field
@@ -52,27 +55,46 @@ def load() -> None:
         importlib.import_module(f"torture.promises.{file.stem}")
 
 
-def child(trial: Trial) -> int:
+def end_all() -> None:
+    """This process and what it began, which may hold its output open."""
+    os.killpg(0, signal.SIGKILL)
+
+
+def end_with(run: int, seconds: float) -> None:
+    """This process ends when the other end of this pipe is closed, or its owner gone, or after so
+    long."""
+    def wait() -> None:
+        if not select.select([run], [], [], seconds)[0]:
+            print(f"not done within {seconds:g} s", flush=True)
+        end_all()
+
+    os.setpgid(0, 0)
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def child(trial: Trial, run: int) -> int:
     """In the process of one promise."""
+    end_with(run, SHORT_SECONDS if trial.short else LONG_SECONDS)
     chosen = PROMISES[trial.name]
     if chosen.build != "none":
         use(chosen.build)
     os.environ["BACOWR_TEST_LOGS"] = str(LOGS / "torture" / trial.name)
     try:
         print(FIGURE + chosen.test(trial), flush=True)
-        return 0
     except Exception:  # whatever it is, the promise was not kept
         traceback.print_exc()
-        return 1
+        end_all()
+    return 0
 
 
-def try_one(chosen: Promise, trial: Trial) -> tuple[bool, str, float]:
-    """Does it hold? And its figure, or all that was said; the seconds it took."""
+def try_one(chosen: Promise, trial: Trial, run: int) -> tuple[bool, str, float]:
+    """Does it hold? And its figure, or all that was said; the seconds it took. @run: a pipe that
+    nobody writes to."""
     begin = time.monotonic()
-    command = [sys.executable, "-B", __file__, "--child", chosen.name, "--seed",
+    command = [sys.executable, "-B", __file__, "--child", chosen.name, f"--run={run}", "--seed",
                str(trial.seed), f"--scale={trial.scale}"]
     status, output = builds.call(f"torture-{chosen.name}", command + ["--short"] * trial.short,
-                                 seconds=SHORT_SECONDS if trial.short else LONG_SECONDS)
+                                 seconds=None, descriptors=[run])
     took = time.monotonic() - begin
     last = output.rstrip().rpartition("\n")[2]
     if status == 0 and last.startswith(FIGURE):
@@ -87,15 +109,19 @@ class Tried:
 
 
 def try_all(chosen: list[Promise], trial: Trial) -> Tried:
-    """When a promise is broken, none is begun after that. Each is told when it has ended."""
+    """When a promise is broken, none is begun after that, and in the long form what still runs is
+    ended: it may have an hour before it. Each is told when it has ended."""
     tried = Tried()
     aside = [promise for promise in chosen if promise.aside and not trial.short]
+    run, end = os.pipe()
 
     def one(promise: Promise) -> tuple[bool, str, float] | None:
         if tried.broken:
             return None
-        result = try_one(promise, trial)
+        result = try_one(promise, trial, run)
         if not result[0]:
+            if tried.broken and not trial.short:
+                return None  # ended with the run
             tried.broken.append(promise.name)
         return result
 
@@ -103,10 +129,17 @@ def try_all(chosen: list[Promise], trial: Trial) -> Tried:
           concurrent.futures.ThreadPoolExecutor(1) as beside):
         begun = {(beside if promise in aside else pool).submit(one, promise): promise
                  for promise in chosen}
-        for ended in concurrent.futures.as_completed(begun):
-            result = ended.result()
-            if result is not None:
+        try:
+            for ended in concurrent.futures.as_completed(begun):
+                result = ended.result()
+                if result is None:
+                    continue
                 tell(begun[ended], trial, tried, result)
+                if not result[0] and not trial.short:
+                    break
+        finally:
+            os.close(end)
+    os.close(run)
     return tried
 
 
@@ -186,11 +219,12 @@ def main() -> int:
     parser.add_argument("--write", action="store_true",
                         help="put the figures into docs/reliability.md")
     parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--run", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     load()
     seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
     if arguments.child:
-        return child(Trial(arguments.child, arguments.short, seed, arguments.scale))
+        return child(Trial(arguments.child, arguments.short, seed, arguments.scale), arguments.run)
     chosen = choose(arguments.only, arguments.short)
     if arguments.list:
         for promise in chosen:

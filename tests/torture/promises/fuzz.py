@@ -61,7 +61,9 @@ def one(trial: Trial, name: str, program: Path, seconds: float) -> str:
 def fuzz(trial: Trial) -> str:
     """libFuzzer with sanitizers on every target of tests/fuzz, ten minutes each; in short they are
     the stage fuzz of `make test`"""
-    with concurrent.futures.ProcessPoolExecutor(builds.JOBS) as pool:  # each counts its own CPU time
-        told = [pool.submit(one, trial, name, program, trial.seconds(5, 600))
-                for name, program in sorted(targets().items())]
+    pool = concurrent.futures.ProcessPoolExecutor(builds.JOBS)  # each counts its own CPU time
+    told = [pool.submit(one, trial, name, program, trial.seconds(5, 600))
+            for name, program in sorted(targets().items())]
+    for figure in concurrent.futures.as_completed(told):
+        figure.result()  # the first fault ends the promise, which takes the others with it
     return "; ".join(figure.result() for figure in told)
