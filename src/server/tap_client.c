@@ -225,13 +225,13 @@ static int open_signals(struct conversation *c)
 
 int tap_client_run(const struct tap_client *config, struct err *e)
 {
-    struct conversation c = {
-        .config = config, .client.fd = -1, .signals = -1, .begun_ms = now_ms()};
+    struct conversation c = {.config = config, .client.fd = -1, .signals = -1};
     int r = client_connect(&c.client, config->url, config->identity, CONNECT_MS, e);
 
     if (r == 0) {
         r = open_signals(&c);
         note_no_port(&c);
+        c.begun_ms = now_ms();
         if (r == 0)
             r = ask(&c);
         if (r == 0)

@@ -212,19 +212,22 @@ class CommandTest(ServerTest):
             b'"api.a:1|c" -> api_total{what="a"} adds 1\n'))
         self.assertEqual(self.end(tap), (b"", b""))
 
-    def test_empty_lines_are_left_out(self) -> None:
-        """What a server sends in silence is for the client alone."""
+    def ask_a_fake(self, *flags: str, pieces: tuple[bytes, ...], status_seconds: float = 0,
+                   tap_seconds: float = 0) -> subprocess.CompletedProcess[str]:
+        """What the command makes of these chunks; a server may be slow with each document."""
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
                 if not self.path.startswith("/api/v1/tap"):
+                    time.sleep(status_seconds)
                     self.send_error(404)
                     return
                 self.send_response(200)
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
-                for text in (b"\n", b"\n", b"a line\n", b"\n", b"one more\n\n", b"\n"):
+                time.sleep(tap_seconds)
+                for text in pieces:
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
                 self.wfile.write(b"0\r\n\r\n")
 
@@ -232,14 +235,24 @@ class CommandTest(ServerTest):
                 pass
 
         with http.server.ThreadingHTTPServer((HOST, 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever)
+            thread = threading.Thread(target=server.serve_forever, args=(0.05,))
             thread.start()
             try:
-                done = run("tap", f"--url=http://{HOST}:{server.server_port}/")
+                return run("tap", f"--url=http://{HOST}:{server.server_port}/", *flags)
             finally:
                 server.shutdown()
                 thread.join()
+
+    def test_empty_lines_are_left_out(self) -> None:
+        """What a server sends in silence is for the client alone."""
+        done = self.ask_a_fake(pieces=(b"\n", b"\n", b"a line\n", b"\n", b"one more\n\n", b"\n"))
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "a line\none more\n", ""))
+
+    def test_the_duration_is_that_of_the_tap(self) -> None:
+        """What the command asks before does not count."""
+        done = self.ask_a_fake("--duration=1s", pieces=(b"a line\n",), status_seconds=1.2,
+                               tap_seconds=0.1)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "a line\n", ""))
 
     def test_silence_is_told(self) -> None:
         """Who looks for a line that does not come is not left to guess."""
