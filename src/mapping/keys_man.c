@@ -67,7 +67,8 @@ static const struct roff_part before[] = {
     {ROFF_SUBHEAD, "Labels", NULL},
     {ROFF_TEXT,
      "The tags of a sample become labels. First `keep_labels`, `drop_labels` and "
-     "`rename_labels` are applied, in this order and with the names as sent. Then the "
+     "`rename_labels` are applied, in this order and by the label names that the tags have "
+     "before they are renamed. Then the "
      "`labels` of the rule are added; they replace tags of the same name unless "
      "`honor_labels` is true. Last, the `labels` of the defaults are added if the name is "
      "not used yet. `match_labels` matches the tags as sent.", NULL},
