@@ -61,7 +61,7 @@ struct explain_sample {
     const struct mapping *mapping;
     const struct resolver *resolver; /* identity; pairs of labels, when there is a series */
     const struct resolution *res;
-    const struct mapping_candidates *candidates;
+    const struct mapping_candidates *candidates; /* none, unless the form tells of them */
 
     /* Refused since another family is in the way: a SERIES_E_..., or 0. @type is the holder's, if
      * it has one. */
@@ -82,6 +82,8 @@ struct explain_teller {
 };
 
 struct explain_form {
+    bool candidates; /* tells why each rule that came close did not win, so all rules are asked */
+
     void (*line)(struct explain_teller *t, const struct explain_line *line);
     void (*sample)(struct explain_teller *t, const struct explain_sample *sample);
 

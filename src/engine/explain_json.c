@@ -227,4 +227,4 @@ static void json_form_end(struct explain_teller *t, size_t n_more, struct buf *o
     buf_add_slice(out, buf_slice(&t->told));
 }
 
-const struct explain_form explain_json = {json_form_line, json_form_sample, json_form_end};
+const struct explain_form explain_json = {true, json_form_line, json_form_sample, json_form_end};

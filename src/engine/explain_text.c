@@ -234,7 +234,7 @@ static void text_end(struct explain_teller *t, size_t n_more, struct buf *out)
     explain_add_harmless(out, buf_slice(&t->told));
 }
 
-const struct explain_form explain_text = {text_line, text_sample, text_end};
+const struct explain_form explain_text = {true, text_line, text_sample, text_end};
 
 /* ---- one line for each: "LINE" -> SERIES adds 1 ---- */
 
@@ -305,4 +305,4 @@ static void brief_end(struct explain_teller *t, size_t n_more, struct buf *out)
     explain_add_harmless(out, buf_slice(&t->told));
 }
 
-const struct explain_form explain_brief = {brief_line, brief_sample, brief_end};
+const struct explain_form explain_brief = {false, brief_line, brief_sample, brief_end};
