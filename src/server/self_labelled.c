@@ -184,6 +184,12 @@ static void add_build(struct self_page *p, const struct self_labels *s)
     self_page_add(p, s->build_labels, 1);
 }
 
+static void add_cpu(struct self_page *p, const struct self_labels *s)
+{
+    for (unsigned i = 0; i < s->config->n_workers; i++)
+        self_page_add(p, s->worker_labels[i], (double)worker_cpu_ns(s->config->workers[i]) / 1e9);
+}
+
 static void add_scrapes(struct self_page *p, const struct self_labels *s)
 {
     const struct http_stats *http = http_stats(s->config->http);
@@ -232,89 +238,103 @@ static void add_relay_dropped(struct self_page *p, const struct self_labels *s)
     }
 }
 
+/* What a family has its samples for. */
+enum each { EACH_PAGE, EACH_SOCKET, EACH_TARGET, EACH_LISTENER, EACH_WORKER };
+
 struct labelled {
     const char *name;
     const char *help;
     enum bacowr_metric_type type;
-    unsigned n_fixed;      /* samples, whatever the configuration */
-    unsigned per_socket;   /* and so many for each socket, */
-    unsigned per_target;   /* and for each target of the relay, */
-    unsigned per_listener; /* and for each address */
+    unsigned n; /* samples, for */
+    enum each each;
     void (*fill)(struct self_page *p, const struct self_labels *s);
 };
 
 static const struct labelled labelled[] = {
-    {"statsd_exporter_config_reloads_total", "Reloads of the mapping.", BACOWR_METRIC_COUNTER, 2, 0,
-     0, 0, add_reloads},
+    {"statsd_exporter_config_reloads_total", "Reloads of the mapping.", BACOWR_METRIC_COUNTER, 2,
+     EACH_PAGE, add_reloads},
     {"bacowr_statsd_web_config_reloads_total", "Reloads of the web configuration.",
-     BACOWR_METRIC_COUNTER, 2, 0, 0, 0, add_web_reloads},
+     BACOWR_METRIC_COUNTER, 2, EACH_PAGE, add_web_reloads},
     {"bacowr_statsd_http_refused_requests_total", "HTTP requests refused, by reason.",
-     BACOWR_METRIC_COUNTER, 7, 0, 0, 0, add_refused_requests},
+     BACOWR_METRIC_COUNTER, 7, EACH_PAGE, add_refused_requests},
     {"bacowr_statsd_handovers_total",
      "Hand-overs: take-overs from a running server, and failed attempts of a new one.",
-     BACOWR_METRIC_COUNTER, 2, 0, 0, 0, add_handovers},
-    {"statsd_exporter_build_info", "The program; always 1.", BACOWR_METRIC_GAUGE, 1, 0, 0, 0,
+     BACOWR_METRIC_COUNTER, 2, EACH_PAGE, add_handovers},
+    {"bacowr_statsd_ingest_thread_cpu_seconds_total",
+     "CPU time of an ingest thread; near 1 per second, it uses a whole processor.",
+     BACOWR_METRIC_COUNTER, 1, EACH_WORKER, add_cpu},
+    {"statsd_exporter_build_info", "The program; always 1.", BACOWR_METRIC_GAUGE, 1, EACH_PAGE,
      add_build},
-    {"bacowr_statsd_received_bytes_total", "Bytes received.", BACOWR_METRIC_COUNTER, 4, 0, 0, 0,
+    {"bacowr_statsd_received_bytes_total", "Bytes received.", BACOWR_METRIC_COUNTER, 4, EACH_PAGE,
      add_bytes},
-    {"bacowr_statsd_udp_received_datagrams_total", "Datagrams received.", BACOWR_METRIC_COUNTER, 0,
-     1, 0, 0, add_received},
+    {"bacowr_statsd_udp_received_datagrams_total", "Datagrams received.", BACOWR_METRIC_COUNTER, 1,
+     EACH_SOCKET, add_received},
     {"bacowr_statsd_udp_received_groups_total",
      "Groups of datagrams received, including refused ones; without --statsd.udp-gro each "
      "datagram is one.",
-     BACOWR_METRIC_COUNTER, 0, 1, 0, 0, add_groups},
+     BACOWR_METRIC_COUNTER, 1, EACH_SOCKET, add_groups},
     {"bacowr_statsd_udp_kernel_dropped_datagrams_total",
      "Datagrams dropped by the kernel, usually because the receive buffer was full; with "
      "--statsd.udp-gro a group counts as one.",
-     BACOWR_METRIC_COUNTER, 0, 1, 0, 0, add_dropped},
+     BACOWR_METRIC_COUNTER, 1, EACH_SOCKET, add_dropped},
     {"bacowr_statsd_udp_truncated_datagrams_total",
-     "Truncated datagrams; their complete lines were processed.", BACOWR_METRIC_COUNTER, 0, 1, 0, 0,
-     add_truncated},
+     "Truncated datagrams; their complete lines were processed.", BACOWR_METRIC_COUNTER, 1,
+     EACH_SOCKET, add_truncated},
     {"bacowr_statsd_udp_refused_datagrams_total",
      "Datagrams refused by policy, not counted as received: the sender is not allowed, or "
      "exceeds its rate limit.",
-     BACOWR_METRIC_COUNTER, 0, 2, 0, 0, add_refused},
+     BACOWR_METRIC_COUNTER, 2, EACH_SOCKET, add_refused},
     {"bacowr_statsd_udp_receive_errors_total", "Receive calls that failed.", BACOWR_METRIC_COUNTER,
-     0, 1, 0, 0, add_errors},
+     1, EACH_SOCKET, add_errors},
     {"bacowr_statsd_udp_receive_buffer_bytes", "Receive buffer size granted by the system.",
-     BACOWR_METRIC_GAUGE, 0, 1, 0, 0, add_buffers},
+     BACOWR_METRIC_GAUGE, 1, EACH_SOCKET, add_buffers},
     {"bacowr_statsd_udp_receive_buffer_wanted_bytes",
      "Recommended receive buffer size: as requested, or 4 MiB, in the same units; if less "
      "was granted, raise net.core.rmem_max, or remove --statsd.read-buffer.",
-     BACOWR_METRIC_GAUGE, 0, 1, 0, 0, add_wanted},
+     BACOWR_METRIC_GAUGE, 1, EACH_SOCKET, add_wanted},
     {"bacowr_statsd_udp_loss_ratio",
      "Share of the last minute's datagrams, or groups of them, that the kernel dropped, 0 "
      "to 1.",
-     BACOWR_METRIC_GAUGE, 0, 0, 0, 1, add_loss},
+     BACOWR_METRIC_GAUGE, 1, EACH_LISTENER, add_loss},
     {"bacowr_statsd_state_saves_total", "Saves of the state file, by outcome.",
-     BACOWR_METRIC_COUNTER, 2, 0, 0, 0, add_state_saves},
+     BACOWR_METRIC_COUNTER, 2, EACH_PAGE, add_state_saves},
     {"bacowr_statsd_state_loaded_series", "Series of the state file at start, by outcome.",
-     BACOWR_METRIC_GAUGE, BACOWR_STATE_N_OUTCOMES, 0, 0, 0, add_state_loaded},
+     BACOWR_METRIC_GAUGE, BACOWR_STATE_N_OUTCOMES, EACH_PAGE, add_state_loaded},
     {"bacowr_statsd_state_refused_files_total",
      "State files refused, by reason; all except unreadable ones were renamed.",
-     BACOWR_METRIC_COUNTER, STATEFILE_N_REFUSALS, 0, 0, 0, add_state_refused},
+     BACOWR_METRIC_COUNTER, STATEFILE_N_REFUSALS, EACH_PAGE, add_state_refused},
     {"statsd_exporter_relay_packets_total",
      "Datagrams sent to a relay target, including "
      "failed sends.",
-     BACOWR_METRIC_COUNTER, 0, 0, 1, 0, add_relay_packets},
+     BACOWR_METRIC_COUNTER, 1, EACH_TARGET, add_relay_packets},
     {"statsd_exporter_relay_long_lines_total",
-     "Lines not relayed because they exceed the maximum packet length.", BACOWR_METRIC_COUNTER, 0,
-     0, 1, 0, add_relay_long_lines},
+     "Lines not relayed because they exceed the maximum packet length.", BACOWR_METRIC_COUNTER, 1,
+     EACH_TARGET, add_relay_long_lines},
     {"statsd_exporter_relay_lines_relayed_total", "Lines put into datagrams for a relay target.",
-     BACOWR_METRIC_COUNTER, 0, 0, 1, 0, add_relay_lines},
+     BACOWR_METRIC_COUNTER, 1, EACH_TARGET, add_relay_lines},
     {"bacowr_statsd_relay_dropped_lines_total",
-     "Lines in datagrams that could not be sent, by reason.", BACOWR_METRIC_COUNTER, 0, 0,
-     RELAY_N_REASONS, 0, add_relay_dropped},
-    {"promhttp_metric_handler_requests_total", "Scrapes served.", BACOWR_METRIC_COUNTER, 3, 0, 0, 0,
-     add_scrapes},
+     "Lines in datagrams that could not be sent, by reason.", BACOWR_METRIC_COUNTER,
+     RELAY_N_REASONS, EACH_TARGET, add_relay_dropped},
+    {"promhttp_metric_handler_requests_total", "Scrapes served.", BACOWR_METRIC_COUNTER, 3,
+     EACH_PAGE, add_scrapes},
 };
 #define N_LABELLED (sizeof labelled / sizeof labelled[0])
 
 static unsigned n_samples(const struct labelled *family, const struct self_labels *s)
 {
-    return family->n_fixed + family->per_socket * s->config->n_sockets +
-           family->per_target * relay_n_targets(s->config->relay) +
-           family->per_listener * s->n_listeners;
+    switch (family->each) {
+    case EACH_PAGE:
+        return family->n;
+    case EACH_SOCKET:
+        return family->n * s->config->n_sockets;
+    case EACH_TARGET:
+        return family->n * relay_n_targets(s->config->relay);
+    case EACH_LISTENER:
+        return family->n * s->n_listeners;
+    case EACH_WORKER:
+        return family->n * s->config->n_workers;
+    }
+    return 0;
 }
 
 unsigned self_labelled_n_families(void)

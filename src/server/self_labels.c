@@ -98,6 +98,8 @@ static void render_labels(struct self_labels *s)
                      "listener=\"%s\",reason=\"%s\",worker=\"%u\"", listener,
                      k == 0 ? "limited" : "not_allowed", in->index);
     }
+    for (unsigned i = 0; i < s->config->n_workers; i++)
+        snprintf(s->worker_labels[i], WORKER_LABELS_MAX, "worker=\"%u\"", i);
 }
 
 int self_labels_new(struct self_labels **out, const struct self_config *config)
@@ -111,8 +113,9 @@ int self_labels_new(struct self_labels **out, const struct self_config *config)
     s->refused_labels = calloc(2 * (size_t)config->n_sockets + 1, LABELS_MAX);
     s->listeners = calloc(config->n_sockets + 1, sizeof *s->listeners);
     s->relay_labels = calloc(relay_n_targets(config->relay) + 1, sizeof *s->relay_labels);
+    s->worker_labels = calloc(config->n_workers + 1, WORKER_LABELS_MAX);
     if (s->socket_labels == NULL || s->refused_labels == NULL || s->listeners == NULL ||
-        s->relay_labels == NULL) {
+        s->relay_labels == NULL || s->worker_labels == NULL) {
         self_labels_free(s);
         return -ENOMEM;
     }
@@ -131,5 +134,6 @@ void self_labels_free(struct self_labels *s)
     free(s->refused_labels);
     free(s->listeners);
     free(s->relay_labels);
+    free(s->worker_labels);
     free(s);
 }

@@ -20,6 +20,8 @@
 /* Room for target="...",reason="...": a name of the DNS, every byte escaped, and a port. */
 #define TARGET_LABELS_MAX 640
 
+#define WORKER_LABELS_MAX 24
+
 struct relay_labels {
     char target[TARGET_LABELS_MAX];
     char dropped[RELAY_N_REASONS][TARGET_LABELS_MAX];
@@ -38,7 +40,8 @@ struct self_labels {
     char (*refused_labels)[LABELS_MAX]; /* owned; two for each socket */
     struct listener_labels *listeners;  /* owned; one for each address */
     unsigned n_listeners;
-    struct relay_labels *relay_labels; /* owned; one for each target */
+    struct relay_labels *relay_labels;        /* owned; one for each target */
+    char (*worker_labels)[WORKER_LABELS_MAX]; /* owned; one for each ingest thread */
 };
 
 /* Render them. @config is borrowed and outlives them. 0 or -ENOMEM. */

@@ -30,6 +30,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -226,7 +227,10 @@ static bool is_held(struct worker *w)
 static void run(void *arg)
 {
     struct worker *w = arg;
+    char name[16];
 
+    snprintf(name, sizeof name, "ingest-%u", w->id % 10000);
+    pthread_setname_np(pthread_self(), name); /* for ps, top and perf */
     uv_run(&w->loop, UV_RUN_DEFAULT);
     if (!is_held(w))
         drain(w);
@@ -346,6 +350,7 @@ int worker_start(struct worker *w)
     int r;
 
     w->stop = w->hold = false; /* nobody else is there */
+    w->cpu_before_ns = w->cpu_ns;
     end_quiet(w);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -424,6 +429,18 @@ void worker_join(struct worker *w)
         return;
     uv_thread_join(&w->thread);
     w->running = false;
+}
+
+uint64_t worker_cpu_ns(struct worker *w)
+{
+    clockid_t clock;
+    struct timespec t;
+
+    /* A thread that has ended and is not joined yet has no clock any more. */
+    if (w->running && pthread_getcpuclockid(w->thread, &clock) == 0 &&
+        clock_gettime(clock, &t) == 0)
+        w->cpu_ns = w->cpu_before_ns + (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+    return w->cpu_ns;
 }
 
 void worker_limit_pause(struct worker *w, int bytes)

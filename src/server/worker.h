@@ -110,6 +110,8 @@ struct worker {
     unsigned id;
     uv_thread_t thread;
     bool running;
+    uint64_t cpu_ns;        /* of its threads, as last looked at; */
+    uint64_t cpu_before_ns; /* of those that have ended */
 
     /* Met by both under the lock; the wake-up tells the thread to look. */
     uv_mutex_t lock;
@@ -129,11 +131,17 @@ int worker_new(struct worker **out, unsigned id, struct bacowr_worker *engine);
 /* The worker does not run and its sockets are closed or closing; accepts NULL. */
 void worker_free(struct worker *w);
 
-/* Begin the thread, perhaps once more; all signals blocked in it. 0 or a negative errno. */
+/*
+ * Begin the thread, perhaps once more; all signals blocked in it. For the system its name is
+ * "ingest-" and the worker's number. 0 or a negative errno.
+ */
 int worker_start(struct worker *w);
 
 /* Give a connection to the thread: taken on 0. -ENOMEM: the caller keeps it. */
 int worker_hand_over(struct worker *w, struct worker_arrival arrival);
+
+/* CPU time of the worker's threads so far; never less than it was. */
+uint64_t worker_cpu_ns(struct worker *w);
 
 /* There are newer rules: a quiet worker shall not wait for its next look. */
 void worker_rouse(struct worker *w);

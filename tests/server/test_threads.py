@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import unittest
+from pathlib import Path
 
 from lib.harness import Server, ServerTest
 from lib.load import send_flat_out
@@ -21,6 +22,7 @@ mappings:
   ttl: 100ms
   labels: {which: "$1"}
 """
+CPU = "bacowr_statsd_ingest_thread_cpu_seconds_total"
 ROUNDS = 30
 SOURCES = [f"127.0.0.{i}" for i in range(1, 9)]  # threads are chosen by source address
 
@@ -40,6 +42,22 @@ class ThreadsTest(ServerTest):
         for number in range(ROUNDS):
             for source in sources:
                 send_flat_out(server.ports.udp, datagrams_of(source, number), source)
+
+    def test_the_system_knows_them_by_name_and_a_page_tells_their_time(self) -> None:
+        server = self.begin(2)
+        tasks = Path(f"/proc/{server.process.pid}/task")
+        folders = {(task / "comm").read_text().strip(): task for task in tasks.iterdir()}
+        self.assertEqual(set(folders), {"bacowr-statsd", "ingest-0", "ingest-1"})
+        before = server.scrape()
+        self.send_rounds(server, SOURCES)
+        server.settle()
+        for worker in "01":
+            file = folders[f"ingest-{worker}"] / "schedstat"
+            least = int(file.read_text().split()[0]) / 1e9
+            told = server.scrape().value(CPU, worker=worker)
+            most = int(file.read_text().split()[0]) / 1e9
+            self.assertGreater(told, before.value(CPU, worker=worker))
+            self.assertTrue(least - 0.001 <= told <= most + 0.001, (least, told, most))
 
     def test_totals_are_exact(self) -> None:
         """Whatever goes on beside them; and no counter is ever seen to fall."""
