@@ -46,13 +46,14 @@ class Size:
     loss: float
     idle: float
     meanwhile: float
+    watched: float
     limit: float    # no further round of a row begins after so long
     n_lines: int
     n_labelled: int
 
 
-SIZES = {"full": Size(tuple(SATURATED_GOALS), 1.0, 2.0, 10.0, 10.0, 5.0, 60.0, 200_000, 1_000_000),
-         "tiny": Size(("W2",), 0.1, 0.1, 0.2, 0.2, 0.3, 1.0, 10_000, 2_000)}
+SIZES = {"full": Size(tuple(SATURATED_GOALS), 1.0, 2.0, 10.0, 10.0, 5.0, 5.0, 60.0, 200_000, 1_000_000),
+         "tiny": Size(("W2",), 0.1, 0.1, 0.2, 0.2, 0.3, 0.2, 1.0, 10_000, 2_000)}
 
 
 @dataclass

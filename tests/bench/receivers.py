@@ -34,6 +34,8 @@ SETTLE_STEP = 0.02   # of which a receiver that has nothing to do ...
 SETTLE_CPU_NS = 1e6  # ... does not run longer than this
 HTTP_SECONDS = 60.0
 
+INGEST = "ingest-"  # names of our threads begin so
+
 RECEIVED = "statsd_exporter_udp_packets_total"
 DROPPED = "bacowr_statsd_udp_kernel_dropped_datagrams_total"
 
@@ -75,13 +77,15 @@ def machine() -> str:
 
 # ---- what the kernel says ----
 
-def schedule_of(pid: int) -> tuple[int, int]:
-    """Nanoseconds for which the threads of a process ran, and for which they waited to."""
+def schedule_of(pid: int, name: str = "") -> tuple[int, int]:
+    """Nanoseconds for which the threads of a process ran, and for which they waited to: all, or
+    those whose name begins with @name."""
     ran = waited = 0
     for thread in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(OSError):
-            words = (thread / "schedstat").read_text().split()
-            ran, waited = ran + int(words[0]), waited + int(words[1])
+            if (thread / "comm").read_text().startswith(name):
+                words = (thread / "schedstat").read_text().split()
+                ran, waited = ran + int(words[0]), waited + int(words[1])
     return ran, waited
 
 
@@ -163,6 +167,7 @@ class Run:
     sent: Sent
     dropped: int
     cpu_ns: int
+    ingest_ns: int  # of that, the ingest threads; 0 for a receiver that has no such
     waited_ns: int
 
     @property
@@ -174,6 +179,12 @@ class Run:
         if self.received_lines == 0:
             raise Unbelievable("a receiver got nothing of what was sent")
         return self.cpu_ns / self.received_lines
+
+    @property
+    def ingest_ns_per_line(self) -> float:
+        if self.ingest_ns == 0:
+            raise Unbelievable("no thread is an ingest thread by its name")
+        return self.ns_per_line * self.ingest_ns / self.cpu_ns
 
     @property
     def busy(self) -> float:
@@ -231,12 +242,13 @@ class Receiver:
     def drive(self, *arguments: object) -> Run:
         dropped = sockets_of(self.port).dropped
         ran, waited = schedule_of(self.pid)
+        ingest, _ = schedule_of(self.pid, INGEST)
         sent = Load(self.programs, self.port, *arguments).wait()
         self.settle()
         after = schedule_of(self.pid)
         self.n_sent += sent.datagrams
         return Run(sent, sockets_of(self.port).dropped - dropped, after[0] - ran,
-                   after[1] - waited)
+                   schedule_of(self.pid, INGEST)[0] - ingest, after[1] - waited)
 
     def account(self) -> Account | None:
         """End it, in order if it listens to that."""

@@ -56,6 +56,13 @@ class SocketsTest(unittest.TestCase):
         self.assertEqual([account.who for account in accounts], ["ours, joined", "sink"])
         self.assertGreater(accounts[0].received, 0)
 
+    def test_what_looking_costs(self) -> None:
+        said = self.run_script("--only=watched")
+        self.assertEqual(self.names(said, "watched"), ["W1, process", "W1, ingest thread",
+                                                       "W2, process", "W2, ingest thread"])
+        self.assertEqual([account["who"] for account in said["accounts"]],
+                         2 * ["ours", "ours", "sink"])
+
     def test_a_peer_is_measured_by_what_the_kernel_says(self) -> None:
         peer = f"{binary().parent}/tests/bench/sink {{port}}"
         said = self.run_script("--only=saturated", "--only=scrape", f"--peer={peer}")
