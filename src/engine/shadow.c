@@ -234,20 +234,29 @@ static int keep_names(struct shadow_side *side, struct slice names)
     return 0;
 }
 
-static int note_names(struct bacowr_shadow *s, struct shadow_side *side, struct slice labels)
+/* Only the least hashes are kept, so that those of two sides can be compared. */
+static void count_names(struct shadow_side *side, uint64_t hash)
 {
-    uint64_t hash;
+    unsigned n = side->n_names < SHADOW_N_NAMES ? side->n_names : SHADOW_N_NAMES;
+    unsigned at = n;
 
-    if (names_of(&s->rooms[5], labels) != 0)
-        return -ENOMEM;
-    hash = hash_bytes(buf_slice(&s->rooms[5]), SEED_NAMES);
-    for (unsigned i = 0; i < side->n_names && i < SHADOW_N_NAMES; i++)
-        if (side->names[i] == hash)
-            return 0;
-    if (side->n_names < SHADOW_N_NAMES)
-        side->names[side->n_names] = hash;
+    while (at > 0 && side->names[at - 1] > hash)
+        at--;
+    if (at > 0 && side->names[at - 1] == hash)
+        return;
     if (side->n_names <= SHADOW_N_NAMES)
         side->n_names++;
+    for (unsigned i = n < SHADOW_N_NAMES ? n : n - 1; i > at; i--)
+        side->names[i] = side->names[i - 1];
+    if (at < SHADOW_N_NAMES)
+        side->names[at] = hash;
+}
+
+static int note_names(struct bacowr_shadow *s, struct shadow_side *side, struct slice labels)
+{
+    if (names_of(&s->rooms[5], labels) != 0)
+        return -ENOMEM;
+    count_names(side, hash_bytes(buf_slice(&s->rooms[5]), SEED_NAMES));
     return keep_names(side, buf_slice(&s->rooms[5]));
 }
 
@@ -299,7 +308,7 @@ static int count_series(struct bacowr_shadow *s, struct shadow_state *state, uns
     if (had < 0)
         return -ENOMEM;
     to = &state->family->sides[side];
-    if (to->settings == NULL)
+    if (to->settings == NULL || state->settings->link.hash < to->settings->link.hash)
         to->settings = state->settings;
     to->n_identities++;
     to->identities_of[state->type]++;

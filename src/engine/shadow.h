@@ -49,7 +49,7 @@ extern const char *const shadow_keys[N_KEYS];
 
 /* A rule, or none, and a StatsD type: of the document, or of the mapping that is looked at. */
 struct shadow_settings {
-    struct table_link link;      /* by number, of the document's */
+    struct table_link link;      /* by number: in a table those of the document */
     char *text;                  /* owned: the line of JSON that told of them */
     struct slice values[N_KEYS]; /* as they are written in it; p is NULL: not told */
     struct slice match, file;    /* as written in it; p is NULL: no rule takes it */
@@ -67,8 +67,8 @@ struct shadow_side {
     /* Of each type. What is refused now stands under BEFORE with neither; under AFTER all do, until
      * it was judged what would be refused. */
     uint64_t series_of[METRIC_N_TYPES], identities_of[METRIC_N_TYPES];
-    const struct shadow_settings *settings; /* of the first; NULL: there is none */
-    uint64_t names[SHADOW_N_NAMES];         /* hashes of different lists of label names */
+    const struct shadow_settings *settings; /* with the least number; NULL: there are none */
+    uint64_t names[SHADOW_N_NAMES];         /* hashes of lists of label names: the least, rising */
     unsigned n_names;                       /* past SHADOW_N_NAMES they are no longer told apart */
     char *least_names;                      /* owned: "a,b,", cut; NULL: none */
 };

@@ -229,7 +229,8 @@ static int take_settings(struct bacowr_shadow *s, const struct members *m, struc
 struct shadow_settings *shadow_settings_of(struct bacowr_shadow *s, const struct resolution *res)
 {
     const struct mapping *m = atomic_load_explicit(&s->b->rules, memory_order_relaxed)->mapping;
-    struct shadow_settings *settings = &s->shadows[settings_number(m, &s->b->resolver, res)];
+    size_t number = settings_number(m, &s->b->resolver, res);
+    struct shadow_settings *settings = &s->shadows[number];
     struct buf text = {0};
     struct json j = json_writer(&text);
 
@@ -246,6 +247,7 @@ struct shadow_settings *shadow_settings_of(struct bacowr_shadow *s, const struct
         settings->match = slice_str(res->match.rule->match);
         settings->line = res->match.rule->line;
     }
+    settings->link.hash = number;
     settings->is_there = true;
     return settings;
 }

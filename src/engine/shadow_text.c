@@ -148,7 +148,7 @@ static void add_value(struct buf *out, struct slice value)
         buf_add_str(out, "...");
 }
 
-/* What is kept otherwise, as the first settings of both sides say it. */
+/* What is kept otherwise, as the first rules of both sides say it. */
 static void add_settings(struct buf *out, const struct shadow_family *f)
 {
     const struct shadow_settings *a = f->sides[BEFORE].settings, *b = f->sides[AFTER].settings;

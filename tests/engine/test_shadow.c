@@ -510,8 +510,10 @@ END_TEST
 
 #define HEAD \
     "{\"identities_format\":1,\"rules\":0,\"series\":0,\"series_limit\":9,\"reading\":{}}\n"
-#define KIND "{\"settings\":0,\"match\":null,\"type\":\"counter\"}\n"
-#define TAIL "{\"end\":true,\"identities\":1,\"complete\":true}\n"
+#define KIND   "{\"settings\":0,\"match\":null,\"type\":\"counter\"}\n"
+#define KIND_1 "{\"settings\":1,\"match\":null,\"type\":\"counter\",\"ttl_seconds\":60}\n"
+#define KIND_2 "{\"settings\":2,\"match\":null,\"type\":\"counter\",\"ttl_seconds\":90}\n"
+#define TAIL   "{\"end\":true,\"identities\":1,\"complete\":true}\n"
 #define ONE(more) \
     "{\"name\":\"a\",\"suffix\":\"|c\",\"outcome\":\"series\",\"family\":\"a\"," more "}\n"
 
@@ -557,43 +559,74 @@ START_TEST(test_shadow_documents)
 }
 END_TEST
 
-/* What is told does not depend on the document's order: many sets of labels in a family, identities
- * that begin like others. */
-START_TEST(test_shadow_in_any_order)
-{
-    static const struct {
-        const char *suffix, *labels;
-    } lines[] = {
-        {"|c|#f:1", "f=\\\"1\\\""}, {"|c|#e:1", "e=\\\"1\\\""},    {"|c|#d:1", "d=\\\"1\\\""},
-        {"|c|#c:1", "c=\\\"1\\\""}, {"|c|#b:1|T1", "b=\\\"1\\\""}, {"|c|#b:1", "b=\\\"1\\\""},
-        {"|c|#b:", "a=\\\"1\\\""},
-    };
-    struct buf words = {0};
+struct identity {
+    const char *suffix, *labels; /* both escaped */
+    unsigned settings;
+};
 
-    for (size_t first = 0; first < N(lines); first++) {
-        struct bacowr_shadow *s = shadow_of(RULES "- {match: a, name: b}\n");
-        struct buf document = {0};
+/* Feed the document in as many orders as it has @lines: the words are the same, with @part. */
+static void check_any_order(const char *mapping, const struct identity *lines, size_t n,
+                            const char *part)
+{
+    struct buf words = {0}, document = {0};
+
+    for (size_t first = 0; first < n; first++) {
+        struct bacowr_shadow *s = shadow_of(mapping);
+        struct buf now = {0};
         struct err e;
 
-        buf_add_str(&document, HEAD KIND);
-        for (size_t i = 0; i < N(lines); i++) {
-            size_t at = (i * 3 + first) % N(lines);
+        buf_clear(&document);
+        buf_add_str(&document, HEAD KIND KIND_1 KIND_2);
+        for (size_t i = 0; i < n; i++) {
+            const struct identity *line = &lines[(i * 3 + first) % n];
 
             buf_addf(&document,
                      "{\"name\":\"a\",\"suffix\":\"%s\",\"outcome\":\"series\",\"family\":\"a\","
-                     "\"labels\":\"%s\",\"settings\":0}\n",
-                     lines[at].suffix, lines[at].labels);
+                     "\"labels\":\"%s\",\"settings\":%u}\n",
+                     line->suffix, line->labels, line->settings);
         }
         buf_add_str(&document, TAIL);
         ck_assert_int_eq(feed(s, buf_slice(&document), &e), 0);
+        buf_add_str(&now, told(s, true));
+        buf_add_str(&now, told(s, false));
         if (first == 0)
-            buf_add_str(&words, told(s, true));
-        ck_assert(slice_eq_str(buf_slice(&words), told(s, true)));
+            buf_add_slice(&words, buf_slice(&now));
+        ck_assert(slice_eq(buf_slice(&words), buf_slice(&now)));
         bacowr_shadow_free(s);
-        buf_release(&document);
+        buf_release(&now);
     }
-    ck_assert(memmem(words.p, words.len, "\"label_names\":\"a,\"", 18) != NULL);
+    ck_assert(memmem(words.p, words.len, part, strlen(part)) != NULL);
     buf_release(&words);
+    buf_release(&document);
+}
+
+/* Many sets of labels in a family, identities that begin like others. */
+START_TEST(test_shadow_moves_in_any_order)
+{
+    static const struct identity lines[] = {
+        {"|c|#f:1", "f=\\\"1\\\"", 0},    {"|c|#e:1", "e=\\\"1\\\"", 0},
+        {"|c|#d:1", "d=\\\"1\\\"", 0},    {"|c|#c:1", "c=\\\"1\\\"", 0},
+        {"|c|#b:1|T1", "b=\\\"1\\\"", 0}, {"|c|#b:1", "b=\\\"1\\\"", 0},
+        {"|c|#b:", "a=\\\"1\\\"", 0},
+    };
+
+    check_any_order(RULES "- {match: a, name: b}\n", lines, N(lines), "\"label_names\":\"a,\"");
+}
+END_TEST
+
+/* Rules of a family that differ, and label names that come and go in another order. */
+START_TEST(test_shadow_families_in_any_order)
+{
+    static const struct identity lines[] = {
+        {"|c|#x:1", "x=\\\"1\\\"", 2},
+        {"|c|#y:1", "y=\\\"1\\\"", 1},
+        {"|c|#y:2", "x=\\\"2\\\"", 2},
+        {"|c|#x:2", "y=\\\"2\\\"", 1},
+    };
+
+    check_any_order(RULES "- {match: a, match_labels: {x: '*'}, name: a, ttl: 1h}\n"
+                          "- {match: a, name: a, ttl: 2h}\n",
+                    lines, N(lines), "\n      ttl_seconds 60 -> 3600\n");
 }
 END_TEST
 
@@ -699,7 +732,8 @@ static Suite *suite(void)
     tcase_add_loop_test(t, test_shadow_foretells_limits, 0, N(limits));
     tcase_add_test(t, test_shadow_limit_of_what_is_not_seen);
     tcase_add_loop_test(t, test_shadow_documents, 0, N(documents));
-    tcase_add_test(t, test_shadow_in_any_order);
+    tcase_add_test(t, test_shadow_moves_in_any_order);
+    tcase_add_test(t, test_shadow_families_in_any_order);
     tcase_add_test(t, test_shadow_damaged);
     tcase_add_test(t, test_shadow_many_families);
     tcase_add_test(t, test_shadow_many_labels);
