@@ -180,7 +180,7 @@ class AgainstTest(ServerTest):
                     connection.recv(4096)
                     connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                                        b"5\r\n{\"ide")
-            thread = threading.Thread(target=serve)
+            thread = threading.Thread(target=serve, daemon=True)
             thread.start()
             said = self.compare(None, BACOWR,
                                 source=f"http://127.0.0.1:{listener.getsockname()[1]}", status=1)
