@@ -317,8 +317,7 @@ const char *relay_leads_to(const struct relay *r, const struct address *own)
     for (unsigned i = 0; r != NULL && i < r->n; i++) {
         const struct address *to = &r->targets[i].now;
 
-        if (strcmp(own->text, to->text) == 0 ||
-            (address_covers(own, to) && address_stays_here(to)))
+        if (strcmp(own->text, to->text) == 0 || (address_covers(own, to) && address_stays_here(to)))
             return r->targets[i].text;
     }
     return NULL;
