@@ -301,6 +301,8 @@ static void brief_sample(struct explain_teller *t, const struct explain_sample *
 
 static void brief_end(struct explain_teller *t, size_t n_more, struct buf *out)
 {
+    if (n_more > 0)
+        buf_addf(&t->told, " -> %zu samples more, which would take long", n_more);
     buf_add_byte(&t->told, '\n');
     explain_add_harmless(out, buf_slice(&t->told));
 }

@@ -29,6 +29,9 @@
 #define MAX_REST_MS     900
 #define WATCHDOG_FAR_MS 4000
 
+/* What telling of a line that came in may cost, as bacowr_explain_within() counts. */
+#define TOLD_WORK       2000
+
 /* A scrape under way, and what it borrows. */
 struct live_page {
     struct bacowr_scrape *scrape;
@@ -255,7 +258,7 @@ int control_on_explain(void *ctx, struct slice line, enum bacowr_explain_form fo
 {
     const struct server *s = ctx;
 
-    return bacowr_explain(s->engine, line, form, out);
+    return bacowr_explain_within(s->engine, line, form, TOLD_WORK, out);
 }
 
 static int begin_scrape(struct server *s, const struct bacowr_format *format,

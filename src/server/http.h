@@ -89,7 +89,7 @@ struct http_config {
     void (*quit)(void *ctx);
     bool (*ready)(void *ctx);
     struct tap *tap; /* borrowed; NULL: nobody can tap */
-    /* Append what becomes of @line. 0 or -ENOMEM. */
+    /* Append what becomes of @line, a sender's: with bounded work. 0 or -ENOMEM. */
     int (*explain)(void *ctx, struct slice line, enum bacowr_explain_form form, struct buf *out);
 };
 

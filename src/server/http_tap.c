@@ -11,8 +11,10 @@
  *      &match=PIECE*PIECE  only lines with these pieces
  *      &rate=N             at most so many lines a second
  *
- * Telling what becomes of a line is the cost here, so a turn tells TOLD_A_TURN of them, and their
- * number a second is bounded (MAX_TOLD_RATE) whatever the client asks for.
+ * Telling what becomes of a line is the cost here, and who sends decides on it: by the samples of a
+ * line, whose work config->explain() bounds, and by names that are hard for the rules. So a turn
+ * tells TOLD_A_TURN of them and begins none after TURN_NS, and their number a second is bounded
+ * (MAX_TOLD_RATE) whatever the client asks for.
  *
  * Laws: a client that does not read loses lines, which are counted and told, and after the timeout
  *       of answers its connection. One chunk is in memory, of bounded size.
@@ -33,6 +35,7 @@
 
 #define TOLD_A_TURN   50
 #define COPIED_A_TURN 500
+#define TURN_NS       5000000ll
 #define MAX_TOLD_RATE 2000
 #define USUAL_RATE    200
 #define SILENCE_NS    5000000000ll
@@ -45,6 +48,7 @@ struct http_tap {
     enum form form;
     int64_t wall_ns; /* what is to be added to a line's time */
     int64_t told_ns; /* when something was last written */
+    int64_t turn_ends_ns;
     bool writing;
     bool finish; /* with the next chunk */
     struct buf told;
@@ -157,19 +161,25 @@ static void tell_explained(struct http_tap *tap, int64_t unix_ns, struct slice l
     buf_add_str(&tap->told, "}\n");
 }
 
-static void tell_line(void *ctx, const struct tap_line *line)
+static void tell_captured(struct http_tap *tap, int64_t unix_ns, const struct tap_line *line)
 {
-    struct http_tap *tap = ctx;
-    int64_t unix_ns = line->at_ns + tap->wall_ns;
-
-    if (tap->form != FORM_CAPTURE) {
-        tell_explained(tap, unix_ns, line->text);
-        return;
-    }
     add_seconds(&tap->told, unix_ns);
     buf_add_str(&tap->told, line->first ? " + " : " & ");
     buf_add_slice(&tap->told, line->text);
     buf_add_byte(&tap->told, '\n');
+}
+
+/* False: the turn has been long enough. */
+static bool tell_line(void *ctx, const struct tap_line *line)
+{
+    struct http_tap *tap = ctx;
+    int64_t unix_ns = line->at_ns + tap->wall_ns;
+
+    if (tap->form == FORM_CAPTURE)
+        tell_captured(tap, unix_ns, line);
+    else
+        tell_explained(tap, unix_ns, line->text);
+    return (int64_t)uv_hrtime() < tap->turn_ends_ns;
 }
 
 static void tell_skipped(struct http_tap *tap, uint64_t n)
@@ -226,6 +236,7 @@ static void look(struct http_conn *c)
     uint64_t skipped;
 
     buf_clear(&c->head);
+    tap->turn_ends_ns = (int64_t)uv_hrtime() + TURN_NS;
     tap_read(c->http->config.tap, tap->reader, max, tell_line, tap, &skipped);
     if (skipped > 0)
         tell_skipped(tap, skipped);

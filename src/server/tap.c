@@ -349,14 +349,15 @@ static uint64_t take_skipped(struct tap *t, int reader)
 }
 
 unsigned tap_read(struct tap *t, int reader, unsigned max,
-                  void (*fn)(void *ctx, const struct tap_line *line), void *ctx, uint64_t *skipped)
+                  bool (*fn)(void *ctx, const struct tap_line *line), void *ctx, uint64_t *skipped)
 {
     char text[TAP_LINE_MAX];
     struct head head;
     unsigned n = 0, empty = 0;
+    bool more = true;
 
     assert(t->used[reader]);
-    while (n < max && empty < t->n_lanes) {
+    while (more && n < max && empty < t->n_lanes) {
         struct tap_lane *lane = &t->lanes[t->next_lane[reader] % t->n_lanes];
 
         if (!lane_next(lane, reader, t->within[reader], &head, text)) {
@@ -368,7 +369,7 @@ unsigned tap_read(struct tap *t, int reader, unsigned max,
         t->within[reader] = true;
         empty = 0;
         n++;
-        fn(ctx, &(struct tap_line){head.at_ns, head.first != 0, slice_of(text, head.len)});
+        more = fn(ctx, &(struct tap_line){head.at_ns, head.first != 0, slice_of(text, head.len)});
     }
     *skipped = take_skipped(t, reader);
     t->told += n;

@@ -53,11 +53,12 @@ int tap_open(struct tap *t, const struct tap_filter *filter);
 void tap_close(struct tap *t, int reader);
 
 /*
- * Hand the lines that @reader has not had yet to @fn, at most @max of them; the text is borrowed
- * for the call. @skipped: lines that were left out since the last call. How many were handed.
+ * Hand the lines that @reader has not had yet to @fn, at most @max of them, and none after one for
+ * which it returns false; the text is borrowed for the call. @skipped: lines that were left out
+ * since the last call. How many were handed.
  */
 unsigned tap_read(struct tap *t, int reader, unsigned max,
-                  void (*fn)(void *ctx, const struct tap_line *line), void *ctx, uint64_t *skipped);
+                  bool (*fn)(void *ctx, const struct tap_line *line), void *ctx, uint64_t *skipped);
 
 /* Since the start: lines handed to readers, and those left out. */
 void tap_totals(const struct tap *t, uint64_t *told, uint64_t *skipped);

@@ -420,6 +420,23 @@ START_TEST(test_explain_within_bounds)
 }
 END_TEST
 
+/* In one line, too, it is told that there are more. */
+START_TEST(test_explain_within_in_brief)
+{
+    struct slice line = SLICE_LIT("a:1|c:2|c:3|c");
+    struct buf out = {0};
+    struct engine e;
+
+    engine_init(&e, NULL, NULL);
+    ck_assert_int_eq(bacowr_explain_within(e.b, line, BACOWR_EXPLAIN_BRIEF, 0, &out), 0);
+    ck_assert_int_eq(buf_add_byte(&out, '\0'), 0);
+    ck_assert_str_eq(out.p, "\"a:1|c:2|c:3|c\" -> a adds 1 -> "
+                            "2 samples more, which would take long\n");
+    buf_release(&out);
+    engine_release(&e);
+}
+END_TEST
+
 /* The keys, their order, and what stands in them: programs read this. */
 START_TEST(test_explain_json_is_exact)
 {
@@ -447,6 +464,7 @@ static Suite *suite(void)
     tcase_add_loop_test(tells, test_explain_json_is_exact, 0,
                         (int)(sizeof objects / sizeof *objects));
     tcase_add_loop_test(tells, test_explain_within_bounds, 0, N_BOUNDS);
+    tcase_add_test(tells, test_explain_within_in_brief);
     suite_add_tcase(s, tells);
     tcase_add_loop_test(escapes, test_explain_escapes, 0, N_HOSTILE);
     tcase_add_test(escapes, test_explain_escapes_all);

@@ -110,6 +110,20 @@ class TapTest(ServerTest):
             server.stream("tcp.a:1|c\r\n", "no:1|c\n")
             self.assertTrue(stream.line().endswith(b" + tcp.a:1|c\n"))
 
+    def test_a_line_of_many_samples(self) -> None:
+        """Its sender decides how many; what it takes to tell of them is bounded."""
+        server = self.start()
+        line = "many" + ":1|c" * 2000
+        with Stream(server, "form=json") as stream:
+            server.send(line)
+            told = json.loads(stream.line())["explained"]
+            self.assertEqual(len(told["samples"]), 20)
+            self.assertEqual(told["more_samples"], 1980)
+        with Stream(server) as stream:
+            server.send(line)
+            self.assertTrue(stream.line().endswith(
+                b" -> many adds 1 -> 1980 samples more, which would take long\n"))
+
     def test_sampled_under_load(self) -> None:
         server = self.start()
         with Stream(server, "rate=10") as stream:

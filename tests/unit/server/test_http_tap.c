@@ -33,10 +33,13 @@ uint64_t uv_hrtime(void)
     return clock_ns;
 }
 
+static int64_t explain_ns; /* how long it takes */
+
 static int explain(void *ctx, struct slice line, enum bacowr_explain_form form, struct buf *out)
 {
     (void)ctx;
     (void)form;
+    clock_ns += (uint64_t)explain_ns;
     buf_add_slice(out, line);
     buf_add_byte(out, '\n');
     return 0;
@@ -62,6 +65,7 @@ static void start(void)
     ck_assert_int_eq(address_listen(&fd, &address, 4), 0);
     ck_assert_int_eq(http_listen_on(http, fd), 0);
     client = -1;
+    explain_ns = 0;
 }
 
 static void stop(void)
@@ -170,6 +174,31 @@ START_TEST(test_http_tap_notices_who_left)
 }
 END_TEST
 
+static unsigned count(struct slice text, char c)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < text.len; i++)
+        n += text.p[i] == c;
+    return n;
+}
+
+/* A turn tells no more than five milliseconds of lines, and no less than one. */
+START_TEST(test_http_tap_turn_is_short)
+{
+    static const struct {
+        int64_t explain_ns;
+        unsigned n;
+    } turns[] = {{0, 20}, {1000000, 5}, {2000000, 3}, {20000000, 1}};
+
+    open_tap("GET /api/v1/tap HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    explain_ns = turns[_i].explain_ns;
+    for (unsigned i = 0; i < 20; i++)
+        send_line("a:1|c");
+    ck_assert_uint_eq(count(tick(), '\n'), turns[_i].n);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("http_tap");
@@ -180,6 +209,7 @@ static Suite *suite(void)
     tcase_add_test(c, test_http_tap_silence_without_chunks);
     tcase_add_test(c, test_http_tap_silence_begins_with_a_line);
     tcase_add_test(c, test_http_tap_notices_who_left);
+    tcase_add_loop_test(c, test_http_tap_turn_is_short, 0, 4);
     suite_add_tcase(s, c);
     return s;
 }

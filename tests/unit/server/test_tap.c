@@ -46,7 +46,8 @@ static void stop(void)
     tap_free(tap);
 }
 
-static void keep(void *ctx, const struct tap_line *line)
+/* Takes no more behind a line that is "enough". */
+static bool keep(void *ctx, const struct tap_line *line)
 {
     (void)ctx;
     ck_assert_uint_lt(n_got + line->text.len + 2, sizeof got);
@@ -54,6 +55,7 @@ static void keep(void *ctx, const struct tap_line *line)
     memcpy(got + n_got, line->text.p, line->text.len);
     n_got += line->text.len;
     got[n_got++] = ' ';
+    return !slice_eq_str(line->text, "enough");
 }
 
 static int open_tap(uint64_t rate, const char *match)
@@ -193,6 +195,17 @@ START_TEST(test_tap_ring)
 }
 END_TEST
 
+/* Who has enough is asked again with the next line, not with the same. */
+START_TEST(test_tap_enough)
+{
+    int r = open_tap(0, "");
+
+    feed(0, "a\nenough\nb");
+    ck_assert_str_eq(take(r, 100), "+a &enough ");
+    ck_assert_str_eq(take(r, 100), "&b ");
+}
+END_TEST
+
 /* So many readers, each with its own; a line that is too long is counted. */
 START_TEST(test_tap_readers)
 {
@@ -274,6 +287,7 @@ static Suite *suite(void)
     tcase_add_test(c, test_tap_rate);
     tcase_add_test(c, test_tap_match);
     tcase_add_test(c, test_tap_ring);
+    tcase_add_test(c, test_tap_enough);
     tcase_add_test(c, test_tap_readers);
     tcase_add_test(c, test_tap_lock_taken);
     tcase_add_test(c, test_tap_windows);
