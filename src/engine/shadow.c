@@ -281,13 +281,12 @@ static int find_after(struct bacowr_shadow *s, struct slice name, struct slice s
     return out->settings != NULL ? 0 : -ENOMEM;
 }
 
-/* The hash of a series: of its family's name, its labels, and its type; but one of observations
- * goes on if its type changes. */
+/* The hash of a series: of its family's name, its labels, and its type. */
 static uint64_t hash_of_series(const struct shadow_state *state)
 {
-    enum metric_type type = state->type == METRIC_HISTOGRAM ? METRIC_SUMMARY : state->type;
+    uint64_t type = (uint64_t)shadow_kept_as(state->type);
 
-    return hash_bytes(state->labels, hash_bytes(state->name, SEED_SERIES + (uint64_t)type));
+    return hash_bytes(state->labels, hash_bytes(state->name, SEED_SERIES + type));
 }
 
 /* Count the series of a side for its family. 0 or -ENOMEM. */
@@ -320,7 +319,7 @@ static int count_series(struct bacowr_shadow *s, struct shadow_state *state, uns
             state->family->n_kept++;
             s->n_kept++;
         }
-        if (shadow_count_values(s, state->family, state->labels, side) != 0)
+        if (shadow_count_values(s, state, side) != 0)
             return -ENOMEM;
     }
     return note_names(s, to, state->labels);

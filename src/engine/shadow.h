@@ -114,11 +114,11 @@ struct shadow_count {
     uint64_t series, dropped, refused, conflict, over_limit, unmapped;
 };
 
-/* A label of a family: distinct values. */
+/* A label of a family: distinct values, by the types of their series (shadow_kept_as()). */
 struct shadow_label {
     struct table_link link;
     const struct shadow_family *family;
-    uint64_t n_values[N_SIDES], n_kept;
+    uint64_t n_values[N_SIDES][METRIC_N_TYPES], n_kept;
     uint32_t name_len;
     char name[];
 };
@@ -203,6 +203,12 @@ void shadow_take_label(struct slice *labels, struct slice *name, struct slice *v
 
 void shadow_settings_free(struct shadow_settings *settings);
 
+/* A series of observations goes on if its type changes: for both it has the same one here. */
+static inline enum metric_type shadow_kept_as(enum metric_type type)
+{
+    return type == METRIC_HISTOGRAM ? METRIC_SUMMARY : type;
+}
+
 static inline struct slice shadow_name(const struct shadow_family *f)
 {
     return slice_of(f->name, f->name_len);
@@ -223,9 +229,8 @@ const char *shadow_clash(int outcome);
 
 /* ---- shadow_limits.c ---- */
 
-/* A series of @side with these labels was met. 0 or -ENOMEM. */
-int shadow_count_values(struct bacowr_shadow *s, const struct shadow_family *f, struct slice labels,
-                        unsigned side);
+/* The series of @state was met on @side. 0 or -ENOMEM. */
+int shadow_count_values(struct bacowr_shadow *s, const struct shadow_state *state, unsigned side);
 
 /* After shadow_judge() took away what would be refused. 0 or -ENOMEM. */
 int shadow_judge_limits(struct bacowr_shadow *s);

@@ -11,7 +11,8 @@
  * Series of a family and values of a label are counted of what was seen. Of all series the family's
  * limit has had its part already; and after a reload those stand too that nobody sends any more.
  * What is over the limit of a label is told as values, for how many series it is depends on their
- * order; so with that limit the number of all series is one that is not exceeded.
+ * order; so with that limit the number of all series is one that is not exceeded. Values of series
+ * that are refused for their type are none.
  *
  * Laws: what is told does not depend on the order of the document.
  */
@@ -22,7 +23,7 @@
 
 #include "base/hash.h"
 
-enum { SEED_LABEL = 11, SEED_VALUE };
+enum { SEED_LABEL = 11, SEED_VALUE /* + the type */ };
 
 /* ---- values of labels ---- */
 
@@ -58,23 +59,25 @@ static struct shadow_label *label_new(struct bacowr_shadow *s, uint64_t hash,
 }
 
 static int count_value(struct bacowr_shadow *s, struct shadow_label *label, struct slice value,
-                       unsigned side)
+                       enum metric_type type, unsigned side)
 {
-    int had = marks_set(&s->marks, hash_bytes(value, label->link.hash + SEED_VALUE), 1u << side);
+    uint64_t seed = label->link.hash + SEED_VALUE + (uint64_t)type;
+    int had = marks_set(&s->marks, hash_bytes(value, seed), 1u << side);
 
     if (had < 0)
         return had;
     if (((unsigned)had & 1u << side) != 0)
         return 0;
-    label->n_values[side]++;
+    label->n_values[side][type]++;
     label->n_kept += had != 0;
     return 0;
 }
 
 /* 0, also when there are too many labels to tell this one apart; or -ENOMEM. */
-static int count_label(struct bacowr_shadow *s, const struct shadow_family *f, struct slice name,
+static int count_label(struct bacowr_shadow *s, const struct shadow_state *state, struct slice name,
                        struct slice value, unsigned side)
 {
+    const struct shadow_family *f = state->family;
     uint64_t hash = hash_bytes(name, hash_bytes(shadow_name(f), SEED_LABEL));
     struct shadow_label *label = label_find(s, hash, f, name);
 
@@ -84,21 +87,22 @@ static int count_label(struct bacowr_shadow *s, const struct shadow_family *f, s
     }
     if (label == NULL)
         label = label_new(s, hash, f, name);
-    return label != NULL ? count_value(s, label, value, side) : -ENOMEM;
+    return label != NULL ? count_value(s, label, value, shadow_kept_as(state->type), side)
+                         : -ENOMEM;
 }
 
-int shadow_count_values(struct bacowr_shadow *s, const struct shadow_family *f, struct slice labels,
-                        unsigned side)
+int shadow_count_values(struct bacowr_shadow *s, const struct shadow_state *state, unsigned side)
 {
+    struct slice labels = state->labels;
     int r = 0;
 
-    if (s->values_limit == 0 || f == s->others)
+    if (s->values_limit == 0 || state->family == s->others)
         return 0;
     while (r == 0 && labels.len > 0) {
         struct slice name, value;
 
         shadow_take_label(&labels, &name, &value);
-        r = count_label(s, f, name, value, side);
+        r = count_label(s, state, name, value, side);
     }
     return r;
 }
@@ -162,19 +166,39 @@ static int judge_family(struct bacowr_shadow *s, const struct shadow_family *f)
                    });
 }
 
+/* Values there would be of series that are not refused: their type has no @outcome. */
+static uint64_t values_then(const struct shadow_label *label, const int outcome[METRIC_N_TYPES])
+{
+    const struct shadow_side *after = &label->family->sides[AFTER];
+    bool has[METRIC_N_TYPES] = {false};
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < METRIC_N_TYPES; i++)
+        if (after->identities_of[i] > 0 && outcome[i] == 0)
+            has[shadow_kept_as((enum metric_type)i)] = true;
+    for (unsigned i = 0; i < METRIC_N_TYPES; i++)
+        n += has[i] ? label->n_values[AFTER][i] : 0;
+    return n;
+}
+
 static int judge_label(struct bacowr_shadow *s, const struct shadow_label *label)
 {
-    uint64_t limit = s->values_limit;
-    uint64_t then = label->n_values[AFTER], now = label->n_values[BEFORE];
+    const struct shadow_family *f = label->family;
+    uint64_t limit = s->values_limit, now = 0;
+    uint64_t then = values_then(label, f->after_start);
+    uint64_t reloaded = values_then(label, f->after_reload);
+
+    for (unsigned i = 0; i < METRIC_N_TYPES; i++)
+        now += label->n_values[BEFORE][i];
 
     return note(s, &(struct shadow_limit){
                        .limit = LIMIT_LABEL,
-                       .family = label->family,
+                       .family = f,
                        .label = label,
                        .allowed = limit,
                        .n = {now, then},
                        .over = {over(now, limit), over(then, limit)},
-                       .new_over = new_over(now, fresh(then, label->n_kept), limit),
+                       .new_over = new_over(now, fresh(reloaded, label->n_kept), limit),
                    });
 }
 

@@ -508,6 +508,37 @@ START_TEST(test_shadow_limit_of_what_is_not_seen)
 }
 END_TEST
 
+/* Values of what is refused do not count, until it is refused no more. */
+START_TEST(test_shadow_limit_of_what_is_refused)
+{
+    static const char lines[] = "a:1|c\na:1|g|#u:1\na:1|g|#u:2\na:1|g|#u:3\n";
+    static const struct {
+        const char *mapping;
+        enum bacowr_shadow_verdict verdict;
+        const char *json;
+    } rows[] = {
+        {RULES, BACOWR_SHADOW_SAME, "\"limits\":[],"},
+        {RULES "- {match: a, match_metric_type: counter, name: b}\n", BACOWR_SHADOW_CONFLICTS,
+         "\"label\":\"u\",\"allowed\":2,\"now\":0,\"then\":3,\"over_now\":0,\"over_then\":1,"
+         "\"new_over_after_reload\":0,"},
+    };
+    struct bacowr_config config = engine_config();
+
+    config.max_label_values = 2;
+    for (unsigned i = 0; i < N(rows); i++) {
+        struct bacowr_shadow *s;
+        struct engine e;
+
+        engine_init(&e, &config, RULES);
+        s = compare(&e, lines, rows[i].mapping);
+        ck_assert_msg(strstr(told(s, true), rows[i].json) != NULL, "%s", told(s, true));
+        ck_assert_int_eq(bacowr_shadow_verdict(s), rows[i].verdict);
+        bacowr_shadow_free(s);
+        engine_release(&e);
+    }
+}
+END_TEST
+
 #define HEAD \
     "{\"identities_format\":1,\"rules\":0,\"series\":0,\"series_limit\":9,\"reading\":{}}\n"
 #define KIND   "{\"settings\":0,\"match\":null,\"type\":\"counter\"}\n"
@@ -731,6 +762,7 @@ static Suite *suite(void)
     tcase_add_test(t, test_shadow_tells_of_limits);
     tcase_add_loop_test(t, test_shadow_foretells_limits, 0, N(limits));
     tcase_add_test(t, test_shadow_limit_of_what_is_not_seen);
+    tcase_add_test(t, test_shadow_limit_of_what_is_refused);
     tcase_add_loop_test(t, test_shadow_documents, 0, N(documents));
     tcase_add_test(t, test_shadow_moves_in_any_order);
     tcase_add_test(t, test_shadow_families_in_any_order);
