@@ -2,7 +2,8 @@
 /*
  * HTTP tap: /api/v1/tap, lines as they come in, until the client leaves
  *
- *      tick: anything there? --turn: some lines, told--> chunk --written--> next tick, or at once
+ *      tick: anything there? --turn: some lines, told--> chunk --written--> next tick; or at once,
+ *              |                                                            after a full turn
  *              `-- nothing for 5 s: an empty line, so that one that is gone is noticed
  *
  *      ?form=text     a line for people, with what becomes of it (the default)
@@ -50,6 +51,7 @@ struct http_tap {
     int64_t told_ns; /* when something was last written */
     int64_t turn_ends_ns;
     bool writing;
+    bool more;   /* the last turn told as many lines as it may */
     bool finish; /* with the next chunk */
     struct buf told;
     struct buf brief;       /* of one line */
@@ -190,9 +192,13 @@ static void tell_skipped(struct http_tap *tap, uint64_t n)
 
 /* ---- sending ---- */
 
+static void look(struct http_conn *c);
+
 static void on_written(struct http_conn *c)
 {
     c->tap->writing = false;
+    if (c->tap->more)
+        http_turn_ask(c, look);
 }
 
 static void on_finished(struct http_conn *c)
@@ -237,7 +243,7 @@ static void look(struct http_conn *c)
 
     buf_clear(&c->head);
     tap->turn_ends_ns = (int64_t)uv_hrtime() + TURN_NS;
-    tap_read(c->http->config.tap, tap->reader, max, tell_line, tap, &skipped);
+    tap->more = tap_read(c->http->config.tap, tap->reader, max, tell_line, tap, &skipped) == max;
     if (skipped > 0)
         tell_skipped(tap, skipped);
     if (tap->told.len == 0 && (int64_t)uv_hrtime() - tap->told_ns > SILENCE_NS)

@@ -199,6 +199,21 @@ START_TEST(test_http_tap_turn_is_short)
 }
 END_TEST
 
+/* As many lines as there are, in some turns, behind one tick. */
+START_TEST(test_http_tap_goes_on_at_once)
+{
+    unsigned n;
+
+    open_tap("GET /api/v1/tap?rate=2000 HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    for (unsigned i = 0; i < 120; i++)
+        send_line("a:1|c");
+    n = count(tick(), '\n');
+    for (unsigned i = 0; i < MAX_TURNS && n < 120; i++)
+        n += count(read_client(), '\n');
+    ck_assert_uint_eq(n, 120);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("http_tap");
@@ -210,6 +225,7 @@ static Suite *suite(void)
     tcase_add_test(c, test_http_tap_silence_begins_with_a_line);
     tcase_add_test(c, test_http_tap_notices_who_left);
     tcase_add_loop_test(c, test_http_tap_turn_is_short, 0, 4);
+    tcase_add_test(c, test_http_tap_goes_on_at_once);
     suite_add_tcase(s, c);
     return s;
 }
