@@ -5,10 +5,10 @@
   const RATES_MS = 2000, LISTS_MS = 5000, WALKS_MS = 10000, SHOWN = 300;
   const SVG = "http://www.w3.org/2000/svg";
   const CARDS = [
-    ["lines", "Lines", "count"], ["samples", "Samples", "count"], ["events", "Applied", "count"],
+    ["lines", "Lines", "count"], ["samples", "Samples", "count"], ["events", "Events applied", "count"],
     ["datagrams", "Datagrams", "count"], ["bytes", "Bytes", "bytes"],
-    ["lost_datagrams", "Lost datagrams", "count", true], ["unmapped", "Without a rule", "count"],
-    ["dropped", "Dropped by the mapping", "count"], ["series_born", "Series born", "count"],
+    ["lost_datagrams", "Lost datagrams", "count", true], ["unmapped", "Unmapped", "count"],
+    ["dropped", "Dropped by the mapping", "count"], ["series_born", "Series created", "count"],
     ["series_expired", "Series expired", "count"], ["connections", "Connections", "count"],
     ["scrapes", "Scrapes", "count"],
   ];
@@ -106,7 +106,7 @@
   }
 
   function hiddenLine(row) {
-    if (row.line === null) return el("span", "shown on this machine only", "note");
+    if (row.line === null) return el("span", "visible only to local or authenticated clients", "note");
     return code(row.line + (row.line_cut ? " \u2026" : ""));
   }
 
@@ -142,12 +142,12 @@
   function showCard(made, values, total, unit) {
     const write = unit === "bytes" ? bytes : number;
     const last = values.slice(-3), now = last.length ? last.reduce((a, b) => a + b, 0) / last.length : 0;
-    const all = el("small", `${write(total)} in all`);
+    const all = el("small", `${write(total)} total`);
     made.value.replaceChildren(document.createTextNode(write(now) + " "), el("small", "/s"), all);
     made.box.classList.toggle("bad", Boolean(made.bad) && values.some((v) => v > 0));
     made.path.setAttribute("d", sparkline(values.length ? values : [0]));
     made.picture.setAttribute("aria-label",
-      `${made.heading} a second in the last ${values.length} s: now ${write(now)}, at most ${write(Math.max(0, ...values))}`);
+      `${made.heading} per second in the last ${values.length} s: now ${write(now)}, maximum ${write(Math.max(0, ...values))}`);
   }
 
   function take(into, told, from) {
@@ -171,7 +171,7 @@
     for (const name of names)
       showCard(card("reasons", name, name, true), refusedRates.get(name) ?? [], told.refused_totals[name], "count");
     let none = $("reasons").querySelector(".note");
-    if (names.length === 0 && !none) $("reasons").append(el("p", "Nothing that arrived was refused.", "note"));
+    if (names.length === 0 && !none) $("reasons").append(el("p", "Nothing was refused.", "note"));
     if (names.length > 0 && none) none.remove();
   }
 
@@ -181,17 +181,17 @@
     const told = await get("/api/v1/refused");
     const rows = told.refused.sort((a, b) => a.age_seconds - b.age_seconds);
     table("refused", "Refused lines", [
-      ["Reason", (r) => r.reason], ["Line", hiddenLine], ["From", (r) => r.source ?? ""],
-      ["When", (r) => age(r.age_seconds), "n"],
-    ], rows, "No refused line is remembered.");
+      ["Reason", (r) => r.reason], ["Line", hiddenLine], ["Sender", (r) => r.source ?? ""],
+      ["Received", (r) => age(r.age_seconds), "n"],
+    ], rows, "No refused lines.");
   }
 
   async function askUnmapped() {
     const told = await get("/api/v1/unmapped");
-    table("unmapped", "Names that no rule takes", [
-      ["Name", (r) => code(r.name + (r.name_cut ? " \u2026" : ""))], ["A line", hiddenLine],
-      ["Identities", (r) => number(r.identities), "n"], ["Newest came", (r) => age(r.last_identity_age_seconds), "n"],
-    ], told.unmapped, "There is none, or there are no rules.");
+    table("unmapped", "Unmapped names", [
+      ["Name", (r) => code(r.name + (r.name_cut ? " \u2026" : ""))], ["Example", hiddenLine],
+      ["Identities", (r) => number(r.identities), "n"], ["Last new identity", (r) => age(r.last_identity_age_seconds), "n"],
+    ], told.unmapped, "None, or the mapping has no rules.");
   }
 
   let sendersHidden = "";
@@ -204,11 +204,11 @@
     const told = await get("/api/v1/sources");
     table("senders", "Senders", [
       ["Address", (r) => r.address], ["Lines", (r) => number(r.lines), "n"],
-      ["of them perhaps not its own", (r) => number(r.lines_error), "n"],
+      ["Possible overcount", (r) => number(r.lines_error), "n"],
       ["Datagrams", (r) => number(r.datagrams), "n"], ["Bytes", (r) => bytes(r.bytes), "n"],
-      ["Refused lines", (r) => number(r.bad), "n"], ["Series made", (r) => number(r.series), "n"],
-      ["Held back", (r) => number(r.limited), "n"], ["Last heard", (r) => age(r.seconds_ago), "n"],
-    ], told.sources, "No sender is known yet.");
+      ["Refused lines", (r) => number(r.bad), "n"], ["Series created", (r) => number(r.series), "n"],
+      ["Rate-limited", (r) => number(r.limited), "n"], ["Last seen", (r) => age(r.seconds_ago), "n"],
+    ], told.sources, "No senders yet.");
   }
 
   // ---- families, labels, rules ----
@@ -220,19 +220,19 @@
     table("families", "Families", [
       ["Family", (r) => code(r.name)], ["Type", (r) => r.type], ["Series", (r) => number(r.series), "n"],
       ["Last sample", (r) => age(r.last_seen_age_seconds), "n"], ["Help", (r) => r.help],
-    ], told.families, told.total === 0 ? "No family is alive." : "No family has this in its name.");
-    $("h-families").textContent = `Families: ${told.families.length} of ${number(told.total)}, `
-      + `${number(told.series)} series in all`;
+    ], told.families, told.total === 0 ? "No active families." : "No family name matches the filter.");
+    $("h-families").textContent = `Metric families: ${told.families.length} of ${number(told.total)}, `
+      + `${number(told.series)} series total`;
     table("labels", "Labels", [
       ["Label", (r) => code(r.name)],
       ["Values", (r) => (r.estimated ? "about " : "") + number(r.values), "n"],
-      ["Series with it", (r) => number(r.series), "n"],
-    ], told.labels, "No series of these has a label.");
+      ["Series", (r) => number(r.series), "n"],
+    ], told.labels, "None of these series has labels.");
   }
 
   async function askCardinality() {
     const told = await get("/api/v1/cardinality"), about = (n) => "about " + number(Math.round(n));
-    table("hot", "Labels of a family with the most values", [
+    table("hot", "Labels with the most values", [
       ["Family", (r) => code(r.family)], ["Label", (r) => code(r.label)],
       ["Values", (r) => about(r.values), "n"],
     ], told.top_labels, "No label has many values.");
@@ -241,8 +241,8 @@
       return;
     }
     table("folded", "Families over a limit", [
-      ["Over a limit", (r) => code(r.name)], ["Identities", (r) => about(r.identities), "n"],
-      ["By label", (r) => r.labels.map((l) => `${l.label}: ${about(l.values)}`).join(", ")],
+      ["Family over a limit", (r) => code(r.name)], ["Identities", (r) => about(r.identities), "n"],
+      ["Values by label", (r) => r.labels.map((l) => `${l.label}: ${about(l.values)}`).join(", ")],
     ], told.overflow_families, "");
   }
 
@@ -252,13 +252,13 @@
     const rows = told.rules.map((r) => ({ ...r, never: r.identities === 0 }));
     table("mapping", "Rules", [
       ["Rule", (r) => number(r.number)], ["Match", (r) => code(r.match)],
-      ["Becomes", (r) => r.action === "drop" ? "dropped" : code(r.name)], ["Where", placed],
-      ["Identities taken", (r) => r.never ? "none yet" : number(r.identities), "n"],
-      ["Newest came", (r) => age(r.last_identity_age_seconds), "n"],
-    ], rows, told.total === 0 ? "There are no rules: names are only escaped." : "No rule fits.");
+      ["Metric", (r) => r.action === "drop" ? "dropped" : code(r.name)], ["Defined at", placed],
+      ["Identities matched", (r) => r.never ? "none yet" : number(r.identities), "n"],
+      ["Last new identity", (r) => age(r.last_identity_age_seconds), "n"],
+    ], rows, told.total === 0 ? "No rules: names are only escaped." : "No rule matches the filter.");
     $("mapping-state").textContent = told.total === 0 ? ""
-      : `${told.total} rules; ${told.never} took nothing since the mapping was loaded. An identity is a `
-        + "name with its type and tags: it is counted when it is met, not with each of its lines.";
+      : `${told.total} rules; ${told.never} without a match since the mapping was loaded. An identity is a `
+        + "name with its type and tags. It is counted when first seen, not per line.";
   }
 
   // ---- the server ----
@@ -268,42 +268,42 @@
   function tellSilence(told) {
     const n = told.udp_no_port_datagrams, of = n === 1 ? "datagram" : "datagrams";
     if (n !== null && noPortBefore === null) noPortBefore = n;
-    $("no-port").replaceChildren(...(n ? [el("p", `${number(n)} ${of} came to this machine since the start for UDP ports `
-      + `where nobody listens, ${number(n - noPortBefore)} of them while this page was open. Are they meant for this server?`, "note")] : []));
+    $("no-port").replaceChildren(...(n ? [el("p", `Since the start, the server's machine received ${number(n)} ${of} for UDP `
+      + `ports without a listener, ${number(n - noPortBefore)} of them while this page was open. A sender may use the wrong port.`, "note")] : []));
     const heard = lines !== 0 || told.listeners.some((l) => l.datagrams > 0);
-    $("silence").replaceChildren(...(heard ? [] : [el("p", `No line has come since the start. This server listens on ${
+    $("silence").replaceChildren(...(heard ? [] : [el("p", `No lines received since the start. The server listens on ${
       told.listeners.filter((l) => l.transport !== "admin").map((l) => `${l.transport} ${l.address}`).join(", ")}.`
-      + (n ? ` But ${number(n)} ${of} came to this machine for UDP ports where nobody listens: does the sender name the right one?` : ""), "bad-text")]));
+      + (n ? ` But its machine received ${number(n)} ${of} for UDP ports without a listener: a sender may use the wrong port.` : ""), "bad-text")]));
   }
 
   async function askStatus() {
     const told = await get("/api/v1/status"), m = told.mapping;
-    sendersHidden = !told.senders_known ? "Senders are not told apart here: that begins with --statsd.sources=256."
-      : told.lines_shown ? "" : "Senders are shown on this machine only.";
+    sendersHidden = !told.senders_known ? "Senders are not tracked. To track them, start the server with --statsd.sources=256."
+      : told.lines_shown ? "" : "Senders are visible only to local or authenticated clients.";
     $("headline").textContent = `Version ${told.version}, up ${age(told.uptime_seconds).replace(" ago", "")}`;
     list("server", [
       ["Ready", told.ready ? "yes" : "no", told.ready ? "good" : "bad-text"],
       ["Mapping", m.files.length ? m.files.join(", ") : "none"],
-      ["Rules", `${m.rules}, loaded ${age(m.loaded_age_seconds)}${m.watched ? ", the files are watched" : ""}`],
-      ["Reloads", `${m.reloads_good} good, ${m.reloads_failed} failed`
-        + (m.warnings ? `; the last load gave ${m.warnings} warnings` : "")],
-      ...(m.error ? [["Last reload", `failed, the rules from before go on: ${m.error}`, "bad-text"]] : []),
-      ["Flags given", told.flags.filter((f) => f.given).map((f) => `--${f.name}=${f.values.join(",")}`).join(" ") || "none"],
-      ["Series allowed", number(told.series_limit)], ["Ingest threads", told.ingest_threads],
+      ["Rules", `${m.rules}, loaded ${age(m.loaded_age_seconds)}${m.watched ? ", watched for changes" : ""}`],
+      ["Reloads", `${m.reloads_good} succeeded, ${m.reloads_failed} failed`
+        + (m.warnings ? `; warnings of the last load: ${m.warnings}` : "")],
+      ...(m.error ? [["Last reload", `failed, the previous rules stay active: ${m.error}`, "bad-text"]] : []),
+      ["Flags set", told.flags.filter((f) => f.given).map((f) => `--${f.name}=${f.values.join(",")}`).join(" ") || "none"],
+      ["Series limit", number(told.series_limit)], ["Ingest threads", told.ingest_threads],
       ["Memory", bytes(told.process.resident_bytes)],
       ["CPU time", `${told.process.cpu_seconds.toFixed(1)} s`],
-      ["Descriptors", `${told.process.open_fds} of ${told.process.max_fds}`], ["Process", told.process.pid],
+      ["File descriptors", `${told.process.open_fds} of ${told.process.max_fds}`], ["Process ID", told.process.pid],
     ]);
     tellSilence(told);
     table("listeners", "Listeners", [
-      ["Listener", (r) => r.transport], ["Address", (r) => code(r.address)],
+      ["Transport", (r) => r.transport], ["Address", (r) => code(r.address)],
       ["Datagrams", (r) => number(r.datagrams), "n"], ["Lost", (r) => number(r.lost_datagrams), "n"],
       ["Receive buffer", (r) => r.receive_buffer_bytes ? bytes(r.receive_buffer_bytes)
-        + (r.receive_buffer_bytes < r.receive_buffer_wanted_bytes ? `, ${bytes(r.receive_buffer_wanted_bytes)} advised` : "") : "", "n"],
-    ], told.listeners, "There is none.");
+        + (r.receive_buffer_bytes < r.receive_buffer_wanted_bytes ? `, ${bytes(r.receive_buffer_wanted_bytes)} recommended` : "") : "", "n"],
+    ], told.listeners, "None.");
     table("flags", "Flags", [
       ["Flag", (r) => code("--" + r.name)], ["Value", (r) => code(r.values.join(" "))],
-      ["", (r) => r.given ? "given" : "default"],
+      ["", (r) => r.given ? "set" : "default"],
     ], told.flags.sort((a, b) => Number(b.given) - Number(a.given)), "");
   }
 
@@ -374,7 +374,7 @@
   async function get(path, options) {
     const answer = await fetch(path, { ...options, cache: "no-store", credentials: "same-origin" });
     if (!answer.ok) {
-      const error = new Error(`the server says ${answer.status}`);
+      const error = new Error(`HTTP status ${answer.status}`);
       error.status = answer.status;
       throw error;
     }
@@ -395,7 +395,7 @@
         await ask();
         tellState("Live", false);
       } catch (error) {
-        tellState(`No answer: ${error.message}`, true);
+        tellState(`Update failed: ${error.message}`, true);
       }
       busy = false;
     };
@@ -413,7 +413,7 @@
   $("pause").addEventListener("click", () => {
     paused = !paused;
     $("pause").setAttribute("aria-pressed", String(paused));
-    $("pause").textContent = paused ? "Go on" : "Pause";
+    $("pause").textContent = paused ? "Resume" : "Pause";
     if (paused) tellState("Paused", false);
   });
   for (const form of document.forms) if (form.id !== "explain") form.addEventListener("submit", (e) => e.preventDefault());

@@ -25,7 +25,8 @@ ESCAPES = "esc\x1b[2J\u202eape"
 TABLES = ("families", "labels", "hot", "folded", "mapping", "refused", "unmapped", "senders",
           "listeners")
 HELP = "Metric generated from StatsD samples by bacowr-statsd."
-RULE = ["Rule", "Match", "Becomes", "Where", "Identities taken", "Newest came"]
+HIDDEN = "visible only to local or authenticated clients"
+RULE = ["Rule", "Match", "Metric", "Defined at", "Identities matched", "Last new identity"]
 
 
 def rows(seen: dict[str, Any], name: str) -> list[list[str]]:
@@ -110,7 +111,7 @@ class StatusPageTest(ServerTest):
             ["see", "#server dd", "failed"], ["see", "#server dd", " s ago"],
             ["see", "#unmapped td", "tpyo"], ["see", "#refused td", "yyy"],
             ["see", "#mapping td", "tpyo.*"], ["see", "#families td", "gauge"],
-            ["see", "#rates p", "10.0 k in all"],
+            ["see", "#rates p", "10.0 k total"],
             *(["rows", name, "#" + name] for name in TABLES), ["rows", "flags", "#flags"],
             ["texts", "heads", "h2"], ["texts", "note", "#mapping-state"],
             ["attributes", "never", "#mapping tbody tr", "class"],
@@ -121,9 +122,9 @@ class StatusPageTest(ServerTest):
             ["texts", "dt", "#server dt"], ["texts", "dd", "#server dd"],
             ["attributes", "how", "#server dd", "class"], ["texts", "cards", "#rates .card"],
             ["looks", "ground", "body", "backgroundColor"],
-            ["proxied"], ["see", "#refused td", "shown on this machine only"],
-            ["see", "#unmapped td", "shown on this machine only"],
-            ["see", "#senders p", "Senders are shown on this machine only."])
+            ["proxied"], ["see", "#refused td", HIDDEN],
+            ["see", "#unmapped td", HIDDEN],
+            ["see", "#senders p", f"Senders are {HIDDEN}."])
         self.check_tables(seen, server)
         self.check_server(seen, server)
         self.assertNotEqual(*seen["ground"])
@@ -136,66 +137,66 @@ class StatusPageTest(ServerTest):
                          ["lost_name", "gauge", "1", "AGO", HELP],
                          ["tpyo", "counter", "1", "AGO", HELP],
                          ["z" * 200, "gauge", "1", "AGO", HELP]],
-            "labels": [["Label", "Values", "Series with it"], ["app", "4", "4"],
+            "labels": [["Label", "Values", "Series"], ["app", "4", "4"],
                        ["user", "2", "4"], ["overflow", "1", "1"]],
             "hot": [["Family", "Label", "Values"], ["app_total", "app", "about 4"],
                     ["app_total", "user", "about 2"]],
-            "folded": [["Over a limit", "Identities", "By label"],
+            "folded": [["Family over a limit", "Identities", "Values by label"],
                        ["app_total", "about 2", "app: about 2, user: about 1"]],
             "mapping": [RULE, ["1", "app.*", "app_total", where + "3", "6", "AGO"],
                         ["2", "tpyo.*", "never_total", where + "4", "none yet", "never"],
                         ["3", "gone.*", "dropped", where + "5", "1", "AGO"]],
-            "refused": [["Reason", "Line", "From", "When"],
+            "refused": [["Reason", "Line", "Sender", "Received"],
                         ["malformed_line", "y" * 240 + " \u2026", HOST, "AGO"],
                         ["conflict", "lost.name:1|c", HOST, "AGO"]],
-            "unmapped": [["Name", "A line", "Identities", "Newest came"],
+            "unmapped": [["Name", "Example", "Identities", "Last new identity"],
                          ["tpyo", "tpyo:1|c", "1", "AGO"],
                          ["z" * 120 + " \u2026", f"{'z' * 200}:1|g", "1", "AGO"],
                          ["lost.name", "lost.name:1|c", "2", "AGO"]],
-            "senders": [["Address", "Lines", "of them perhaps not its own", "Datagrams", "Bytes",
-                         "Refused lines", "Series made", "Held back", "Last heard"],
+            "senders": [["Address", "Lines", "Possible overcount", "Datagrams", "Bytes",
+                         "Refused lines", "Series created", "Rate-limited", "Last seen"],
                         [HOST, "10.0 k", "0", "11", "88.4 KiB", "1", "8", "0", "AGO"]],
         }
         for name, table in expected.items():
             with self.subTest(name):
                 self.assertEqual(rows(seen, name), table)
         self.assertEqual([row[:4] for row in seen["listeners"]],
-                         [["Listener", "Address", "Datagrams", "Lost"],
+                         [["Transport", "Address", "Datagrams", "Lost"],
                           ["udp", f"{HOST}:{server.ports.udp}", "11", "0"],
                           ["tcp", f"{HOST}:{server.ports.tcp}", "", ""]])
-        self.assertRegex(seen["listeners"][1][4], r"^\d\S+ [KM]iB(, \S+ MiB advised)?$")
-        self.assertIn(["--statsd.sources", "8", "given"], seen["flags"])
+        self.assertRegex(seen["listeners"][1][4], r"^\d\S+ [KM]iB(, \S+ MiB recommended)?$")
+        self.assertIn(["--statsd.sources", "8", "set"], seen["flags"])
         self.assertIn(["--web.telemetry-path", "/metrics", "default"], seen["flags"])
         kinds = [row[2] for row in seen["flags"][1:]]
-        self.assertEqual(kinds, sorted(kinds, reverse=True), "given ones first")
+        self.assertEqual(kinds, sorted(kinds, reverse=True), "those that are set first")
         self.assertEqual(seen["never"], [None, "never", None])
         self.assertEqual(seen["title"][0], f"{server.mapping_file}:3")
         self.assertEqual(seen["scopes"], ["col"] * 5 + ["row"] * 4)
         self.assertEqual(set(seen["stops"]), {"0"})
         self.assertEqual(seen["regions"], [
-            "Refused lines", "Families", "Labels", "Labels of a family with the most values",
-            "Families over a limit", "Rules", "Names that no rule takes", "Senders", "Listeners",
+            "Refused lines", "Families", "Labels", "Labels with the most values",
+            "Families over a limit", "Rules", "Unmapped names", "Senders", "Listeners",
             "Flags"])
 
     def check_server(self, seen: dict[str, Any], server: Server) -> None:
-        self.assertEqual(seen["heads"][3], "Families: 4 of 4, 7 series in all")
-        self.assertIn("3 rules; 1 took nothing since the mapping was loaded.", seen["note"][0])
+        self.assertEqual(seen["heads"][3], "Metric families: 4 of 4, 7 series total")
+        self.assertIn("3 rules; 1 without a match since the mapping was loaded.", seen["note"][0])
         told = dict(zip(seen["dt"], seen["dd"]))
         self.assertEqual((told["Ready"], told["Mapping"]), ("yes", str(server.mapping_file)))
         self.assertRegex(told["Rules"], r"^3, loaded (now|\d+ s ago)$")
-        self.assertEqual(told["Reloads"], "0 good, 1 failed")
-        self.assertRegex(told["Last reload"], "^failed, the rules from before go on: .*yml:1:12: ")
-        self.assertIn("--statsd.max-series-per-family=4 --statsd.sources=8", told["Flags given"])
-        self.assertEqual((told["Series allowed"], told["Ingest threads"]), ("1.00 M", "1"))
+        self.assertEqual(told["Reloads"], "0 succeeded, 1 failed")
+        self.assertRegex(told["Last reload"], "^failed, the previous rules stay active: .*yml:1:12: ")
+        self.assertIn("--statsd.max-series-per-family=4 --statsd.sources=8", told["Flags set"])
+        self.assertEqual((told["Series limit"], told["Ingest threads"]), ("1.00 M", "1"))
         self.assertRegex(told["Memory"], r"^\d+\.\d [KM]iB$")
         self.assertRegex(told["CPU time"], r"^\d+\.\d s$")
-        self.assertRegex(told["Descriptors"], r"^\d+ of \d+$")
-        self.assertEqual(told["Process"], str(server.process.pid))
+        self.assertRegex(told["File descriptors"], r"^\d+ of \d+$")
+        self.assertEqual(told["Process ID"], str(server.process.pid))
         how = dict(zip(seen["dt"], seen["how"]))
         self.assertEqual((how["Ready"], how["Last reload"]), ("good", "bad-text"))
-        for words in (r"^Lines\S+ /s10\.0 k in all$", r"^Bytes.+ /s88\.4 KiB in all$",
-                      r"^Lost datagrams0 /s0 in all$", r"^Without a rule\S+ /s9994 in all$",
-                      r"^Dropped by the mapping\S+ /s1 in all$", r"^Series born\S+ /s8 in all$"):
+        for words in (r"^Lines\S+ /s10\.0 k total$", r"^Bytes.+ /s88\.4 KiB total$",
+                      r"^Lost datagrams0 /s0 total$", r"^Unmapped\S+ /s9994 total$",
+                      r"^Dropped by the mapping\S+ /s1 total$", r"^Series created\S+ /s8 total$"):
             self.assertTrue(any(re.match(words, card) for card in seen["cards"]),
                             f"{words} in {seen['cards']}")
 
@@ -205,34 +206,34 @@ class StatusPageTest(ServerTest):
         server = self.start(mapping=MAPPING)
         seen = self.browse(
             server,
-            ["see", "#refused p", "No refused line is remembered."],
-            ["see", "#reasons p", "Nothing that arrived was refused."],
-            ["see", "#families p", "No family is alive."],
-            ["see", "#labels p", "No series of these has a label."],
-            ["see", "#unmapped p", "There is none, or there are no rules."],
-            ["see", "#senders p", "not told apart here: that begins with --statsd.sources=256."],
+            ["see", "#refused p", "No refused lines."],
+            ["see", "#reasons p", "Nothing was refused."],
+            ["see", "#families p", "No active families."],
+            ["see", "#labels p", "None of these series has labels."],
+            ["see", "#unmapped p", "None, or the mapping has no rules."],
+            ["see", "#senders p", "not tracked. To track them, start the server with --statsd.sources=256."],
             ["see", "#state", "Live"], ["see", "#rates svg", ""],
-            ["see", "#silence p", "No line has come since the start. This server listens on "
+            ["see", "#silence p", "No lines received since the start. The server listens on "
                                   f"udp {HOST}:{server.ports.udp}, tcp {HOST}:{server.ports.tcp}."],
             ["send", str(free_port()), "to.nobody:1|c"],
             ["send", str(server.ports.udp), "app.later:1|c\nno colon"],
-            ["see", "#refused td", "no colon"], ["gone", "#silence p", "No line"],
-            ["see", "#no-port p", "came to this machine since the start for UDP ports where nobody"],
-            ["gone", "#reasons p", "Nothing that arrived"],
-            ["see", "#rates small", "2 in all"],
-            ["see", "#reasons h3", "malformed_line"], ["see", "#reasons .bad small", "1 in all"],
+            ["see", "#refused td", "no colon"], ["gone", "#silence p", "No lines"],
+            ["see", "#no-port p", "for UDP ports without a listener"],
+            ["gone", "#reasons p", "Nothing was refused"],
+            ["see", "#rates small", "2 total"],
+            ["see", "#reasons h3", "malformed_line"], ["see", "#reasons .bad small", "1 total"],
             ["attributes", "roles", "#state, #rates svg", "role"],
             ["attributes", "live", "#explained", "aria-live"],
             ["attributes", "curve", "#rates path", "d"],
             ["attributes", "label", "#rates svg", "aria-label"],
             ["attributes", "bad", "#rates .card", "class"],
             ["focus", "#pause"], ["key", "Space"],
-            ["see", "#state", "Paused"], ["see", "#pause", "Go on"],
+            ["see", "#state", "Paused"], ["see", "#pause", "Resume"],
             ["attributes", "pressed", "#pause", "aria-pressed"],
             ["quiet", "settling", "300"], ["quiet", "paused", "2300"], ["see", "#state", "Paused"],
             ["key", "Space"], ["see", "#state", "Live"],
             ["hide", "hiding", "yes"], ["quiet", "hidden", "2300"], ["hide", "shown", "no"],
-            ["unplug"], ["see", "#state.bad", "No answer"],
+            ["unplug"], ["see", "#state.bad", "Update failed"],
             ["type", "#lines", "a:1|c"], ["focus", "#lines"], ["key", "Control+Enter"],
             ["see", "#explained p", "It cannot be explained"])
         self.assertEqual((seen["paused"], seen["pressed"]), (0, ["true"]))
@@ -246,7 +247,7 @@ class StatusPageTest(ServerTest):
 
     def check_curve(self, server: Server, curve: str, label: str) -> None:
         """The rates of the API, the newest at the right, and the same in words."""
-        match = re.fullmatch(r"Lines a second in the last (\d+) s: now (\S+), at most (\S+)", label)
+        match = re.fullmatch(r"Lines per second in the last (\d+) s: now (\S+), maximum (\S+)", label)
         assert match, label
         told = json.loads(server.get("/api/v1/rates").body)
         values = told["rates"]["lines"][:int(match[1])]
@@ -267,12 +268,12 @@ class StatusPageTest(ServerTest):
             ["see", "#families th", "zebra"], ["focus", "#never"], ["key", "Space"],
             ["gone", "#mapping td", "app.*"], ["see", "#mapping td", "tpyo.*"],
             ["type", "#match-mapping", "no such"], ["focus", "#match-mapping"], ["key", "Enter"],
-            ["soon", "#mapping p", "No rule fits."],
+            ["soon", "#mapping p", "No rule matches the filter."],
             ["type", "#match-families", "no such"], ["focus", "#match-families"],
-            ["key", "Enter"], ["soon", "#families p", "No family has this in its name."],
+            ["key", "Enter"], ["soon", "#families p", "No family name matches the filter."],
             ["texts", "heads", "h2"])
-        self.assertIn("Families: 0 of 2, 2 series in all", seen["heads"])
-        self.assertEqual(seen["reached"][:5], ["Skip to the content", "Metrics", "Health",
+        self.assertIn("Metric families: 0 of 2, 2 series total", seen["heads"])
+        self.assertEqual(seen["reached"][:5], ["Skip to content", "Metrics", "Health",
                                                "Readiness", "pause"])
         self.assertIn("lines", seen["reached"])
 
