@@ -334,7 +334,9 @@ class Server:
     # ---- the wire out ----
 
     def get(self, path: str, method: str = "GET", headers: dict[str, str] | None = None,
-            timeout: float = WAIT_SECONDS, body: bytes | None = None) -> Response:
+            timeout: float = WAIT_SECONDS, body: bytes | None = None,
+            whole: bool = True) -> Response:
+        """@whole: false where the answer may have no end, as a tap's; its body is left out."""
         connection = (http.client.HTTPSConnection(HOST, self.ports.web, timeout=timeout,
                                                   context=self.tls) if self.tls
                       else http.client.HTTPConnection(HOST, self.ports.web, timeout=timeout))
@@ -343,7 +345,7 @@ class Server:
             connection.request(method, path, body=body, headers=known | (headers or {}))
             answer = connection.getresponse()
             fields = {name.lower(): value for name, value in answer.getheaders()}
-            return Response(answer.status, fields, answer.read())
+            return Response(answer.status, fields, answer.read() if whole else b"")
         finally:
             connection.close()
 
