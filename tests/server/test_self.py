@@ -118,6 +118,7 @@ class SelfTest(ServerTest):
         during = told()
         resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, limit)
         self.assertGreaterEqual(during, before)
+        self.assertLessEqual(during, self.ever())
 
     def send_to(self, port: int, host: str, n: int) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
