@@ -4,7 +4,7 @@
  *
  *      line     api.requests.jobs.GET.200:1|c|@0.5
  *      sample 1 value "1" suffix "|c|@0.5"
- *        reads  counter "api.requests.jobs.GET.200", adds 2
+ *        parsed c "api.requests.jobs.GET.200", adds 2
  *        series api_requests_total{endpoint="jobs",method="GET",status="200"} counter
  *        rules
  *        rule 3 (line 12) ... <- wins
@@ -65,13 +65,13 @@ static void add_clash(struct buf *out, const struct explain_sample *sample)
     const char *type = metric_type_name(sample->holder_type);
 
     if (sample->clash == SERIES_E_RESERVED) {
-        buf_add_str(out, "the name is one of this server's own");
+        buf_add_str(out, "the name is reserved for this server's own metrics");
         return;
     }
     if (sample->clash == SERIES_E_SUFFIX)
-        buf_add_str(out, "names of samples clash with those of ");
+        buf_add_str(out, "sample names conflict with those of ");
     buf_add_slice(out, sample->holder);
-    buf_addf(out, sample->clash == SERIES_E_TYPE ? " is a %s already" : ", a %s", type);
+    buf_addf(out, sample->clash == SERIES_E_TYPE ? " is already a %s" : ", a %s", type);
 }
 
 /* As its counter has it. */
@@ -91,7 +91,7 @@ static void add_effect(struct buf *out, const struct explain_sample *sample)
         [EXPLAIN_SET] = "sets ",
         [EXPLAIN_CHANGE] = "changes by ",
         [EXPLAIN_OBSERVE] = "observes ",
-        [EXPLAIN_MEMBER] = "holds the member ",
+        [EXPLAIN_MEMBER] = "adds the member ",
     };
 
     buf_add_str(out, words[sample->op]);
@@ -99,15 +99,20 @@ static void add_effect(struct buf *out, const struct explain_sample *sample)
         add_quoted(out, sample->value);
     else
         buf_add_double(out, sample->effect);
-    if (sample->op == EXPLAIN_OBSERVE)
-        buf_addf(out, ", counted %lld times", (long long)sample->times);
+    if (sample->op == EXPLAIN_OBSERVE && sample->times != 1)
+        buf_addf(out, ", %lld times", (long long)sample->times);
+}
+
+static const char *tags(unsigned n)
+{
+    return n == 1 ? "tag" : "tags";
 }
 
 static void add_reading(struct buf *out, const struct explain_sample *sample)
 {
     const struct statsd_identity *id = &sample->resolver->identity;
 
-    buf_addf(out, "  reads  %s ", statsd_type_name(id->type));
+    buf_addf(out, "  parsed %s ", statsd_type_name(id->type));
     add_quoted(out, id->name);
     for (unsigned i = 0; i < id->n_labels; i++) {
         buf_add_str(out, i == 0 ? " tags " : ", ");
@@ -118,9 +123,9 @@ static void add_reading(struct buf *out, const struct explain_sample *sample)
     buf_add_str(out, ", ");
     add_effect(out, sample);
     if (id->n_tag_errors > 0)
-        buf_addf(out, ", %u malformed tags left out", id->n_tag_errors);
+        buf_addf(out, ", %u malformed %s ignored", id->n_tag_errors, tags(id->n_tag_errors));
     if (id->n_rate_errors > 0)
-        buf_add_str(out, ", unreadable sample rate ignored");
+        buf_add_str(out, ", invalid sample rate ignored");
     buf_add_byte(out, '\n');
 }
 
@@ -150,15 +155,15 @@ static void add_limit(struct buf *out, const struct explain_sample *sample)
 {
     static const struct {
         const char *limit, *words;
-    } limits[] = {{"series", "as many series as allowed are alive"},
-                  {"family", "as many series of this name as allowed are alive"},
-                  {"label", "a label of this name has as many values as allowed"}};
+    } limits[] = {{"series", "the series limit is reached"},
+                  {"family", "the series limit of the family is reached"},
+                  {"label", "the limit of label values is reached"}};
 
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
         if (strcmp(limits[i].limit, sample->limit) == 0)
             buf_addf(out, "  limit  %s: ", limits[i].words);
     if (sample->folds) {
-        buf_add_str(out, "counts in ");
+        buf_add_str(out, "counted in ");
         buf_add_slice(out, sample->res->name);
         buf_add_str(out, "{" OVERFLOW_LABELS "}\n");
     } else {
@@ -181,11 +186,11 @@ static void add_outcome(struct buf *out, const struct explain_sample *sample)
             add_refusal(out, &sample->refusal);
         return;
     case EXPLAIN_DROPPED:
-        buf_add_str(out, sample->res->match.rule != NULL ? "  dropped, as its rule says\n"
-                                                         : "  dropped, as the defaults say\n");
+        buf_add_str(out, sample->res->match.rule != NULL ? "  dropped by its rule\n"
+                                                         : "  dropped by the defaults\n");
         return;
     case EXPLAIN_NOTHING:
-        buf_add_str(out, "  counts nothing, so makes no series\n");
+        buf_add_str(out, "  counts nothing, so creates no series\n");
         return;
     }
 }
@@ -204,7 +209,7 @@ static void text_sample(struct explain_teller *t, const struct explain_sample *s
     add_outcome(out, sample);
     if (!sample->read)
         return;
-    buf_add_str(out, sample->res->match.rule != NULL ? "  rules\n" : "  rules  none takes it\n");
+    buf_add_str(out, sample->res->match.rule != NULL ? "  rules\n" : "  rules  none matches\n");
     mapping_tell(sample->mapping, sample->candidates, out);
 }
 
@@ -216,13 +221,14 @@ static void text_line(struct explain_teller *t, const struct explain_line *line)
     add_quoted(out, line->text);
     buf_add_byte(out, '\n');
     if (line->n_tag_errors > 0)
-        buf_addf(out, "  %u malformed tags in the name left out\n", line->n_tag_errors);
+        buf_addf(out, "  %u malformed %s in the name ignored\n", line->n_tag_errors,
+                 tags(line->n_tag_errors));
     if (line->outcome == EXPLAIN_EMPTY)
-        buf_add_str(out, "  empty, counted as a line and nothing else\n");
+        buf_add_str(out, "  empty, counted as a line only\n");
     else if (line->outcome == EXPLAIN_EVENT)
-        buf_add_str(out, "  a DogStatsD event: recognised, counted, left out\n");
+        buf_add_str(out, "  a DogStatsD event: counted, otherwise ignored\n");
     else if (line->outcome == EXPLAIN_CHECK)
-        buf_add_str(out, "  a DogStatsD service check: recognised, counted, left out\n");
+        buf_add_str(out, "  a DogStatsD service check: counted, otherwise ignored\n");
     else if (line->outcome == EXPLAIN_LINE_REFUSED)
         add_refusal(out, &line->refusal);
 }
@@ -230,7 +236,7 @@ static void text_line(struct explain_teller *t, const struct explain_line *line)
 static void text_end(struct explain_teller *t, size_t n_more, struct buf *out)
 {
     if (n_more > 0)
-        buf_addf(&t->told, "and %zu samples more, which would take long\n", n_more);
+        buf_addf(&t->told, "and %zu more samples, not shown\n", n_more);
     explain_add_harmless(out, buf_slice(&t->told));
 }
 
@@ -271,7 +277,7 @@ static void add_brief_series(struct buf *out, const struct explain_sample *sampl
     buf_add_byte(out, ' ');
     add_effect(out, sample);
     if (res->match.rule == NULL && mapping_n_rules(sample->mapping) > 0)
-        buf_add_str(out, ", no rule takes it");
+        buf_add_str(out, ", no rule matches");
 }
 
 static void brief_sample(struct explain_teller *t, const struct explain_sample *sample)
@@ -302,7 +308,7 @@ static void brief_sample(struct explain_teller *t, const struct explain_sample *
 static void brief_end(struct explain_teller *t, size_t n_more, struct buf *out)
 {
     if (n_more > 0)
-        buf_addf(&t->told, " -> %zu samples more, which would take long", n_more);
+        buf_addf(&t->told, " -> %zu more samples, not shown", n_more);
     buf_add_byte(&t->told, '\n');
     explain_add_harmless(out, buf_slice(&t->told));
 }

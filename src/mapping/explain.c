@@ -203,27 +203,27 @@ static void add_later(const struct explain *x, const struct mapping_rule *rule, 
 
     assert(x->winner != GLOB_NONE);
     if (!glob && winner->match_type == MAPPING_GLOB && !defaults->in_file_order)
-        buf_add_str(out, "takes it too, but globs are tried before regexes");
+        buf_add_str(out, "also matches, but globs are tried before regexes");
     else if (glob && defaults->glob_disable_ordering &&
              is_more_literal(slice_str(winner->match), slice_str(rule->match)))
-        buf_addf(out, "takes it too, but rule %u is more literal", x->winner + 1);
+        buf_addf(out, "also matches, but rule %u is more specific", x->winner + 1);
     else
-        buf_addf(out, "takes it too, but rule %u comes first", x->winner + 1);
+        buf_addf(out, "also matches, but rule %u comes first", x->winner + 1);
 }
 
 static void add_label(const struct explain *x, const struct mapping_label *label, struct buf *out)
 {
     struct slice has = condition_tag(x->q, label->key);
 
-    buf_addf(out, "would take it, but the label %s is ", label->key);
+    buf_addf(out, "would match, but the label %s is ", label->key);
     if (has.len == 0)
-        buf_add_str(out, "not there");
+        buf_add_str(out, "missing");
     else
         buf_addf(out, "\"%.*s\"", (int)has.len, has.p);
     if (label->value[0] == '\0')
-        buf_add_str(out, ", the rule wants none");
+        buf_add_str(out, ", the rule expects none");
     else
-        buf_addf(out, ", the rule wants \"%s\"", label->value);
+        buf_addf(out, ", the rule expects \"%s\"", label->value);
 }
 
 static void add_misfit(const struct explain *x, const struct mapping_rule *rule, struct buf *out)
@@ -231,10 +231,11 @@ static void add_misfit(const struct explain *x, const struct mapping_rule *rule,
     struct comparison c = compare(x->q->name, slice_str(rule->match));
 
     if (c.n_name != c.n_rule)
-        buf_addf(out, "the name has %zu segments, the rule %zu", c.n_name, c.n_rule);
+        buf_addf(out, "the name has %zu segment%s, the rule expects %zu", c.n_name,
+                 c.n_name == 1 ? "" : "s", c.n_rule);
     else
-        buf_addf(out, "segment %zu is \"%.*s\", the rule wants \"%.*s\"", c.fit + 1, (int)c.has.len,
-                 c.has.p, (int)c.wants.len, c.wants.p);
+        buf_addf(out, "segment %zu is \"%.*s\", the rule expects \"%.*s\"", c.fit + 1,
+                 (int)c.has.len, c.has.p, (int)c.wants.len, c.wants.p);
 }
 
 static void add_reason(const struct explain *x, const struct mapping_candidate *candidate,
@@ -244,26 +245,26 @@ static void add_reason(const struct explain *x, const struct mapping_candidate *
 
     switch (candidate->verdict) {
     case VERDICT_WINS:
-        buf_add_str(out, "takes it");
+        buf_add_str(out, "matches");
         return;
     case VERDICT_LATER:
         add_later(x, rule, out);
         return;
     case VERDICT_EXCEPT:
-        buf_addf(out, "would take it, but leaves alone what \"%s\" takes",
+        buf_addf(out, "would match, but its exception \"%s\" matches",
                  rule->except.v[candidate->condition]);
         return;
     case VERDICT_LABEL:
         add_label(x, &rule->match_labels[candidate->condition], out);
         return;
     case VERDICT_KIND:
-        buf_addf(out, "is for type %s only", mapping_kind_name(rule->kind));
+        buf_addf(out, "applies to type %s only", mapping_kind_name(rule->kind));
         return;
     case VERDICT_LIMIT:
-        buf_add_str(out, "gave up: the search takes too many steps");
+        buf_add_str(out, "aborted: the search takes too many steps");
         return;
     case VERDICT_REST:
-        buf_add_str(out, "its literal text fits, the rest does not");
+        buf_add_str(out, "its literal text matches, the rest does not");
         return;
     case VERDICT_SEGMENT:
     case VERDICT_COUNT:

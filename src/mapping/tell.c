@@ -3,8 +3,8 @@
  * Tell: what explain.c found out, for people
  *
  *      rule 3 (line 12) glob app.*.hits -> app_hits  <- wins
- *      rule 7 (line 30) glob app.*.* -> app  takes it too, but rule 3 comes first
- *      rule 4 (line 15) glob app.*.miss -> app_miss  segment 3 is "hits", the rule wants "miss"
+ *      rule 7 (line 30) glob app.*.* -> app  also matches, but rule 3 comes first
+ *      rule 4 (line 15) glob app.*.miss -> app_miss  segment 3 is "hits", the rule expects "miss"
  *
  * Where the rules come from more than one file, each place has the file's name: (line 12 of a.yml).
  *
@@ -71,5 +71,5 @@ void mapping_tell(const struct mapping *m, const struct mapping_candidates *c, s
     for (size_t i = 0; i < c->n; i++)
         tell_one(m, c, i, only, out);
     if (c->n_more > 0)
-        buf_addf(out, "  and %zu more that came close\n", c->n_more);
+        buf_addf(out, "  and %zu more that almost match\n", c->n_more);
 }

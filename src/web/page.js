@@ -309,32 +309,35 @@
 
   // ---- explain ----
 
+  const EFFECTS = { add: "adds", set: "sets", change: "changes by", observe: "observes", member: "adds the member" };
+
   function tellSample(sample) {
     const box = el("div", null, "told"), to = (text, kind) => box.append(el("p", text, kind));
     if (sample.type !== null) {
       const tags = Object.entries(sample.tags).map(([k, v]) => `${k}=${v}`).join(", ");
-      to(`Reads ${sample.kind} ${sample.name}` + (tags ? ` with ${tags}` : "")
-        + `: ${sample.effect.op} ${sample.effect.value}` + (sample.effect.times > 1 ? `, ${sample.effect.times} times` : ""));
+      const { op, value, times } = sample.effect;
+      to(`Parsed as ${sample.kind} ${sample.name}` + (tags ? ` with tags ${tags}` : "")
+        + `: ${EFFECTS[op]} ${value}` + (op === "observe" && times !== 1 ? `, ${times} times` : ""));
     }
     if (sample.outcome === "series") {
-      const becomes = el("p", "Becomes the " + sample.series.type + " ");
+      const becomes = el("p", "Exposed as " + sample.series.type + " ");
       becomes.append(code(sample.series.text));
       box.append(becomes);
     } else if (sample.outcome === "refused") {
       box.classList.add("bad");
-      const held = sample.conflict, words = !held ? "" : held.about === "type" ? `: ${held.with} is a ${held.type} already`
-        : held.about === "suffix" ? `: names of samples clash with those of ${held.with}, a ${held.type}` : ": the name is one of this server's own";
+      const held = sample.conflict, words = !held ? "" : held.about === "type" ? `: ${held.with} is already a ${held.type}`
+        : held.about === "suffix" ? `: sample names conflict with those of ${held.with}, a ${held.type}` : ": the name is reserved for this server's own metrics";
       to(`Refused: ${sample.reason}${words}; counted in ${sample.counter}`, "bad-text");
     } else {
-      to(sample.outcome === "dropped" ? "Dropped, as the mapping says" : "Counts nothing, so makes no series");
+      to(sample.outcome === "dropped" ? "Dropped by the mapping" : "Counts nothing, so creates no series");
     }
     const rules = el("ul");
     for (const near of sample.candidates)
       rules.append(el("li", `Rule ${near.rule.number} (${place(near.rule)}) ${near.rule.match}: ${near.why}`,
         near.verdict === "wins" ? "good" : ""));
-    if (sample.type !== null && sample.rule === null) to("No rule takes it.");
+    if (sample.type !== null && sample.rule === null) to("No rule matches.");
     if (sample.candidates.length) box.append(rules);
-    if (sample.more_candidates) to(`and ${sample.more_candidates} rules more came close`);
+    if (sample.more_candidates) to(`and ${sample.more_candidates} more that almost match`);
     return box;
   }
 
@@ -346,10 +349,10 @@
     if (line.outcome === "samples") {
       box.append(...line.samples.map(tellSample));
       if (line.more_samples)
-        box.append(el("p", `and ${line.more_samples} samples more: bacowr-statsd explain tells of them all`, "note"));
+        box.append(el("p", `and ${line.more_samples} more samples, not shown; bacowr-statsd explain shows all`, "note"));
     } else {
       const words = { refused: `Refused: ${line.reason}, counted in ${line.counter}`, empty: "An empty line",
-        event: "A DogStatsD event: counted, left out", service_check: "A service check: counted, left out" };
+        event: "A DogStatsD event: counted, otherwise ignored", service_check: "A DogStatsD service check: counted, otherwise ignored" };
       const told = el("div", null, "told" + (line.outcome === "refused" ? " bad" : ""));
       told.append(el("p", words[line.outcome] ?? line.outcome, line.outcome === "refused" ? "bad-text" : ""));
       box.append(told);
@@ -362,10 +365,10 @@
     try {
       const told = await get("/api/v1/explain", { method: "POST", body: $("lines").value });
       $("explained").replaceChildren(...told.lines.map(tellLine));
-      if (!told.all) $("explained").append(el("p", "There were more lines; these are as many as are explained at a time.", "note"));
+      if (!told.all) $("explained").append(el("p", "There were more lines: only the first ones are explained.", "note"));
     } catch (error) {
       $("explained").replaceChildren(el("p", error.status === 400 || error.status === 413
-        ? "A line is too long to be explained here: try bacowr-statsd explain." : `It cannot be explained: ${error.message}`, "bad-text"));
+        ? "A line is too long for this page: use bacowr-statsd explain." : `Explaining failed: ${error.message}`, "bad-text"));
     }
   }
 

@@ -316,12 +316,12 @@ END_TEST
 START_TEST(test_conflicts_are_explained)
 {
     static const char *const said[][2] = {
-        {"queue.depth:1|c", "-> refused: conflict, queue_depth is a gauge already\n"},
-        {"t_sum:1|g", "-> refused: conflict, names of samples clash with those of t, a summary\n"},
-        {"queue:1|ms", "-> refused: conflict, names of samples clash with those of queue_sum, a "
+        {"queue.depth:1|c", "-> refused: conflict, queue_depth is already a gauge\n"},
+        {"t_sum:1|g", "-> refused: conflict, sample names conflict with those of t, a summary\n"},
+        {"queue:1|ms", "-> refused: conflict, sample names conflict with those of queue_sum, a "
                        "counter\n"},
         {"statsd_exporter_lines_total:1|c",
-         "-> refused: conflict, the name is one of this server's own\n"},
+         "-> refused: conflict, the name is reserved for this server's own metrics\n"},
         {"queue.depth:1|g", "-> queue_depth sets 1\n"},
         {"other:1|c", "-> other adds 1\n"},
     };
@@ -332,7 +332,7 @@ START_TEST(test_conflicts_are_explained)
     for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
         ck_assert_msg(tells(&e, said[i][0], BACOWR_EXPLAIN_BRIEF, said[i][1]), "%s", said[i][0]);
     ck_assert(tells(&e, "queue.depth:1|c", BACOWR_EXPLAIN_TEXT,
-                    "  refused, queue_depth is a gauge already; counted in "
+                    "  refused, queue_depth is already a gauge; counted in "
                     "statsd_exporter_events_conflict_total{metric_name=\"queue_depth\",type="
                     "\"counter\"}\n"));
     ck_assert(tells(&e, "queue.depth:1|c", BACOWR_EXPLAIN_JSON,

@@ -21,7 +21,7 @@ static const char mapping[] =
     "- {match: 'to(.*)', match_type: regex, name: '$1'}\n";
 
 #define WINS(n, line, rule) "  rules\n  rule " n " (line " line ") " rule "  <- wins\n"
-#define NONE                "  rules  none takes it\n"
+#define NONE                "  rules  none matches\n"
 #define SAMPLE(reason) \
     "  refused, counted in statsd_exporter_sample_errors_total{reason=\"" reason "\"}\n"
 #define EVENT(reason) \
@@ -34,37 +34,37 @@ static const struct {
 } cases[] = {
     {"app.x.hits:1|c|@0.5|#u:v",
      "sample 1 value \"1\" suffix \"|c|@0.5|#u:v\"\n"
-     "  reads  c \"app.x.hits\" tags u=\"v\", adds 4\n"
+     "  parsed c \"app.x.hits\" tags u=\"v\", adds 4\n"
      "  series app_hits_total{app=\"x\",u=\"v\"} counter" TTL WINS(
          "1", "3",
          "glob app.*.hits -> app_hits_total") "  rule 2 (line 4) glob app.*.miss -> app_miss_total "
-                                              " segment 3 is \"hits\", the rule wants "
+                                              " segment 3 is \"hits\", the rule expects "
                                               "\"miss\"\n"},
     {"time.load:250|ms|@0.1",
      "sample 1 value \"250\" suffix \"|ms|@0.1\"\n"
-     "  reads  ms \"time.load\", observes 0.25, counted 10 times\n"
+     "  parsed ms \"time.load\", observes 0.25, 10 times\n"
      "  series load_seconds histogram" TTL WINS(
          "4", "6", "glob time.* -> ${1}_seconds") "  rule 3 (line 5) glob drop.* -> drop  segment "
-                                                  "1 is \"time\", the rule wants \"drop\"\n"},
-    {"drop.me:1|c", "sample 1 value \"1\" suffix \"|c\"\n  reads  c \"drop.me\", adds 1\n"
-                    "  dropped, as its rule says\n" WINS("3", "5", "glob drop.* -> drop")},
-    {"nobody:+3|g", "sample 1 value \"+3\" suffix \"|g\"\n  reads  g \"nobody\", changes by 3\n"
+                                                  "1 is \"time\", the rule expects \"drop\"\n"},
+    {"drop.me:1|c", "sample 1 value \"1\" suffix \"|c\"\n  parsed c \"drop.me\", adds 1\n"
+                    "  dropped by its rule\n" WINS("3", "5", "glob drop.* -> drop")},
+    {"nobody:+3|g", "sample 1 value \"+3\" suffix \"|g\"\n  parsed g \"nobody\", changes by 3\n"
                     "  series nobody gauge" TTL NONE},
-    {"nobody:3|g", "sample 1 value \"3\" suffix \"|g\"\n  reads  g \"nobody\", sets 3\n"
+    {"nobody:3|g", "sample 1 value \"3\" suffix \"|g\"\n  parsed g \"nobody\", sets 3\n"
                    "  series nobody gauge" TTL NONE},
-    {"u:ann|s", "sample 1 value \"ann\" suffix \"|s\"\n  reads  s \"u\", holds the member \"ann\"\n"
+    {"u:ann|s", "sample 1 value \"ann\" suffix \"|s\"\n  parsed s \"u\", adds the member \"ann\"\n"
                 "  series u set" TTL NONE},
     /* Packed: one after the other, each with the suffix. */
     {"a:1:x:20|ms|#k:v",
      "sample 1 value \"1\" suffix \"|ms|#k:v\"\n"
-     "  reads  ms \"a\" tags k=\"v\", observes 0.001, counted 1 times\n"
+     "  parsed ms \"a\" tags k=\"v\", observes 0.001\n"
      "  series a{k=\"v\"} summary" TTL NONE "sample 2 value \"x\" suffix \"|ms|#k:v\"\n" SAMPLE(
          "malformed_value") "sample 3 value \"20\" suffix \"|ms|#k:v\"\n"
-                            "  reads  ms \"a\" tags k=\"v\", observes 0.02, counted 1 times\n"
+                            "  parsed ms \"a\" tags k=\"v\", observes 0.02\n"
                             "  series a{k=\"v\"} summary" TTL NONE},
     {"k:1|c:2|g",
-     "sample 1 value \"1\" suffix \"|c\"\n  reads  c \"k\", adds 1\n  series k counter" TTL NONE
-     "sample 2 value \"2\" suffix \"|g\"\n  reads  g \"k\", sets 2\n  series k gauge" TTL NONE},
+     "sample 1 value \"1\" suffix \"|c\"\n  parsed c \"k\", adds 1\n  series k counter" TTL NONE
+     "sample 2 value \"2\" suffix \"|g\"\n  parsed g \"k\", sets 2\n  series k gauge" TTL NONE},
     /* Refused, in the order in which it is refused when fed. */
     {"x", SAMPLE("malformed_line")},
     {"x:1", SAMPLE("not_enough_parts_after_colon")},
@@ -79,32 +79,32 @@ static const struct {
     {"x:y|c|@1|@1|@1|@1|@1",
      "sample 1 value \"y\" suffix \"|c|@1|@1|@1|@1|@1\"\n" SAMPLE("malformed_component")},
     {"x:1|c|c:", "sample 1 value \"1\" suffix \"|c|c:\"\n" SAMPLE("malformed_container_id")},
-    {"c:-1|c", "sample 1 value \"-1\" suffix \"|c\"\n  reads  c \"c\", adds -1\n" EVENT(
+    {"c:-1|c", "sample 1 value \"-1\" suffix \"|c\"\n  parsed c \"c\", adds -1\n" EVENT(
                    "illegal_negative_counter") NONE},
-    {"c:nan|c", "sample 1 value \"nan\" suffix \"|c\"\n  reads  c \"c\", adds NaN\n" EVENT(
+    {"c:nan|c", "sample 1 value \"nan\" suffix \"|c\"\n  parsed c \"c\", adds NaN\n" EVENT(
                     "illegal_non_finite_counter") NONE},
-    {"#a=b:1|c", "sample 1 value \"1\" suffix \"|c\"\n  reads  c \"\" tags a=\"b\", adds 1\n" EVENT(
+    {"#a=b:1|c", "sample 1 value \"1\" suffix \"|c\"\n  parsed c \"\" tags a=\"b\", adds 1\n" EVENT(
                      "empty_metric_name") NONE},
-    {"to:1|c", "sample 1 value \"1\" suffix \"|c\"\n  reads  c \"to\", adds 1\n" EVENT(
+    {"to:1|c", "sample 1 value \"1\" suffix \"|c\"\n  parsed c \"to\", adds 1\n" EVENT(
                    "empty_metric_name") WINS("5", "7", "regex to(.*) -> $1")},
     {"d:1|h|@2", "sample 1 value \"1\" suffix \"|h|@2\"\n"
-                 "  reads  h \"d\", observes 1, counted 0 times\n"
-                 "  counts nothing, so makes no series\n" NONE},
+                 "  parsed h \"d\", observes 1, 0 times\n"
+                 "  counts nothing, so creates no series\n" NONE},
     {"g:1|c|@x", "sample 1 value \"1\" suffix \"|c|@x\"\n"
-                 "  reads  c \"g\", adds 1, unreadable sample rate ignored\n"
+                 "  parsed c \"g\", adds 1, invalid sample rate ignored\n"
                  "  series g counter" TTL NONE},
     {"f:1|ms|#quantile:9,__z:1",
      "sample 1 value \"1\" suffix \"|ms|#quantile:9,__z:1\"\n"
-     "  reads  ms \"f\" tags quantile=\"9\", __z=\"1\", observes 0.001, counted 1 times\n"
+     "  parsed ms \"f\" tags quantile=\"9\", __z=\"1\", observes 0.001\n"
      "  series f{exported___z=\"1\",exported_quantile=\"9\"} summary, expires after 90 s without "
      "samples, reserved labels renamed to exported_...\n" NONE},
-    {"h[a]:1|c|#b", "  1 malformed tags in the name left out\n"
+    {"h[a]:1|c|#b", "  1 malformed tag in the name ignored\n"
                     "sample 1 value \"1\" suffix \"|c|#b\"\n"
-                    "  reads  c \"h\", adds 1, 1 malformed tags left out\n"
+                    "  parsed c \"h\", adds 1, 1 malformed tag ignored\n"
                     "  series h counter" TTL NONE},
-    {"_e{1,1}:a|b", "  a DogStatsD event: recognised, counted, left out\n"},
-    {"_sc|x|1", "  a DogStatsD service check: recognised, counted, left out\n"},
-    {"", "  empty, counted as a line and nothing else\n"},
+    {"_e{1,1}:a|b", "  a DogStatsD event: counted, otherwise ignored\n"},
+    {"_sc|x|1", "  a DogStatsD service check: counted, otherwise ignored\n"},
+    {"", "  empty, counted as a line only\n"},
 };
 #define N_CASES ((int)(sizeof cases / sizeof cases[0]))
 
@@ -224,7 +224,7 @@ static const struct {
     {"u:\a\b\r\x01|s", "member \"\\x07\\x08\\x0d\\x01\""},
     {"\xc2\x9b"
      "31m:1|c",
-     "reads  c \"\\xc2\\x9b31m\""},
+     "parsed c \"\\xc2\\x9b31m\""},
     {"e:1|c|#k:\xc2\x85", "series e{k=\"\\xc2\\x85\"}"},
     {"\xff\x9b:1|c", "line     \"\\xff\\x9b:1|c\""},
     {"\xc2:1|c", "line     \"\\xc2:1|c\""},
@@ -287,10 +287,10 @@ START_TEST(test_explain_lines)
 
     engine_init(&e, NULL, NULL);
     told = explain(&e, SLICE_LIT("x\r\n\ny\n"));
-    ck_assert_str_eq(
-        told.p, "line     \"x\"\n" SAMPLE(
-                    "malformed_line") "line     \"\"\n  empty, counted as a line and nothing else\n"
-                                      "line     \"y\"\n" SAMPLE("malformed_line"));
+    ck_assert_str_eq(told.p,
+                     "line     \"x\"\n" SAMPLE(
+                         "malformed_line") "line     \"\"\n  empty, counted as a line only\n"
+                                           "line     \"y\"\n" SAMPLE("malformed_line"));
     buf_release(&told);
     engine_release(&e);
 }
@@ -371,13 +371,13 @@ static const struct {
                            "\"candidates\":[{" RULE(
                                "1", "3", "app.*.hits",
                                "app_hits_total") ",\"verdict\":\"wins\","
-                                                 "\"why\":\"takes it\"},{" RULE(
+                                                 "\"why\":\"matches\"},{" RULE(
                                                      "2", "4", "app.*.miss",
                                                      "app_miss_total") ","
                                                                        "\"verdict\":\"segment\","
                                                                        "\"why\":\"segment 3 is "
                                                                        "\\\"hits\\\", the rule "
-                                                                       "wants \\\"miss\\\"\"}],"
+                                                                       "expects \\\"miss\\\"\"}],"
                                                                        "\"more_candidates\":0}],"
                                                                        "\"more_samples\":0}"
                                                                        "\n"},
@@ -431,7 +431,7 @@ START_TEST(test_explain_within_in_brief)
     ck_assert_int_eq(bacowr_explain_within(e.b, line, BACOWR_EXPLAIN_BRIEF, 0, &out), 0);
     ck_assert_int_eq(buf_add_byte(&out, '\0'), 0);
     ck_assert_str_eq(out.p, "\"a:1|c:2|c:3|c\" -> a adds 1 -> "
-                            "2 samples more, which would take long\n");
+                            "2 more samples, not shown\n");
     buf_release(&out);
     engine_release(&e);
 }

@@ -259,9 +259,9 @@ START_TEST(test_overflow_explain)
         const char *line, *text, *json;
     } cases[] = {
         {"a:1|c", NULL, "\"over_limit\":\"folded\",\"limit_met\":null"},
-        {"a:1|c|#x:2", "allowed are alive: counts in a{overflow=\"true\"}\n",
+        {"a:1|c|#x:2", "the series limit is reached: counted in a{overflow=\"true\"}\n",
          "\"over_limit\":\"folded\",\"limit_met\":\"series\""},
-        {"g:1|g", "as many series as allowed are alive: refused\n",
+        {"g:1|g", "the series limit is reached: refused\n",
          "\"over_limit\":\"refused\",\"limit_met\":\"series\""},
         {"b:1|h|#x:1", NULL, "\"over_limit\":\"folded\",\"limit_met\":null"},
     };

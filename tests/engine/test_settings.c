@@ -115,9 +115,9 @@ END_TEST
 START_TEST(test_settings_show_in_explain)
 {
     static const char *const cases[][2] = {
-        {"t:7|ms|#pod:x,h:w", "observes 7e-06, counted 1 times"},
+        {"t:7|ms|#pod:x,h:w", "observes 7e-06\n"},
         {"t:7|ms|#pod:x,h:w", "series t{dc=\"fra1\",host=\"w\"} summary\n"},
-        {"nobody:1|c", "dropped, as the defaults say\n"},
+        {"nobody:1|c", "dropped by the defaults\n"},
     };
     struct engine e;
     struct buf out = {0};

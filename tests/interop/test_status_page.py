@@ -69,28 +69,28 @@ class StatusPageTest(ServerTest):
             ["focus", "#explain button"], ["key", "Enter"],
             ["see", "#explained code", 'app_total{app="z",k="<img src=x onerror=alert(1)>'],
             ["see", "#explained p", "Refused: malformed_line"],
-            ["see", "#explained p", "No rule takes it."],
-            ["see", "#explained li", "the name has 1 segments, the rule 2"],
+            ["see", "#explained p", "No rule matches."],
+            ["see", "#explained li", "the name has 1 segment, the rule expects 2"],
             ["texts", "told", "#explained p"], ["texts", "best", "#explained li.good"],
             ["texts", "what", "#explained h3"],
             ["type", "#lines", "lost.name:1|c\ngone.x:1|c|@0.5\n_e{1,1}:a|b\ntime:1:2|ms"],
             ["focus", "#lines"], ["key", "Control+Enter"],
-            ["see", "#explained p", "Refused: conflict: lost_name is a gauge already; counted in "
+            ["see", "#explained p", "Refused: conflict: lost_name is already a gauge; counted in "
                                     "statsd_exporter_events_conflict_total"],
-            ["see", "#explained p", "Dropped, as the mapping says"],
+            ["see", "#explained p", "Dropped by the mapping"],
             ["see", "#explained p", "A DogStatsD event"],
-            ["see", "#explained p", "Reads observer time: observe 0.002"],
+            ["see", "#explained p", "Parsed as observer time: observes 0.002"],
             ["count", "bad", "#explained .bad"],
             ["type", "#lines", "a:1|c\n" * 120], ["key", "Control+Enter"],
             ["see", "#explained p", "There were more lines"],
             ["excuse"], ["type", "#lines", "a" * 3000], ["key", "Control+Enter"],
-            ["see", "#explained p", "A line is too long to be explained here"],
+            ["see", "#explained p", "A line is too long for this page"],
             ["count", "images", "img, #content script"],
             ["nameless", "nameless"])
         self.assertEqual((seen["images"], seen["nameless"]), (0, []))
-        self.assertEqual(seen["told"][0], f"Reads counter app.z with k={HOSTILE}: add 1")
-        self.assertEqual(seen["told"][1][:40], 'Becomes the counter app_total{app="z",k=')
-        self.assertEqual(seen["best"], ["Rule 1 (mapping.yml:3) app.*: takes it"])
+        self.assertEqual(seen["told"][0], f"Parsed as counter app.z with tags k={HOSTILE}: adds 1")
+        self.assertEqual(seen["told"][1][:39], 'Exposed as counter app_total{app="z",k=')
+        self.assertEqual(seen["best"], ["Rule 1 (mapping.yml:3) app.*: matches"])
         self.assertEqual(seen["what"], [f"app.z:1|c|#k:{HOSTILE}", HOSTILE, "tpyo:1|c"])
         self.assertEqual(seen["bad"], 1)  # the refused sample; no event is
 
@@ -235,7 +235,7 @@ class StatusPageTest(ServerTest):
             ["hide", "hiding", "yes"], ["quiet", "hidden", "2300"], ["hide", "shown", "no"],
             ["unplug"], ["see", "#state.bad", "Update failed"],
             ["type", "#lines", "a:1|c"], ["focus", "#lines"], ["key", "Control+Enter"],
-            ["see", "#explained p", "It cannot be explained"])
+            ["see", "#explained p", "Explaining failed"])
         self.assertEqual((seen["paused"], seen["pressed"]), (0, ["true"]))
         self.assertEqual(seen["hidden"], 0)
         self.assertGreater(seen["shown"], 4)  # all at once

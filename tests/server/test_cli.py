@@ -185,7 +185,7 @@ class ExplainTest(unittest.TestCase):
     def test_a_service_check(self) -> None:
         """Told as what it becomes."""
         done = run("explain", "_sc|db.up|2|h:web1")
-        self.assertIn("left out", done.stdout)
+        self.assertIn("otherwise ignored", done.stdout)
         done = run("--statsd.service-checks=gauge", "explain", "_sc|db.up|2|h:web1\n_sc|db|7")
         for part in ('"_sc|db.up|2|h:web1"', 'db_up_status{host="web1"}', "sets 2",
                      "malformed_service_check"):

@@ -139,7 +139,7 @@ class ExplainTest(unittest.TestCase):
                          [(1, "wins"), (3, "later"), (2, "segment")])
         self.assertEqual(told["rule"]["line"], 4)
         self.assertEqual(told["candidates"][2]["why"],
-                         'segment 3 is "hits", the rule wants "miss"')
+                         'segment 3 is "hits", the rule expects "miss"')
         verdicts = {one["rule"]["number"]: one["verdict"]
                     for one in self.sample(b"gauges.x:1|c")["candidates"]}
         self.assertEqual(verdicts[5], "kind")

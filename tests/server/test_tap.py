@@ -71,7 +71,7 @@ class TapTest(ServerTest):
         self.assertEqual(told[1], '"noise.x:1|c" -> dropped by its rule')
         self.assertEqual(told[2], '"bad" -> refused: malformed_line')
         self.assertIn("esc\\x1b[31m.\\xff", told[3])
-        self.assertEqual(told[4], '"odd:1|g" -> odd sets 1, no rule takes it')
+        self.assertEqual(told[4], '"odd:1|g" -> odd sets 1, no rule matches')
 
     def test_a_refused_clash_is_told_as_refused(self) -> None:
         server = self.start()
@@ -80,7 +80,7 @@ class TapTest(ServerTest):
         with Stream(server) as stream:
             server.send("queue.depth:1|c\nqueue.depth:5|g")
             told = [stream.line().decode()[13:-1] for _ in range(2)]
-        self.assertEqual(told, ['"queue.depth:1|c" -> refused: conflict, queue_depth is a gauge already',
+        self.assertEqual(told, ['"queue.depth:1|c" -> refused: conflict, queue_depth is already a gauge',
                                 '"queue.depth:5|g" -> queue_depth sets 5'])
 
     def test_json(self) -> None:
@@ -122,7 +122,7 @@ class TapTest(ServerTest):
         with Stream(server) as stream:
             server.send(line)
             self.assertTrue(stream.line().endswith(
-                b" -> many adds 1 -> 1980 samples more, which would take long\n"))
+                b" -> many adds 1 -> 1980 more samples, not shown\n"))
 
     def test_sampled_under_load(self) -> None:
         server = self.start()

@@ -33,92 +33,92 @@ static const struct told table[] = {
      RULES_ORDERED,
      "a.b.d",
      "  rule 2 (line 20) glob a.b.d -> n  <- wins\n"
-     "  rule 1 (line 10) glob a.b.c -> m  segment 3 is \"d\", the rule wants \"c\"\n"
-     "  rule 3 (line 30) glob a.* -> o  the name has 3 segments, the rule 2\n"
-     "  rule 4 (line 40) glob q.b.d -> p  segment 1 is \"a\", the rule wants \"q\"\n"},
+     "  rule 1 (line 10) glob a.b.c -> m  segment 3 is \"d\", the rule expects \"c\"\n"
+     "  rule 3 (line 30) glob a.* -> o  the name has 3 segments, the rule expects 2\n"
+     "  rule 4 (line 40) glob q.b.d -> p  segment 1 is \"a\", the rule expects \"q\"\n"},
     {{RULE("a.b", "m", GAUGES), RULE("*.b", "n"), RULE("a.*", "o")},
      RULES_ORDERED,
      "a.b",
      "  rule 2 (line 20) glob *.b -> n  <- wins\n"
-     "  rule 3 (line 30) glob a.* -> o  takes it too, but rule 2 comes first\n"
-     "  rule 1 (line 10) glob a.b -> m  is for type gauge only\n"},
+     "  rule 3 (line 30) glob a.* -> o  also matches, but rule 2 comes first\n"
+     "  rule 1 (line 10) glob a.b -> m  applies to type gauge only\n"},
     {{RULE("*.b", "n"), RULE("a.*", "o"), RULE("a.*", "p")},
      RULES_UNORDERED,
      "a.b",
      "  rule 2 (line 20) glob a.* -> o  <- wins\n"
-     "  rule 1 (line 10) glob *.b -> n  takes it too, but rule 2 is more literal\n"
-     "  rule 3 (line 30) glob a.* -> p  takes it too, but rule 2 comes first\n"},
+     "  rule 1 (line 10) glob *.b -> n  also matches, but rule 2 is more specific\n"
+     "  rule 3 (line 30) glob a.* -> p  also matches, but rule 2 comes first\n"},
     {{RULE("~^a", "m"), RULE("a.b", "n"), RULE("~^a\\.c", "o")},
      RULES_ORDERED,
      "a.b",
      "  rule 2 (line 20) glob a.b -> n  <- wins\n"
-     "  rule 1 (line 10) regex ^a -> m  takes it too, but globs are tried before regexes\n"},
+     "  rule 1 (line 10) regex ^a -> m  also matches, but globs are tried before regexes\n"},
     {{RULE("~b", "m"), RULE("~a", "n"), RULE("~^a.\\d", "o"), RULE("~a", "p", GAUGES),
       RULE("~c\\d", "q")},
      RULES_ORDERED,
      "a.b",
      "  rule 1 (line 10) regex b -> m  <- wins\n"
-     "  rule 2 (line 20) regex a -> n  takes it too, but rule 1 comes first\n"
-     "  rule 4 (line 40) regex a -> p  is for type gauge only\n"
-     "  rule 3 (line 30) regex ^a.\\d -> o  its literal text fits, the rest does not\n"},
+     "  rule 2 (line 20) regex a -> n  also matches, but rule 1 comes first\n"
+     "  rule 4 (line 40) regex a -> p  applies to type gauge only\n"
+     "  rule 3 (line 30) regex ^a.\\d -> o  its literal text matches, the rest does not\n"},
     {{RULE("~^(a+)+$", "m")},
      RULES_ORDERED,
      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
-     "  rule 1 (line 10) regex ^(a+)+$ -> m  gave up: the search takes too many steps\n"},
+     "  rule 1 (line 10) regex ^(a+)+$ -> m  aborted: the search takes too many steps\n"},
     {{RULE("a.*", "m")}, RULES_ORDERED, "", ""},
     {{RULE("a.*.", "m")},
      RULES_ORDERED,
      "a..b",
      "  rule 1 (line 10) glob a.*. -> m  segment 3 is \"b\", the "
-     "rule wants \"\"\n"},
+     "rule expects \"\"\n"},
     /* text and `*` in one segment */
     {{RULE("a.b*", "m"), RULE("a.*c*", "n"), RULE("a.b_*", "o")},
      RULES_ORDERED,
      "a.bc",
      "  rule 1 (line 10) glob a.b* -> m  <- wins\n"
-     "  rule 2 (line 20) glob a.*c* -> n  takes it too, but rule 1 comes first\n"
-     "  rule 3 (line 30) glob a.b_* -> o  segment 2 is \"bc\", the rule wants \"b_*\"\n"},
+     "  rule 2 (line 20) glob a.*c* -> n  also matches, but rule 1 comes first\n"
+     "  rule 3 (line 30) glob a.b_* -> o  segment 2 is \"bc\", the rule expects \"b_*\"\n"},
     {{RULE("a.*", "m"), RULE("a.b*", "n"), RULE("a.*c", "o")},
      RULES_UNORDERED,
      "a.bc",
      "  rule 2 (line 20) glob a.b* -> n  <- wins\n"
-     "  rule 1 (line 10) glob a.* -> m  takes it too, but rule 2 is more literal\n"
-     "  rule 3 (line 30) glob a.*c -> o  takes it too, but rule 2 comes first\n"},
+     "  rule 1 (line 10) glob a.* -> m  also matches, but rule 2 is more specific\n"
+     "  rule 3 (line 30) glob a.*c -> o  also matches, but rule 2 comes first\n"},
     /* exceptions, and labels: what is there and what is wanted */
     {{RULE("a.*", "m", .except = {"a.x", "a.b*"}), RULE("~a", "n", .except = {"x", "b$"}),
       RULE("a.b", "o", .except = {"a.b"}, GAUGES)},
      RULES_ORDERED,
      "a.b",
-     "  rule 1 (line 10) glob a.* -> m  would take it, but leaves alone what \"a.b*\" takes\n"
-     "  rule 2 (line 20) regex a -> n  would take it, but leaves alone what \"b$\" takes\n"
-     "  rule 3 (line 30) glob a.b -> o  is for type gauge only\n"},
+     "  rule 1 (line 10) glob a.* -> m  would match, but its exception \"a.b*\" matches\n"
+     "  rule 2 (line 20) regex a -> n  would match, but its exception \"b$\" matches\n"
+     "  rule 3 (line 30) glob a.b -> o  applies to type gauge only\n"},
     {{RULE("~a", "m", .except = {"^(a+)+$", "c"})},
      RULES_ORDERED,
      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaabc",
-     "  rule 1 (line 10) regex a -> m  would take it, but leaves alone what \"c\" takes\n"},
+     "  rule 1 (line 10) regex a -> m  would match, but its exception \"c\" matches\n"},
     {{RULE("a", "m", .match_labels = {{"r", "u*"}}), RULE("a", "n", .match_labels = {{"r", ""}}),
       RULE("a", "o", .match_labels = {{"r", "eu*"}, {"z", "1"}}), RULE("a", "p")},
      RULES_ORDERED,
      "a",
      "  rule 4 (line 40) glob a -> p  <- wins\n"
-     "  rule 1 (line 10) glob a -> m  would take it, but the label r is \"eu1\", the rule wants "
+     "  rule 1 (line 10) glob a -> m  would match, but the label r is \"eu1\", the rule expects "
      "\"u*\"\n"
-     "  rule 2 (line 20) glob a -> n  would take it, but the label r is \"eu1\", the rule wants "
+     "  rule 2 (line 20) glob a -> n  would match, but the label r is \"eu1\", the rule expects "
      "none\n"
-     "  rule 3 (line 30) glob a -> o  would take it, but the label z is not there, the rule wants "
+     "  rule 3 (line 30) glob a -> o  would match, but the label z is missing, the rule expects "
      "\"1\"\n"},
     /* one order for globs and regexes */
     {{RULE("~^a", "m"), RULE("a.b", "n"), RULE("~b", "o")},
      RULES_FILE,
      "a.b",
      "  rule 1 (line 10) regex ^a -> m  <- wins\n"
-     "  rule 2 (line 20) glob a.b -> n  takes it too, but rule 1 comes first\n"
-     "  rule 3 (line 30) regex b -> o  takes it too, but rule 1 comes first\n"},
+     "  rule 2 (line 20) glob a.b -> n  also matches, but rule 1 comes first\n"
+     "  rule 3 (line 30) regex b -> o  also matches, but rule 1 comes first\n"},
     {{RULE("a.b", "n"), RULE("~b", "o")},
      RULES_FILE,
      "a.b",
      "  rule 1 (line 10) glob a.b -> n  <- wins\n"
-     "  rule 2 (line 20) regex b -> o  takes it too, but rule 1 comes first\n"},
+     "  rule 2 (line 20) regex b -> o  also matches, but rule 1 comes first\n"},
 };
 
 /* The winner first, then who would have taken it, then who came close, nearest first. */
@@ -180,7 +180,7 @@ START_TEST(test_explain_is_bounded)
     ck_assert_uint_eq(n_lines, 21);
     ck_assert_ptr_eq(strstr(out.p, "  rule 60 (line 600) glob a.b59 -> m  <- wins\n  rule 1 "),
                      out.p);
-    ck_assert_ptr_nonnull(strstr(out.p, "\n  and 40 more that came close\n"));
+    ck_assert_ptr_nonnull(strstr(out.p, "\n  and 40 more that almost match\n"));
     buf_release(&out);
     mapping_candidates_release(&found);
     mapping_scratch_free(s);
