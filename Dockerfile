@@ -24,6 +24,9 @@ COPY tools/rootfs.sh tools/
 RUN tools/rootfs.sh build/bacowr-statsd /rootfs
 COPY LICENSE /rootfs/usr/share/doc/bacowr-statsd/copyright
 COPY conf/bacowr.yml conf/example.yml /rootfs/etc/bacowr-statsd/
+# The same files make the same layer, whenever they were put there.
+ARG SOURCE_DATE_EPOCH=0
+RUN find /rootfs -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
 FROM scratch
 ARG VERSION=0.1.0

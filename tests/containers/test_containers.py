@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from engine import PLAIN, Engine, enter_namespaces
-from images import make_images
+from images import AGAIN, make_images
 from lib.harness import HOST, ROOT, new_folder, wait_until
 from lib.programs import answers, request
 from steps import say
@@ -47,8 +47,8 @@ FIRST_BACKUP = ("docker run --rm -v bacowr_prometheus_data:/data -v $(pwd):/back
 
 ORDER = ("test_configuration", "test_everything_is_healthy", "test_containers_are_confined",
          "test_limits_are_applied", "test_ports_are_on_loopback", "test_image",
-         "test_names_resolve_in_the_image", "test_lines_reach_prometheus",
-         "test_targets_are_up", "test_replicas_add_up", "test_retention",
+         "test_image_is_the_same_twice", "test_names_resolve_in_the_image",
+         "test_lines_reach_prometheus", "test_targets_are_up", "test_replicas_add_up", "test_retention",
          "test_alert_reaches_alertmanager", "test_backup_and_restore",
          "test_broken_backup_changes_nothing", "test_first_backup_command",
          "test_backup_without_an_engine", "test_stop_is_orderly", "test_down_leaves_volumes")
@@ -56,6 +56,8 @@ ORDER = ("test_configuration", "test_everything_is_healthy", "test_containers_ar
 
 def load_tests(loader: unittest.TestLoader, tests: unittest.TestSuite,
                pattern: str | None) -> unittest.TestSuite:
+    if set(ORDER) != set(loader.getTestCaseNames(ContainersTest)):
+        raise ValueError("ORDER names other tests than there are")
     return unittest.TestSuite(ContainersTest(name) for name in ORDER)
 
 
@@ -254,6 +256,13 @@ class ContainersTest(unittest.TestCase):
                           "zlib1g"})
         for file in copy.iterdir():
             self.assertRegex(file.read_text(), r"(?m)^Version: \d")
+
+    def test_image_is_the_same_twice(self) -> None:
+        """Its layers, that is: when it was built stands beside them."""
+        names = [self.image_names()["bacowr-statsd"], AGAIN]
+        told = json.loads(self.engine.run("docker", "image", "inspect", *names))
+        self.assertNotEqual(told[0]["Created"], told[1]["Created"])
+        self.assertEqual(told[0]["RootFS"], told[1]["RootFS"])
 
     def test_names_resolve_in_the_image(self) -> None:
         """From /etc/hosts and by the engine's name server, as a relay's target would be."""
