@@ -9,10 +9,11 @@
  *       capture is readable for its owner alone.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "command/command.h"
 #include "server/client.h"
@@ -113,6 +114,7 @@ static int ask_tap(const struct options *o, const char *form, FILE *out, FILE *p
         .limit_ms = o->record_ms,
         .out = out,
         .progress = progress,
+        .anew = out != stdout,
     };
     struct err e = {.file = ""};
     int r = read_url(&url, o, &e);
@@ -133,26 +135,30 @@ int command_tap(const struct options *o)
 
 /* ---- record, replay ---- */
 
-/* "-" is @standard. What senders send is nobody's business: a new file is the user's alone. */
-static FILE *open_file(const char *path, const char *mode, FILE *standard)
+/*
+ * "-" is @standard. What senders send is nobody's business: a new file is the user's alone. What a
+ * file to write holds stays in it, see `anew` of tap_client.h.
+ */
+static FILE *open_file(const char *path, bool write, FILE *standard)
 {
     FILE *f;
-    mode_t before;
+    int fd;
 
     if (strcmp(path, "-") == 0)
         return standard;
-    before = umask(077);
-    f = fopen(path, mode);
-    umask(before);
+    fd = open(path, O_CLOEXEC | (write ? O_WRONLY | O_CREAT : O_RDONLY), 0600);
+    f = fd >= 0 ? fdopen(fd, write ? "w" : "r") : NULL;
     if (f == NULL)
         fprintf(stderr, "bacowr-statsd: %s: %s\n", path, strerror(errno));
+    if (f == NULL && fd >= 0)
+        close(fd);
     return f;
 }
 
 int command_record(const struct options *o)
 {
     const char *path = o->arguments.items[0];
-    FILE *f = open_file(path, "we", stdout);
+    FILE *f = open_file(path, true, stdout);
     int status;
 
     if (f == NULL)
@@ -177,7 +183,7 @@ int command_replay(const struct options *o)
                         "above 0 and at most 1000000, or max\n");
         return EXIT_FAILURE;
     }
-    config.in = open_file(o->arguments.items[0], "re", stdin);
+    config.in = open_file(o->arguments.items[0], false, stdin);
     if (config.in == NULL)
         return EXIT_FAILURE;
     r = replay_run(&config, &e);

@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -97,10 +98,23 @@ static void write_byte(struct conversation *c, char byte)
     putc_unlocked(byte, c->config->out);
 }
 
+/* A recording that was there stays if the server cannot be asked. */
+static int begin_output(const struct tap_client *config)
+{
+    struct stat file;
+
+    if (!config->anew || (fstat(fileno(config->out), &file) == 0 && !S_ISREG(file.st_mode)))
+        return 0;
+    return ftruncate(fileno(config->out), 0) < 0 ? -errno : 0;
+}
+
 static int write_body(void *ctx, struct slice body)
 {
     struct conversation *c = ctx;
+    int r = c->n_bytes == 0 ? begin_output(c->config) : 0;
 
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < body.len; i++)
         write_byte(c, body.p[i]);
     return 0;

@@ -22,6 +22,7 @@ struct tap_client {
     uint64_t rate;     /* lines a second; 0: the server's */
     int64_t limit_ms;  /* ends then; 0: when a signal or the server ends it */
     FILE *out;         /* borrowed */
+    bool anew;         /* what @out holds goes when the server answers, and not before */
     FILE *progress;    /* borrowed; NULL: none is told */
 };
 

@@ -293,6 +293,21 @@ class CommandTest(ServerTest):
                                    rb"does the sender name the right one\?\n$")
             server.eventually("it is gone", lambda p: p.value(READERS) == 0)
 
+    def test_a_recording_stays_until_there_is_a_new_one(self) -> None:
+        server = self.start()
+        with new_folder() as folder:
+            path = folder / "capture"
+            path.write_bytes(b"an old recording, " * 1000)
+            nobody = subprocess.run([str(binary()), "record", str(path), "--url",
+                                     f"http://{HOST}:{free_port()}"], capture_output=True,
+                                    timeout=20, env=environment())
+            self.assertEqual((nobody.returncode, path.stat().st_size), (1, 18000), nobody.stderr)
+            record = self.command(server, "record", str(path))
+            server.send("new:1|c")
+            wait_until("it is recorded", lambda: b"new:1|c" in path.read_bytes())
+            self.end(record)
+            self.assertNotIn(b"an old recording", path.read_bytes())
+
     def test_record_and_replay(self) -> None:
         """What was recorded comes again: its bytes, its datagrams, its time."""
         server = self.start()
