@@ -188,7 +188,7 @@ static const struct {
      "as one mapping. With `--against` the files form one mapping, and lines are parsed "
      "with the server's flags; the status is 0 with or without changes, 2 if something "
      "accepted now would be refused or exceed a limit, and 1 if the comparison failed. A "
-     "server reports the traffic of the last two minutes."},
+     "server reports the traffic of the last one to three minutes."},
     {"explain",
      "The rules are those of `--statsd.mapping-config`, and the parsing flags apply here "
      "too. The status is 0 also for refused lines."},

@@ -311,8 +311,8 @@ static void add_verdict(const struct bacowr_shadow *s, struct buf *out)
         buf_add_str(out, s->n_conflicts + s->by_move[MOVE_REFUSED] > 0
                              ? " Some that are not refused now would be."
                              : " Some would go over a limit.");
-    buf_add_str(out, "\nSeen is what came in the last two minutes or so: what is sent more rarely, "
-                     "and series that\nare not sent any more, are not in it.\n");
+    buf_add_str(out, "\nSeen is what came in the last one to three minutes: what is sent more "
+                     "rarely, and series that\nare not sent any more, are not in it.\n");
     if (!s->complete)
         buf_add_str(out, "The server could not tell all of it: its tables grew too often "
                          "meanwhile.\n");
