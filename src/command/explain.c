@@ -7,7 +7,7 @@
  * it has, and one without end is cut with a word.
  *
  * Laws: no socket is opened. Each explanation leaves at once, so that lines may come from a pipe
- *       that stays open.
+ *       unchangeds open.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -74,7 +74,7 @@ static int explain_record(struct explainer *x, struct slice line, unsigned long 
         line.len--;
     r = capture_read(line, &record);
     if (r < 0)
-        fprintf(stderr, "bacowr-statsd: line %llu of the capture is none\n", n);
+        fprintf(stderr, "bacowr-statsd: line %llu of the capture is invalid\n", n);
     return r > 0 ? explain_one(x, record.text) : r;
 }
 
@@ -87,7 +87,8 @@ static int begin_capture(struct slice line)
         line.len--;
     r = capture_begins(line);
     if (r < 0)
-        fprintf(stderr, "bacowr-statsd: the capture is of another version, this program knows 1\n");
+        fprintf(stderr,
+                "bacowr-statsd: unsupported capture version, this program reads version 1\n");
     return r;
 }
 
@@ -100,8 +101,8 @@ static int explain_input(struct explainer *x)
     while (r == 0 && !ferror(stdout) && read_input_line(&x->line, &cut)) {
         n++;
         if (cut)
-            fprintf(stderr, "bacowr-statsd: line %llu of the input is cut after %d bytes\n", n,
-                    MAX_LINE);
+            fprintf(stderr, "bacowr-statsd: line %llu of the input is truncated after %d bytes\n",
+                    n, MAX_LINE);
         r = x->line.failed ? -ENOMEM : 0;
         if (r == 0 && n == 1)
             r = capture = begin_capture(buf_slice(&x->line));

@@ -159,17 +159,18 @@ static int take_head(struct bacowr_shadow *s, const struct members *m, struct er
     uint64_t format;
 
     if (!read_number(&m->format, UINT64_MAX, &format))
-        return refuse(e, "this is no document of identities: it is what GET /api/v1/identities of "
-                         "a running bacowr-statsd answers");
+        return refuse(
+            e, "this is not a list of identities: expected the response of /api/v1/identities");
     if (format != BACOWR_IDENTITIES_FORMAT)
-        return refuse(e, "the document of identities is of another version, this program knows 1");
+        return refuse(
+            e, "the list of identities has an unsupported version, this program reads version 1");
     if (!read_number(&m->rules, UINT64_MAX, &s->n_rules) ||
         !read_number(&m->series, UINT64_MAX, &s->n_alive) ||
         !read_number(&m->series_limit, UINT64_MAX, &s->series_limit) ||
         !read_later_number(&m->family_limit, &s->family_limit) ||
         !read_later_number(&m->values_limit, &s->values_limit) || !is_there(&m->reading) ||
         take_reading(s, &m->reading) != 0)
-        return refuse(e, "the first line of the document of identities is damaged");
+        return refuse(e, "the first line of the list of identities is damaged");
     return make_engine(s);
 }
 
@@ -208,7 +209,7 @@ static int take_settings(struct bacowr_shadow *s, const struct members *m, struc
 
     if (!read_number(&m->settings, UINT32_MAX, &number) || settings_find(s, number) != NULL ||
         s->settings.n == SETTINGS_MAX)
-        return refuse(e, "settings without a number of their own");
+        return refuse(e, "settings without a unique number");
     settings = calloc(1, sizeof *settings);
     if (settings == NULL)
         return -ENOMEM;
@@ -327,11 +328,12 @@ int bacowr_shadow_line(struct bacowr_shadow *s, struct slice line, struct err *e
     struct members m;
 
     if (!read_members(line, &m))
-        return refuse(e, s->b != NULL ? "this line is no object of JSON"
-                                      : "this is no document of identities: its first line is no "
-                                        "object of JSON");
+        return refuse(
+            e, s->b != NULL
+                   ? "this line is not a JSON object"
+                   : "this is not a list of identities: its first line is not a JSON object");
     if (s->ended)
-        return refuse(e, "there is more behind the last line");
+        return refuse(e, "there is more after the last line");
     if (s->b == NULL)
         return take_head(s, &m, e);
     if (is_there(&m.name))
@@ -351,6 +353,6 @@ int bacowr_shadow_line(struct bacowr_shadow *s, struct slice line, struct err *e
 int bacowr_shadow_end(struct bacowr_shadow *s, struct err *e)
 {
     if (!s->ended)
-        return refuse(e, "the document of identities was cut: its last line is missing");
+        return refuse(e, "the list of identities is truncated: its last line is missing");
     return shadow_judge(s);
 }

@@ -3,10 +3,10 @@
  * Shadow, text: what changes, in words
  *
  *      against http://localhost:9102: 1234 identities
- *                             now       then
+ *                             now      after
  *      series                1200       1190   1100 of them stay
  *      ...
- *      refused then, and not now:
+ *      newly refused:
  *        ! api_seconds gauge: 3 identities, the name has series of another type; ...
  *      families:
  *        + api_errors_total counter: 0 -> 3 series
@@ -48,12 +48,12 @@ static void add_totals(const struct bacowr_shadow *s, struct buf *out)
 {
     const struct shadow_count *now = &s->counts[BEFORE], *then = &s->counts[AFTER];
 
-    buf_addf(out, "%-24s %10s %10s\n", "", "now", "then");
+    buf_addf(out, "%-24s %10s %10s\n", "", "now", "after");
     add_row(out, "families", s->n_families[BEFORE], s->n_families[AFTER]);
     add_row(out, "series", s->n_series[BEFORE], s->n_series[AFTER]);
-    add_row(out, "  that stay", s->n_kept, s->n_kept);
+    add_row(out, "  unchanged", s->n_kept, s->n_kept);
     add_row(out, "identities with a series", now->series, then->series);
-    add_row(out, "  that no rule takes", now->unmapped, then->unmapped);
+    add_row(out, "  unmapped", now->unmapped, then->unmapped);
     add_row(out, "identities dropped", now->dropped, then->dropped);
     add_row(out, "  in conflict", now->conflict, then->conflict);
     add_row(out, "  refused otherwise", now->refused, then->refused);
@@ -66,7 +66,7 @@ static void add_totals(const struct bacowr_shadow *s, struct buf *out)
 static const char *const clashes[] = {
     [SERIES_E_TYPE] = "the name has series of another type",
     [SERIES_E_SUFFIX] = "a histogram or summary needs the name for its samples, or the reverse",
-    [SERIES_E_RESERVED] = "the name is one of the server's own",
+    [SERIES_E_RESERVED] = "the name is reserved for the server's own metrics",
 };
 
 static void add_conflict(struct buf *out, const struct shadow_family *f, unsigned type)
@@ -86,7 +86,7 @@ static void add_conflicts(const struct bacowr_shadow *s, struct buf *out)
 {
     if (s->n_conflicts == 0)
         return;
-    add_identities(out, "\nRefused then, and not now: ", s->n_conflicts, "\n");
+    add_identities(out, "\nNewly refused: ", s->n_conflicts, "\n");
     for (size_t i = 0; i < s->n_sorted; i++)
         for (unsigned type = 0; type < METRIC_N_TYPES; type++)
             if (s->sorted[i]->n_fresh[type] > 0 &&
@@ -129,7 +129,7 @@ static void add_limits(const struct bacowr_shadow *s, struct buf *out)
         if (!shadow_limit_is_worse(&s->limits[i]))
             continue;
         if (n == 0)
-            buf_add_str(out, "\nOver a limit then, and not now: counted in overflow=\"true\", "
+            buf_add_str(out, "\nNewly over a limit: counted in overflow=\"true\", "
                              "gauges refused\n");
         if (n++ < LIMITS_SHOWN)
             add_limit(out, &s->limits[i]);
@@ -208,7 +208,7 @@ static void add_family(struct buf *out, const struct shadow_family *f)
     buf_addf(out, ": %llu -> %llu series", (unsigned long long)a->n_series,
              (unsigned long long)b->n_series);
     if (a->n_series > 0 && b->n_series > 0)
-        add_u64(out, ", ", f->n_kept, " stay");
+        add_u64(out, ", ", f->n_kept, " unchanged");
     buf_add_byte(out, '\n');
     if (names_differ(a, b)) {
         buf_add_str(out, "      labels ");
@@ -264,12 +264,9 @@ static void add_rule(struct buf *out, const struct mapping_rule *rule)
 static void add_move(struct buf *out, const struct bacowr_shadow *s, const struct shadow_move *m)
 {
     static const char *const words[N_MOVES] = {
-        [MOVE_RELABELLED] = "other labels: ",
-        [MOVE_FAMILY] = "",
-        [MOVE_DROPPED] = "dropped: ",
-        [MOVE_REFUSED] = "refused: ",
-        [MOVE_UNMAPPED] = "not mapped any more: ",
-        [MOVE_NEW] = "new: ",
+        [MOVE_RELABELLED] = "other labels: ",   [MOVE_FAMILY] = "",
+        [MOVE_DROPPED] = "dropped: ",           [MOVE_REFUSED] = "refused: ",
+        [MOVE_UNMAPPED] = "no longer mapped: ", [MOVE_NEW] = "new: ",
     };
 
     add_u64(out, "  ", m->n, " ");
@@ -304,18 +301,19 @@ static void add_verdict(const struct bacowr_shadow *s, struct buf *out)
 
     buf_add_byte(out, '\n');
     if (verdict == BACOWR_SHADOW_SAME)
-        buf_add_str(out, "Nothing changes of what was seen.");
+        buf_add_str(out, "None of the observed identities would change.");
     else
-        add_identities(out, "Of what was seen, ", s->n_changed, " would change.");
+        add_u64(out, "", s->n_changed, " of the observed identities would change.");
     if (verdict == BACOWR_SHADOW_CONFLICTS)
         buf_add_str(out, s->n_conflicts + s->by_move[MOVE_REFUSED] > 0
-                             ? " Some that are not refused now would be."
+                             ? " Some that are accepted now would be refused."
                              : " Some would go over a limit.");
-    buf_add_str(out, "\nSeen is what came in the last one to three minutes: what is sent more "
-                     "rarely, and series that\nare not sent any more, are not in it.\n");
+    buf_add_str(out, "\nObserved are those received in the last one to three minutes: identities "
+                     "sent more rarely, and\nseries that are no longer sent, are not included.\n");
     if (!s->complete)
-        buf_add_str(out, "The server could not tell all of it: its tables grew too often "
-                         "meanwhile.\n");
+        buf_add_str(
+            out,
+            "The report is incomplete: the server's tables were resized too often meanwhile.\n");
 }
 
 int shadow_put_text(const struct bacowr_shadow *s, const char *against, struct buf *out)
@@ -323,7 +321,7 @@ int shadow_put_text(const struct bacowr_shadow *s, const char *against, struct b
     struct buf told = {0};
     int r;
 
-    buf_addf(&told, "against %s: %llu identities, %llu series alive\n\n", against,
+    buf_addf(&told, "against %s: %llu identities, %llu active series\n\n", against,
              (unsigned long long)s->n_identities, (unsigned long long)s->n_alive);
     add_totals(s, &told);
     add_conflicts(s, &told);

@@ -241,7 +241,7 @@ static const char *bind_remedy(bool udp, int r)
         return udp ? "; another process listens there, see ss -lunp"
                    : "; another process listens there, see ss -ltnp";
     case -EACCES:
-        return "; ports below 1024 are for root, or for who has CAP_NET_BIND_SERVICE";
+        return "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
     case -EADDRNOTAVAIL:
         return "; no interface of this machine has the address, see ip addr";
     default:

@@ -34,8 +34,9 @@ static bool is_covered(const struct addresses *list, size_t at)
 
 static void tell_left_out(const struct server *s, const char *text)
 {
-    log_event(s->log, LOG_LEVEL_INFO, "address_covered", log_str("address", text),
-              log_str("reason", "named twice, or by a wildcard of the same port"));
+    log_event(
+        s->log, LOG_LEVEL_INFO, "address_covered", log_str("address", text),
+        log_str("reason", "given twice, or covered by a wildcard address with the same port"));
 }
 
 static void leave_out_covered(const struct server *s, struct addresses *list)

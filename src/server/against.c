@@ -61,8 +61,7 @@ static int take(void *ctx, struct slice bytes)
 
         if (r->line.len + n > LINE_MAX_BYTES) {
             err_set(r->e, r->source, r->number + 1, 0,
-                    "this line is longer than any of a document "
-                    "of identities");
+                    "this line is too long for a response of /api/v1/identities");
             return -EINVAL;
         }
         buf_add_slice(&r->line, slice_of(bytes.p, n));
@@ -132,12 +131,13 @@ static int tell(struct reading *r, const struct client *c, const struct client_u
                 const struct client_identity *identity, int rc)
 {
     if (rc > 0)
-        return client_tell_status(url, identity, rc, ": it is too old to tell of identities", r->e);
+        return client_tell_status(url, identity, rc,
+                                  ": its version does not support /api/v1/identities", r->e);
     if (rc == 0 || r->e->text[0] != '\0') /* a line was no good */
         return rc;
     if (rc != -ECONNRESET)
         return client_tell_fault(c, url, rc, r->e);
-    err_set(r->e, NULL, 0, 0, "%.200s: the answer was cut", r->source);
+    err_set(r->e, NULL, 0, 0, "%.200s: the response was truncated", r->source);
     return rc;
 }
 

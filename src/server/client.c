@@ -69,12 +69,12 @@ static int read_authority(struct client_url *out, const char *url, struct slice 
 
     if (slice_find(authority, '@') < authority.len) {
         err_set(e, NULL, 0, 0,
-                "--url: a command line is no place for a password; write it into a file, with "
-                "basic_auth, and give that with --http.config.file");
+                "--url: a password must not be on the command line; write it into a file, with "
+                "basic_auth, and set --http.config.file");
         return -EINVAL;
     }
     if (authority.len == 0)
-        return refuse_url(url, e, "names no host, write http://HOST:PORT");
+        return refuse_url(url, e, "has no host, write http://HOST:PORT");
     if (!copy_text(out->address, sizeof out->address, authority, has_port(authority) ? "" : port))
         return refuse_url(url, e, "is too long");
     fault = hostport_split(slice_str(out->address), &host, &number);
@@ -105,7 +105,7 @@ int client_url_read(struct client_url *out, const char *url, struct err *e)
         i++;
     len = strlen(schemes[i].begins);
     if (len == 0 && strstr(url, "://") != NULL && strchr(url, '@') == NULL)
-        return refuse_url(url, e, "is none of http://HOST:PORT, https://HOST:PORT and unix:PATH");
+        return refuse_url(url, e, "is not http://HOST:PORT, https://HOST:PORT or unix:PATH");
     u.tls = schemes[i].tls;
     r = read_authority(&u, url, slice_of(url + len, strcspn(url + len, len ? "/?#" : "")),
                        schemes[i].port, e);
@@ -360,8 +360,8 @@ int client_tell_fault(const struct client *c, const struct client_url *url, int 
 
     if (r == -ECONNABORTED && fault != NULL)
         err_set(e, NULL, 0, 0,
-                "%.200s: no TLS connection: %s; --http.config.file says whom to believe (ca_file, "
-                "server_name) and who you are (cert_file, key_file)",
+                "%.200s: TLS connection failed: %s; --http.config.file sets what to trust "
+                "(ca_file, server_name) and the client certificate (cert_file, key_file)",
                 url->address, fault);
     else
         err_set(e, NULL, 0, 0, "%.200s: %s", url->address, uv_strerror(r));
@@ -377,14 +377,14 @@ static const char *why(const struct client_url *url, const struct client_identit
     case 401:
         return identity->authorization != NULL
                    ? ": the user or the password is wrong"
-                   : ": it wants a password; give one with --http.config.file";
+                   : ": it requires a password; give one with --http.config.file";
     case 403:
-        return ": only clients on its machine may, by its address, or who have a password or a "
+        return ": allowed only for clients on its machine, by its address, or with a password or a "
                "certificate";
     case 404:
         return absent;
     case 503:
-        return ": there are as many clients as it takes";
+        return ": its limit of clients is reached";
     default:
         return "";
     }
@@ -393,7 +393,7 @@ static const char *why(const struct client_url *url, const struct client_identit
 int client_tell_status(const struct client_url *url, const struct client_identity *identity,
                        int status, const char *absent, struct err *e)
 {
-    err_set(e, NULL, 0, 0, "%.200s: the server answers %d%s", url->address, status,
+    err_set(e, NULL, 0, 0, "%.200s: the server returns %d%s", url->address, status,
             why(url, identity, status, absent));
     return -EACCES;
 }

@@ -22,12 +22,12 @@ static const char *fault(int r)
 {
     switch (-r) {
     case ENOENT:
-        return "there is no such file; check --web.config.file, which begins at the working "
-               "directory unless it begins with /";
+        return "no such file; check --web.config.file, which is relative to the working directory "
+               "unless it begins with /";
     case EACCES:
-        return "the file may not be read; give this user the right to read it";
+        return "permission denied; give this user permission to read it";
     case ENOTSUP:
-        return "this is no ordinary file; a server reads it again and again";
+        return "this is not a regular file; a server reads it repeatedly";
     case EFBIG:
         return "the file is larger than 1 MiB";
     default:

@@ -160,9 +160,9 @@ static void fail(struct handover *h, const char *reason)
     if (stage >= STAGE_HELD)
         go_on(s);
     log_event(s->log, LOG_LEVEL_WARN, "handover_failed", log_str("stage", stage_names[stage]),
-              log_str("reason", reason), log_str("effect", "this server goes on"));
+              log_str("reason", reason), log_str("effect", "this server continues"));
     if (h->quits)
-        control_quit(s, "asked for during a hand-over");
+        control_quit(s, "requested during a hand-over");
 }
 
 static void refuse(struct handover *h, const char *reason)
@@ -183,7 +183,7 @@ static void on_timeout(uv_timer_t *timer)
         finish(h);
         return;
     }
-    fail(h, "the successor says nothing");
+    fail(h, "the successor does not respond");
 }
 
 /* ---- the steps ---- */
@@ -200,11 +200,11 @@ static void on_hello(struct handover *h, const struct handover_message *m)
 
     h->peer->stage = STAGE_OFFERED;
     if (m->number != HANDOVER_VERSION) {
-        refuse(h, "the two programs are too far apart; stop the old one, then start the new one");
+        refuse(h, "the two versions are incompatible; stop the old one, then start the new one");
         return;
     }
     if (h->peer->pidfd < 0) {
-        refuse(h, "the successor's process cannot be seen from here, as in another container");
+        refuse(h, "the successor's process is not visible from here, as in another container");
         return;
     }
     r = handover_give_sockets(h->s, h->fd, h->peer->fd);
@@ -287,7 +287,7 @@ static void on_message(struct handover *h, struct handover_message *m)
         snprintf(reason, sizeof reason, "%.*s", (int)m->len, m->text);
         fail(h, reason);
     } else {
-        refuse(h, "the successor said what is not expected now");
+        refuse(h, "unexpected message from the successor");
     }
 }
 
@@ -301,7 +301,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     if (r == 0)
         on_message(h, &m);
     else if (r == -EPIPE)
-        fail(h, "the successor is gone");
+        fail(h, "the successor closed the connection");
     else if (r != -EAGAIN && r != -EINTR)
         fail(h, uv_strerror(r));
 }
@@ -347,7 +347,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     if (fd < 0)
         return;
     if (!handover_peer_is_ours(fd, &pid))
-        turn_away(fd, "it is another user's process");
+        turn_away(fd, "the process belongs to another user");
     else if (h->peer != NULL)
         turn_away(fd, "another hand-over is under way");
     else
@@ -398,7 +398,7 @@ bool handover_allows_quit(struct server *s)
         h->quits = true;
         return false;
     }
-    refuse(h, "the server ends");
+    refuse(h, "the server is stopping");
     return true;
 }
 

@@ -84,7 +84,7 @@ int healthcheck_address(struct address *out, const char *listen, struct err *e)
         return r;
     if (address_port(&a) == 0) {
         err_set(e, NULL, 0, 0,
-                "address \"%s\": port 0 is another one at each start; name the port that was given",
+                "address \"%s\": port 0 is a different port at each start; give the actual one",
                 listen);
         return -EINVAL;
     }
@@ -142,8 +142,8 @@ static int tell_fault(const struct client *c, const struct address *a, int r, st
 
     if (r == -ECONNABORTED)
         err_set(e, NULL, 0, 0,
-                "%s: no TLS connection (%s); a server that wants certificates of its clients is "
-                "asked with --http.config.file, or on a Unix socket, with one more "
+                "%s: TLS connection failed (%s); for a server that requires client certificates "
+                "set --http.config.file, or use a Unix socket: an additional "
                 "--web.listen-address=unix:PATH",
                 a->text, fault ? fault : "no reason was given");
     else
@@ -169,9 +169,9 @@ static int converse(struct client *c, const struct address *a, const struct tls_
         return 0;
     print_safely(shown, first);
     if (r > 0)
-        err_set(e, NULL, 0, 0, "%s: not ready, /-/ready is answered with %d", a->text, r);
+        err_set(e, NULL, 0, 0, "%s: not ready, /-/ready returns %d", a->text, r);
     else
-        err_set(e, NULL, 0, 0, "%s: who listens there does not speak HTTP: '%s'", a->text, shown);
+        err_set(e, NULL, 0, 0, "%s: the listener there does not speak HTTP: '%s'", a->text, shown);
     return r > 0 ? -EAGAIN : r;
 }
 

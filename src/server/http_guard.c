@@ -42,8 +42,8 @@
 #define ADDRESS_MAX 64
 
 static const char bad_host[] =
-    "403 Forbidden: the request's Host is no name of this server; an address, localhost or a name "
-    "given with --web.allowed-host is\n";
+    "403 Forbidden: the request's Host is not a name of this server; use an address, localhost or "
+    "a name given with --web.allowed-host\n";
 static const char bad_origin[] =
     "403 Forbidden: the request comes from a page of another site (Origin)\n";
 static const char bad_site[] = "403 Forbidden: a page of another site asks (Sec-Fetch-Site); "

@@ -50,19 +50,20 @@ int inherit_classify(int fd, bool http, enum inherit_kind *kind, struct err *e)
     bool is_ip = domain == AF_INET || domain == AF_INET6;
 
     if (domain < 0)
-        return refuse(e, fd, "no socket");
+        return refuse(e, fd, "not a socket");
     if (!is_ip && domain != AF_UNIX)
-        return refuse(e, fd, "no socket of IP or Unix");
+        return refuse(e, fd, "not an IP or Unix socket");
     if (type == SOCK_DGRAM && !http) {
         *kind = is_ip ? INHERIT_UDP : INHERIT_UNIXGRAM;
         return 0;
     }
     if (type != SOCK_STREAM)
-        return refuse(e, fd, http ? "named http, and no stream socket" : "of a type not served");
+        return refuse(e, fd,
+                      http ? "named http, but not a stream socket" : "of an unsupported type");
     if (http && !is_ip)
-        return refuse(e, fd, "named http, and no socket of TCP");
+        return refuse(e, fd, "named http, but not a TCP socket");
     if (option(fd, SO_ACCEPTCONN) != 1)
-        return refuse(e, fd, "no listening socket; in a socket unit, write Accept=no");
+        return refuse(e, fd, "not a listening socket; in a socket unit, write Accept=no");
     *kind = http ? INHERIT_HTTP : is_ip ? INHERIT_TCP : INHERIT_UNIX;
     return 0;
 }

@@ -36,7 +36,7 @@ void journal_starting(struct server *s)
               log_int("pid", getpid()));
     for (size_t i = 0; i < s->o->ignored.n; i++)
         log_event(s->log, LOG_LEVEL_WARN, "flag_ignored", log_str("flag", s->o->ignored.items[i]),
-                  log_str("reason", "accepted for statsd_exporter's sake, without meaning here"));
+                  log_str("reason", "accepted for compatibility with statsd_exporter, no effect"));
 }
 
 static void add_word(struct buf *b, const char *word)
@@ -151,10 +151,10 @@ static void tell_dropped(struct server *s, int64_t now_ms)
               log_str("by", "the kernel: a receive buffer was full"),
               log_int("receive_buffer_bytes", least_buffer(s)),
               log_str("remedy", flag_holds_buffer(s)
-                                    ? "leave out --statsd.read-buffer, send several lines in a "
+                                    ? "remove --statsd.read-buffer, send several lines per "
                                       "datagram, or raise --statsd.ingest-threads"
-                                    : "raise net.core.rmem_max and restart, send several lines in "
-                                      "a datagram, or raise --statsd.ingest-threads"));
+                                    : "raise net.core.rmem_max and restart, send several lines per "
+                                      "datagram, or raise --statsd.ingest-threads"));
 }
 
 void journal_tick(struct server *s, int64_t now_ms)

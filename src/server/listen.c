@@ -101,7 +101,7 @@ int listen_rest(struct server *s)
         if (s->inherit.items[i].fd >= 0)
             log_event(s->log, LOG_LEVEL_WARN, "inherited_socket_closed",
                       log_str("kind", inherit_kind_name(s->inherit.items[i].kind)),
-                      log_str("reason", "no flag names its address"));
+                      log_str("reason", "no flag has its address"));
     }
     inherit_release(&s->inherit);
     return 0;
@@ -114,7 +114,7 @@ int listen_rest(struct server *s)
 static void log_buffer(const struct server *s, const struct ingest *in)
 {
     int64_t asked = s->o->read_buffer != 0 ? (int64_t)s->o->read_buffer : in->wanted_buffer / 2;
-    char remedy[64] = "leave out --statsd.read-buffer";
+    char remedy[64] = "remove --statsd.read-buffer";
 
     if (in->granted_buffer >= in->wanted_buffer)
         return;
@@ -166,7 +166,7 @@ static int refuse_circle(const struct server *s, const struct address *a, struct
         return 0;
     err_set(e, NULL, 0, 0,
             "--statsd.relay.address: '%s' is this server itself, which listens on %s: each line "
-            "would come round for ever; name another server",
+            "would loop forever; give another server",
             target, a->text);
     return -EINVAL;
 }
@@ -195,7 +195,7 @@ static int open_udp(struct server *s, struct address *a)
     log_udp(s, sockets, n);
     if (config.shared && ingest_steer(sockets[0], n) != 0)
         log_event(s->log, LOG_LEVEL_WARN, "steering_refused", log_str("address", a->text),
-                  log_str("effect", "the order of one host's lines is kept by port only"));
+                  log_str("effect", "lines of one host stay in order per source port only"));
     return 0;
 }
 
@@ -219,11 +219,12 @@ static void log_gro(const struct server *s, const struct ingest *in)
     if (s->o->udp_gro)
         log_event(s->log, LOG_LEVEL_WARN, "udp_gro_refused", log_str("address", in->address.text),
                   log_str("error", uv_strerror(in->join_error)),
-                  log_str("effect", "datagrams come one by one"));
+                  log_str("effect", "datagrams are received one by one"));
     else
-        log_event(s->log, LOG_LEVEL_WARN, "udp_gro_kept", log_str("address", in->address.text),
-                  log_str("reason", "the socket had it, and groups may wait in it"),
-                  log_str("effect", "what the kernel drops is counted in groups"));
+        log_event(
+            s->log, LOG_LEVEL_WARN, "udp_gro_kept", log_str("address", in->address.text),
+            log_str("reason", "it is already enabled on the socket, where groups may be queued"),
+            log_str("effect", "kernel drops are counted in groups"));
 }
 
 int listen_gro(struct server *s)

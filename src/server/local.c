@@ -85,7 +85,7 @@ static int refuse(struct err *e, const struct local *l, int r, const char *why)
 static int refuse_taken(struct err *e, const struct local *l)
 {
     return refuse(e, l, -EADDRINUSE,
-                  "address in use, another process has it; stop that one, or give another path");
+                  "address in use by another process; stop that one, or give another path");
 }
 
 /* 0: nobody answers; else the negative errno of a connect(), or -EADDRINUSE: somebody does. */
@@ -111,10 +111,10 @@ static int clear_stale(const struct local *l, int type, struct err *e)
         return 0; /* bind() will tell what else is wrong */
     if (!S_ISSOCK(first.st_mode))
         return refuse(e, l, -EEXIST,
-                      "a file is there that is no socket; remove it, or give another path");
+                      "a file that is not a socket is in the way; remove it, or give another path");
     r = probe(l, type);
     if (r == -EACCES)
-        return refuse(e, l, r, "no permission to see whether another process has it");
+        return refuse(e, l, r, "no permission to check whether another process uses it");
     if (r != 0)
         return refuse_taken(e, l);
     if (lstat(l->sa.sun_path, &again) != 0)

@@ -38,20 +38,20 @@ static const char *fault(int r)
 {
     switch (-r) {
     case ENOENT:
-        return "there is no such file; check the path, which begins at the working directory "
-               "unless it begins with /";
+        return "no such file; check the path, which is relative to the working directory unless it "
+               "begins with /";
     case EACCES:
-        return "the file may not be read; give this user the right to read it and to enter the "
+        return "permission denied; give this user permission to read it and to enter the "
                "directories above it";
     case ENODATA:
         return "no file in this directory ends in .yml or .yaml; name a file, or put one there";
     case ENOTSUP:
-        return "this is no ordinary file; a server reads its mapping again and again, so write it "
-               "to a file";
+        return "this is not a regular file; a server reads its mapping repeatedly, so write it to "
+               "a file";
     case EFBIG:
         return "the mapping is larger than 16 MiB, all its files together; shorten it";
     case E2BIG:
-        return "with this one there are more than 256 mapping files; join some of them";
+        return "with this one there are more than 256 mapping files; merge some of them";
     default:
         return strerror(-r);
     }

@@ -216,7 +216,7 @@ static void tell_resolved(const struct relay *r, struct target *t, int status)
     if (status != 0 && !t->unresolved)
         log_event(r->config.log, LOG_LEVEL_WARN, "relay_target_unresolved",
                   log_str("target", t->text), log_str("error", uv_strerror(status)),
-                  log_str("effect", "the address from before goes on"));
+                  log_str("effect", "the previous address stays in use"));
     if (status == 0 && t->unresolved)
         log_event(r->config.log, LOG_LEVEL_INFO, "relay_target_resolved",
                   log_str("target", t->text));

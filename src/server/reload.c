@@ -143,7 +143,7 @@ static void log_warnings(const struct log *log, const char *event, const struct 
     if (o->n_warnings > MAX_WARNINGS)
         log_event(log, LOG_LEVEL_WARN, "mapping_warnings_left_out",
                   log_int("n", (int64_t)(o->n_warnings - MAX_WARNINGS)),
-                  log_str("remedy", "bacowr-statsd check FILE tells all"));
+                  log_str("remedy", "bacowr-statsd check FILE shows all"));
 }
 
 static int note(struct reload_stats *stats, const struct outcome *o)
@@ -244,13 +244,13 @@ static void finish(struct reload *r)
 
     if (r->job.parts & RELOAD_MAPPING) {
         result = settle_rules(r, "reload_done");
-        tell(r, &r->stats, &r->job.rules, "reload_failed", "the rules from before go on", &all);
+        tell(r, &r->stats, &r->job.rules, "reload_failed", "the previous rules stay active", &all);
     }
     if (r->job.parts & RELOAD_WEB) {
         int web = settle_web(r);
 
         tell(r, &r->web_stats, &r->job.web, "web_config_failed",
-             "the web configuration from before goes on", &all);
+             "the previous web configuration stays active", &all);
         result = result == 0 ? web : result;
     }
     r->config.done(r->config.ctx, r->run, result, buf_slice(&all));

@@ -31,7 +31,7 @@
 static int fail(const struct server *s, int r, const char *text)
 {
     log_event(s->log, LOG_LEVEL_ERROR, "replace_failed", log_str("error", text),
-              log_str("effect", "the running server goes on"));
+              log_str("effect", "the running server continues"));
     return r;
 }
 
@@ -53,9 +53,9 @@ static int hear(const struct server *s, struct handover_message *m)
     char text[HANDOVER_MAX_TEXT + 64];
 
     if (r == -ETIMEDOUT)
-        return fail(s, r, "the running server says nothing; see --control.timeout");
+        return fail(s, r, "the running server does not respond; see --control.timeout");
     if (r == -EPIPE)
-        return fail(s, r, "the running server ended the talk; its log says why");
+        return fail(s, r, "the running server closed the connection; see its log");
     if (r != 0)
         return fail(s, r, uv_strerror(r));
     if (m->kind != HANDOVER_REFUSE)
@@ -67,7 +67,7 @@ static int hear(const struct server *s, struct handover_message *m)
 static int unexpected(const struct server *s, struct handover_message *m)
 {
     handover_close_fds(m);
-    return fail(s, -EPROTO, "the running server said what is not expected now");
+    return fail(s, -EPROTO, "unexpected message from the running server");
 }
 
 /* ---- asking ---- */
@@ -90,7 +90,7 @@ static int connect_to(struct server *s, const struct local *name)
     }
     s->replaced_fd = fd;
     if (!handover_peer_is_ours(fd, &s->replaced_pid))
-        return fail(s, -EPERM, "the running server is another user's");
+        return fail(s, -EPERM, "the running server belongs to another user");
     return 0;
 }
 

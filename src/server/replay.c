@@ -231,16 +231,17 @@ static int play(struct player *p, struct err *e)
         r = flush_datagram(p);
     tell_progress(p, true);
     if (r == -EBADMSG)
-        err_set(e, NULL, 0, 0, "line %llu of the capture is none, write SECONDS.MICROS + LINE",
+        err_set(e, NULL, 0, 0, "line %llu of the capture is invalid, write SECONDS.MICROS + LINE",
                 (unsigned long long)number);
     else if (r == -EPROTONOSUPPORT)
-        err_set(e, NULL, 0, 0, "the capture is of another version, this program knows 1");
+        err_set(e, NULL, 0, 0, "unsupported capture version, this program reads version 1");
     else if (r < 0)
         err_set(e, NULL, 0, 0, "after %llu lines: %s", (unsigned long long)p->n_lines,
                 uv_strerror(r));
     else if (p->n_refused > 0)
-        err_set(e, NULL, 0, 0, "%s: nobody received %llu of %llu datagrams or more", p->config->to,
-                (unsigned long long)p->n_refused, (unsigned long long)p->n_datagrams);
+        err_set(e, NULL, 0, 0, "%s: at least %llu of %llu datagrams were not received",
+                p->config->to, (unsigned long long)p->n_refused,
+                (unsigned long long)p->n_datagrams);
     return r == 0 && p->n_refused > 0 ? -ECONNREFUSED : r;
 }
 

@@ -55,7 +55,7 @@ static const char *limit_remedy(int r)
 {
     switch (r) {
     case -EAGAIN:
-        return "; a limit of threads or memory is met, raise the container's limit of pids, "
+        return "; a limit of threads or memory is reached, raise the container's limit of pids, "
                "TasksMax= of the unit, or ulimit -u and -v";
     case -EMFILE:
         return "; raise the limit of open files: ulimit -n, or LimitNOFILE= of the unit";
@@ -85,14 +85,14 @@ static int start_addresses(struct server *s)
     if (s->o->listen_udp.n == 0 && s->o->listen_tcp.n == 0 && s->o->listen_unixgram == NULL &&
         s->o->listen_unix == NULL)
         return fail_text(s, -EINVAL,
-                         "no StatsD listener is left: give --statsd.listen-udp or "
+                         "no StatsD listener: give --statsd.listen-udp or "
                          "--statsd.listen-tcp an address, or --statsd.listen-unixgram a path");
     if (s->o->web_listen.n == 0)
-        return fail_text(s, -EINVAL, "no HTTP listener is left: give --web.listen-address one");
+        return fail_text(s, -EINVAL, "no HTTP listener: give --web.listen-address one");
     if (!http_path_is_free(s->o->telemetry_path, s->o->enable_lifecycle)) {
         err_set(&e, NULL, 0, 0,
-                "--web.telemetry-path: '%.200s' is a path of the server's own, write another one "
-                "such as /metrics",
+                "--web.telemetry-path: '%.200s' is reserved by the server, use another path such "
+                "as /metrics",
                 s->o->telemetry_path);
         return start_fail(s, -EINVAL, &e);
     }

@@ -93,7 +93,7 @@ int statefile_new(struct statefile **out, const struct statefile_config *config,
         r = state_place_open(&f->place, config->path);
     if (r != 0) {
         err_set(e, NULL, 0, 0,
-                "--state.file: '%.200s' can be no file (%s); name one in a directory that is there",
+                "--state.file: '%.200s' cannot be used (%s); give a file in an existing directory",
                 config->path, strerror(-r));
         free(f);
         return r;
@@ -135,7 +135,7 @@ static void refuse(struct statefile *f, enum statefile_refusal reason, const cha
     log_event(f->config.log, LOG_LEVEL_ERROR, "state_refused", log_str("file", f->config.path),
               log_str("reason", refusals[reason]), log_str("error", why),
               log_str("set_aside_as", reason != STATEFILE_UNREADABLE && r == 0 ? suffix : ""),
-              log_str("effect", "counters begin at 0, gauges and sets are not there yet"));
+              log_str("effect", "counters start at 0, gauges and sets are absent until set"));
 }
 
 static enum statefile_refusal refusal_of(enum bacowr_state_fault fault)
@@ -166,7 +166,7 @@ static int pass(struct statefile *f, const struct state_reader *reader,
     }
     bacowr_state_load_report(load, report);
     if (r == 1) {
-        report->why = "it ends too early";
+        report->why = "it is truncated";
         r = -EINVAL;
     }
     bacowr_state_load_free(load);
@@ -196,17 +196,19 @@ static bool take_counts(struct statefile *f, const struct state_reader *reader,
 
     if (word != STATE_WORD_CLEAN) {
         log_event(f->config.log, LOG_LEVEL_WARN, "state_not_clean", log_str("file", f->config.path),
-                  log_str("reason", "the process before this one did not end in order"),
-                  log_str("effect", "counters begin at 0"));
+                  log_str("reason", "the previous process did not shut down cleanly"),
+                  log_str("effect", "counters start at 0"));
         return false;
     }
     r = state_reader_mark(reader, STATE_WORD_TAKEN);
     if (r == 0)
         return f->untake = true;
-    log_event(f->config.log, LOG_LEVEL_ERROR, "state_not_taken", log_str("file", f->config.path),
-              log_str("error", strerror(-r)),
-              log_str("effect", "counters begin at 0: the file cannot be marked as taken up, and "
-                                "might be taken up again"));
+    log_event(
+        f->config.log, LOG_LEVEL_ERROR, "state_not_taken", log_str("file", f->config.path),
+        log_str("error", strerror(-r)),
+        log_str(
+            "effect",
+            "counters start at 0: the file cannot be marked as loaded, and might be loaded again"));
     return false;
 }
 
@@ -252,7 +254,7 @@ void statefile_load(struct statefile *f)
         return;
     }
     if (word == STATE_WORD_NONE)
-        refuse(f, STATEFILE_FOREIGN, "it does not begin as a state does");
+        refuse(f, STATEFILE_FOREIGN, "it is not a state file");
     else if (judge(f, &reader) == 0)
         take(f, &reader, word);
     state_reader_close(&reader);
@@ -275,7 +277,7 @@ static void saved(struct statefile *f, int r, const char *what)
     }
     f->stats.failed++;
     log_event(f->config.log, LOG_LEVEL_ERROR, "state_save_failed", log_str("file", f->config.path),
-              log_str("error", strerror(-r)), log_str("effect", "the file from before stays"));
+              log_str("error", strerror(-r)), log_str("effect", "the previous file is kept"));
 }
 
 /* On a thread of the pool. */
@@ -391,10 +393,10 @@ static void check_place(const struct statefile *f)
     int r = state_place_check(&f->place);
 
     if (r != 0)
-        log_event(f->config.log, LOG_LEVEL_WARN, "state_not_writable",
-                  log_str("file", f->config.path), log_str("error", strerror(-r)),
-                  log_str("effect", "nothing can be saved"),
-                  log_str("remedy", "let the server's user write in the file's folder"));
+        log_event(
+            f->config.log, LOG_LEVEL_WARN, "state_not_writable", log_str("file", f->config.path),
+            log_str("error", strerror(-r)), log_str("effect", "nothing is saved"),
+            log_str("remedy", "give the server's user write permission in the file's directory"));
 }
 
 int statefile_begin(struct statefile *f)

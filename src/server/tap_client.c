@@ -171,9 +171,9 @@ static void tell_no_port(const struct conversation *c)
         status_client_number(c->config->url, c->config->identity, "udp_no_port_datagrams", &now) &&
         now > c->no_port)
         fprintf(stderr,
-                "meanwhile datagrams came to the server's machine for UDP ports where nobody "
-                "listens, %llu: does the sender name the right one?\n",
-                (unsigned long long)(now - c->no_port));
+                "meanwhile the server's machine received %llu datagram%s for UDP ports without a "
+                "listener: a sender may use the wrong port\n",
+                (unsigned long long)(now - c->no_port), now - c->no_port == 1 ? "" : "s");
 }
 
 /* Silence has several reasons; this one is told. */
@@ -182,10 +182,10 @@ static void tell_silence(const struct conversation *c)
     if (c->n_lines > 0 || c->config->progress != NULL)
         return;
     if (c->config->match != NULL)
-        fprintf(stderr, "no line in %llu s holds \"%s\"; without --match there is what comes\n",
+        fprintf(stderr, "no line in %llu s contains \"%s\"; without --match all are shown\n",
                 (unsigned long long)((now_ms() - c->begun_ms) / 1000), c->config->match);
     else
-        fprintf(stderr, "no line came in %llu s\n",
+        fprintf(stderr, "no lines received in %llu s\n",
                 (unsigned long long)((now_ms() - c->begun_ms) / 1000));
     tell_no_port(c);
 }

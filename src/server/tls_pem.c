@@ -33,13 +33,13 @@ static const char *file_fault(int r)
 {
     switch (-r) {
     case ENOENT:
-        return "there is no such file; a relative path begins in the folder of the configuration";
+        return "no such file; a relative path starts from the directory of the configuration";
     case EACCES:
-        return "the file may not be read; give this user the right to read it";
+        return "permission denied; give this user permission to read it";
     case ENOTSUP:
-        return "this is no ordinary file";
+        return "this is not a regular file";
     case EFBIG:
-        return "this is larger than 1 MiB and no certificate";
+        return "this is larger than 1 MiB, so not a certificate";
     default:
         return strerror(-r);
     }
@@ -104,17 +104,17 @@ static int use_chain(SSL_CTX *ctx, const struct source *s, struct err *e)
     int r = 0;
 
     if (x == NULL || SSL_CTX_use_certificate(ctx, x) != 1)
-        r = source_refuse(
-            s, e, "this is no certificate that can be used; it is PEM text, BEGIN CERTIFICATE");
+        r = source_refuse(s, e,
+                          "this is not a usable certificate; expected PEM text, BEGIN CERTIFICATE");
     X509_free(x);
     while (r == 0 && (x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
         if (SSL_CTX_add0_chain_cert(ctx, x) != 1) {
             X509_free(x);
-            r = source_refuse(s, e, "a certificate behind the first cannot be used");
+            r = source_refuse(s, e, "a certificate after the first cannot be used");
         }
     }
     if (r == 0 && !is_end())
-        r = source_refuse(s, e, "a certificate behind the first cannot be read");
+        r = source_refuse(s, e, "a certificate after the first cannot be read");
     ERR_clear_error();
     BIO_free(bio);
     return r;
@@ -137,10 +137,9 @@ static int use_key(SSL_CTX *ctx, const struct source *s, struct err *e)
 
     if (key == NULL)
         r = source_refuse(
-            s, e, "this is no private key that can be read; it is PEM text without a passphrase");
+            s, e, "this is not a readable private key; expected PEM text without a passphrase");
     else if (SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_check_private_key(ctx) != 1)
-        r = source_refuse(s, e,
-                          "the key is not the certificate's; give the pair that was made together");
+        r = source_refuse(s, e, "the key does not belong to the certificate; give a matching pair");
     EVP_PKEY_free(key);
     BIO_free(bio);
     return r;
@@ -162,9 +161,9 @@ static int use_ca(SSL_CTX *ctx, const struct source *s, struct err *e)
         n++;
     }
     if (r == 0 && n > 0 && !is_end())
-        r = source_refuse(s, e, "a certificate behind the first cannot be read");
+        r = source_refuse(s, e, "a certificate after the first cannot be read");
     if (r == 0 && n == 0)
-        r = source_refuse(s, e, "no certificate is in it; it is PEM text, BEGIN CERTIFICATE");
+        r = source_refuse(s, e, "it has no certificate; expected PEM text, BEGIN CERTIFICATE");
     ERR_clear_error();
     BIO_free(bio);
     return r;

@@ -178,7 +178,7 @@ static int take_head(struct state_load *l, struct wire *w)
     uint64_t rules = wire_fixed(w, 8);
 
     if (w->bad || saved_ms < 0 || l->has_head)
-        return damaged(l, "its head is not as one is written");
+        return damaged(l, "its head is invalid");
     l->has_head = true;
     l->has_counts = counts;
     l->same_rules = rules == l->config.rules;
@@ -194,7 +194,7 @@ static int take_family(struct state_load *l, struct wire *w)
     struct slice name = wire_text(w, STATE_MAX_TEXT), help = wire_text(w, STATE_MAX_HELP);
 
     if (w->bad || !load_name_is_good(name) || !utf8_valid(help))
-        return damaged(l, "a family is not as one is written");
+        return damaged(l, "a family is invalid");
     buf_clear(&l->name);
     buf_clear(&l->help);
     buf_add_slice(&l->name, name);
@@ -218,7 +218,7 @@ static int take_shape(struct state_load *l, struct wire *w)
         l->cap_shapes = cap;
     }
     if (l->n_shapes == STATE_MAX_SHAPES || !load_shape(w, &l->shapes[l->n_shapes]))
-        return damaged(l, "a shape is not as one is written");
+        return damaged(l, "a shape is invalid");
     l->n_shapes++;
     return 0;
 }
@@ -340,7 +340,7 @@ static int take_series(struct state_load *l, struct wire *w)
 
     if (!good || l->nomem) {
         load_value_release(&value);
-        return damaged(l, "a series is not as one is written");
+        return damaged(l, "a series is invalid");
     }
     outcome = judge(l, series.type);
     if (outcome == STATE_RESTORED && l->config.registry != NULL)
@@ -355,7 +355,7 @@ static int take_end(struct state_load *l, struct wire *w)
 {
     if (wire_number(w) != l->n_families || wire_number(w) != l->n_series || w->bad ||
         wire_left(w) > 0)
-        return damaged(l, "its end does not tell what it holds");
+        return damaged(l, "its end does not match its contents");
     l->step = STEP_DONE;
     return 0;
 }
@@ -380,7 +380,7 @@ static int take_record(struct state_load *l, struct wire *w)
     case STATE_END:
         return take_end(l, w);
     default:
-        return damaged(l, "there is a record of no known kind");
+        return damaged(l, "a record is of an unknown kind");
     }
 }
 
@@ -389,10 +389,10 @@ static int take_header(struct state_load *l, const unsigned char *p)
     struct wire w = {p + STATE_MAGIC_LEN, p + STATE_HEADER_LEN, false};
 
     if (memcmp(p, STATE_MAGIC, STATE_MAGIC_LEN) != 0)
-        return refuse(l, STATE_FAULT_FOREIGN, "it does not begin as a state does");
+        return refuse(l, STATE_FAULT_FOREIGN, "it is not a state file");
     l->version = (uint32_t)wire_fixed(&w, 4);
     if (l->version != STATE_VERSION)
-        return refuse(l, STATE_FAULT_VERSION, "it is of another version");
+        return refuse(l, STATE_FAULT_VERSION, "its version is not supported");
     l->check = hash_bytes(slice_of((const char *)p, STATE_HEADER_LEN), 0);
     l->step = STEP_LENGTH;
     l->need = STATE_LENGTH_LEN;
@@ -405,7 +405,7 @@ static int take_length(struct state_load *l, const unsigned char *p)
     uint64_t len = wire_fixed(&w, STATE_LENGTH_LEN);
 
     if (len == 0 || len > STATE_MAX_CHUNK)
-        return damaged(l, "a chunk is longer than one is written");
+        return damaged(l, "a chunk is too long");
     l->step = STEP_CHUNK;
     l->need = len + STATE_CHECK_LEN;
     return 0;
@@ -419,7 +419,7 @@ static int take_chunk(struct state_load *l, const unsigned char *p)
 
     l->check = hash_bytes(slice_of((const char *)p, len), l->check);
     if (wire_fixed(&check, STATE_CHECK_LEN) != l->check)
-        return damaged(l, "a checksum is not that of the bytes before it");
+        return damaged(l, "a checksum does not match");
     l->step = STEP_LENGTH;
     l->need = STATE_LENGTH_LEN;
     while (rc == 0 && wire_left(&w) > 0)
@@ -457,6 +457,6 @@ int state_load_next(struct state_load *l, const void *bytes, size_t n)
             return rc;
     }
     if (rest.len > 0)
-        return damaged(l, "something follows its end");
+        return damaged(l, "there is data after its end");
     return l->step == STEP_DONE ? 0 : 1;
 }

@@ -222,16 +222,16 @@ START_TEST(test_shadow_text)
     s = compare(&e, STREAM "esc\033[2J:1|c\n",
                 RULES "- {match: app.x.hits, name: temp}\n- {match: noise.*, name: noise}\n" REST);
     text = told(s, false);
-    ck_assert(strstr(text, "against here: 12 identities, 9 series alive\n") != NULL);
-    ck_assert(strstr(text, "\nRefused then, and not now: 1 identity\n"
+    ck_assert(strstr(text, "against here: 12 identities, 9 active series\n") != NULL);
+    ck_assert(strstr(text, "\nNewly refused: 1 identity\n"
                            "  ! temp counter: 1 identity, the name has series of another type\n") !=
               NULL);
-    ck_assert(strstr(text, "  ~ app_hits_total counter: 3 -> 2 series, 2 stay\n") != NULL);
+    ck_assert(strstr(text, "  ~ app_hits_total counter: 3 -> 2 series, 2 unchanged\n") != NULL);
     ck_assert(strstr(text, "  + noise counter: 0 -> 1 series\n") != NULL);
     ck_assert(strstr(text, "  1 app_hits_total -> temp, by new.yml line 2 (app.x.hits)\n"
                            "      e.g. app.x.hits:?|c {app=\"x\"} -> {}\n") != NULL);
-    ck_assert(strstr(text, "Of what was seen, 2 identities would change. Some that are not refused "
-                           "now would be.\n") != NULL);
+    ck_assert(strstr(text, "2 of the observed identities would change. Some that are accepted "
+                           "now would be refused.\n") != NULL);
     ck_assert(strstr(text, "\033") == NULL);
     bacowr_shadow_free(s);
     engine_release(&e);
@@ -378,7 +378,7 @@ static const struct {
     const char *json, *text;
 } limits[] = {
     {"no limit", TOGETHER, APART, 0, 0, 0, BACOWR_SHADOW_CHANGES, 0, 0,
-     "\"limits\":[],\"all_limits\":true,", "Of what was seen, 6 identities would change.\n"},
+     "\"limits\":[],\"all_limits\":true,", "6 of the observed identities would change.\n"},
     {"just within", TOGETHER, APART, 9, 6, 6, BACOWR_SHADOW_CONFLICTS, 0, 1,
      "\"limits\":[{\"limit\":\"series\",\"family\":null,\"label\":null,\"allowed\":9,\"now\":4,"
      "\"then\":9,\"over_now\":0,\"over_then\":0,\"new_over_after_reload\":1,\"worse\":true},{"
@@ -389,7 +389,7 @@ static const struct {
     {"of all series", TOGETHER, APART, 7, 0, 0, BACOWR_SHADOW_CONFLICTS, 2, 3,
      "\"limits\":[{\"limit\":\"series\",\"family\":null,\"label\":null,\"allowed\":7,\"now\":4,"
      "\"then\":9,\"over_now\":0,\"over_then\":2,\"new_over_after_reload\":3,\"worse\":true}],",
-     "\nOver a limit then, and not now: counted in overflow=\"true\", gauges refused\n  ! 9 "
+     "\nNewly over a limit: counted in overflow=\"true\", gauges refused\n  ! 9 "
      "series, --statsd.max-series=7: 2 over, now 0; after a reload 3, until old series have "
      "expired or a restart\n"},
     {"of a family", TOGETHER, APART, 0, 4, 0, BACOWR_SHADOW_CONFLICTS, 2, 3,
@@ -419,10 +419,10 @@ static const struct {
      "room: 2"},
     {"as it is now", APART, APART, 0, 4, 4, BACOWR_SHADOW_SAME, 2, 2,
      "\"over_now\":2,\"over_then\":2,\"new_over_after_reload\":0,\"worse\":false}",
-     "Nothing changes of what was seen.\n"},
+     "None of the observed identities would change.\n"},
     {"as it is now, of all", APART, APART, 7, 0, 0, BACOWR_SHADOW_SAME, 2, 2,
      "\"over_now\":2,\"over_then\":2,\"new_over_after_reload\":0,\"worse\":false}",
-     "Nothing changes of what was seen.\n"},
+     "None of the observed identities would change.\n"},
     {"less than now", APART, TOGETHER, 0, 4, 4, BACOWR_SHADOW_CONFLICTS, 0, 6 /* of one series */,
      "\"over_now\":2,\"over_then\":0,\"new_over_after_reload\":1,\"worse\":true}",
      "Some would go over a limit.\n"},
@@ -470,7 +470,7 @@ START_TEST(test_shadow_foretells_limits)
                   told(s, false));
     ck_assert_msg(bacowr_shadow_verdict(s) == limits[_i].verdict, "%s", limits[_i].what);
     if (limits[_i].verdict != BACOWR_SHADOW_CONFLICTS)
-        ck_assert_msg(strstr(told(s, false), "Over a limit then") == NULL, "%s", limits[_i].what);
+        ck_assert_msg(strstr(told(s, false), "Newly over a limit") == NULL, "%s", limits[_i].what);
     engine_feed(&real, USERS);
     count_over(&real, &n);
     ck_assert_msg(n == limits[_i].n_start, "%s: %llu", limits[_i].what, (unsigned long long)n);
@@ -555,25 +555,25 @@ static const struct {
     {HEAD "{\"later\":[1,{}]}\n" TAIL, NULL},
     {HEAD KIND ONE("\"labels\":\"x=\\\"\",\"settings\":0") TAIL, NULL}, /* no quote ends it */
     {HEAD KIND ONE("\"labels\":\"=\",\"settings\":0") TAIL, NULL},
-    {"", "was cut"},
-    {"mappings:\n", "no document of identities"},
-    {"{\"status\":1}\n", "no document of identities"},
-    {"{\"identities_format\":2}\n", "another version"},
+    {"", "is truncated"},
+    {"mappings:\n", "not a list of identities"},
+    {"{\"status\":1}\n", "not a list of identities"},
+    {"{\"identities_format\":2}\n", "an unsupported version"},
     {"{\"identities_format\":1}\n", "damaged"},
     {"{\"identities_format\":1,\"rules\":0,\"series\":0,\"series_limit\":9,\"reading\":7}\n",
      "damaged"},
     {"{\"identities_format\":1,\"rules\":0,\"series\":0,\"series_limit\":9,\"family_series_limit\":"
      "\"1\",\"reading\":{}}\n",
      "damaged"},
-    {HEAD, "was cut"},
-    {HEAD "{\n", "no object"},
+    {HEAD, "is truncated"},
+    {HEAD "{\n", "not a JSON object"},
     {HEAD ONE("\"labels\":\"\",\"settings\":0") TAIL, "identity that cannot be read"},
     {HEAD KIND ONE("\"labels\":\"\\ud800\",\"settings\":0") TAIL, "identity that cannot be read"},
     {HEAD KIND ONE("\"labels\":7,\"settings\":0") TAIL, "identity that cannot be read"},
     {HEAD KIND ONE("\"settings\":0") TAIL, "identity that cannot be read"},
-    {HEAD KIND KIND TAIL, "settings without a number"},
+    {HEAD KIND KIND TAIL, "settings without a unique number"},
     {HEAD "{\"settings\":0}\n" TAIL, "settings that cannot be read"},
-    {HEAD TAIL TAIL, "more behind"},
+    {HEAD TAIL TAIL, "more after"},
 };
 
 /* What is no such document is told, and how. */

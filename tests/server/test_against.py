@@ -46,7 +46,8 @@ class AgainstTest(ServerTest):
                          ("same", len(LINES), 0))
         self.assertEqual(told["before"]["series"], told["series_alive"])
         self.assertEqual(told["after"]["series"], told["series_kept"])
-        self.assertIn("Nothing changes", self.compare(server, BACOWR, "--text"))
+        self.assertIn("None of the observed identities would change",
+                      self.compare(server, BACOWR, "--text"))
 
     def test_comes_true(self) -> None:
         """The families and series that are foretold are those of a server with the new mapping."""
@@ -104,7 +105,7 @@ class AgainstTest(ServerTest):
                    for c in told["conflicts"] if c["identities_not_refused_now"]}
         self.assertEqual({family for family, _ in clashes}, {"free_name", "api_requests_total"})
         words = self.compare(server, new, "--text", status=2)
-        self.assertIn("Refused then, and not now: 2 identities", words)
+        self.assertIn("Newly refused: 2 identities", words)
         before = server.scrape().total("statsd_exporter_events_conflict_total")
         server.write_mapping(new)
         server.reload()
@@ -147,10 +148,10 @@ class AgainstTest(ServerTest):
         short.write_bytes(b"".join(saved.read_bytes().splitlines(True)[:-1]))
         done = run("check", str(new), f"--against={short}")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
-        self.assertIn("was cut", done.stderr)
+        self.assertIn("is truncated", done.stderr)
         short.write_bytes(saved.read_bytes().replace(b'{"name"', b'{"name', 1))
         done = run("check", str(new), f"--against={short}")
-        self.assertRegex(done.stderr, r"short:\d+: this line is no object of JSON")
+        self.assertRegex(done.stderr, r"short:\d+: this line is not a JSON object")
 
     def test_mistakes(self) -> None:
         server = self.start(mapping=BACOWR)
@@ -185,7 +186,7 @@ class AgainstTest(ServerTest):
             said = self.compare(None, BACOWR,
                                 source=f"http://127.0.0.1:{listener.getsockname()[1]}", status=1)
             thread.join()
-        self.assertIn("the answer was cut", said)
+        self.assertIn("the response was truncated", said)
 
 
 if __name__ == "__main__":

@@ -364,7 +364,7 @@ class PageTest(ServerTest):
         self.assertIn(b'href="/a&quot;&lt;b&gt;&amp;c"', server.get("/").body)
 
     def test_telemetry_path_hides_no_document(self) -> None:
-        with self.assertRaisesRegex(StartError, "is a path of the server's own"):
+        with self.assertRaisesRegex(StartError, "is reserved by the server"):
             self.start("--web.telemetry-path=/api/v1/status")
 
 

@@ -223,7 +223,7 @@ class ExplainTest(unittest.TestCase):
         self.assertEqual([len(json.loads(line)["line"]) for line in done.stdout.splitlines()],
                          [65536, 5, 65536])
         self.assertEqual(done.stderr.splitlines(),
-                         [b"bacowr-statsd: line 1 of the input is cut after 65536 bytes"])
+                         [b"bacowr-statsd: line 1 of the input is truncated after 65536 bytes"])
 
     def test_an_input_that_cannot_be_read(self) -> None:
         folder = os.open("/", os.O_RDONLY)

@@ -363,7 +363,7 @@ class FailureTest(HandoverTest):
                 successor = Successor(self.path)
                 successor.go_to(step)
                 successor.close()
-                self.goes_on(server, stage, "the successor is gone")
+                self.goes_on(server, stage, "the successor closed the connection")
                 server.stop()
 
     def test_it_says_nothing_at_each_step(self) -> None:
@@ -372,7 +372,7 @@ class FailureTest(HandoverTest):
                 server = self.begin("--control.timeout=1s")
                 successor = Successor(self.path)
                 successor.go_to(step)
-                self.goes_on(server, stage, "the successor says nothing")
+                self.goes_on(server, stage, "the successor does not respond")
                 successor.close()
                 server.stop()
 
@@ -384,7 +384,7 @@ class FailureTest(HandoverTest):
             successor = Successor(self.path)
             successor.go_to(3)
             signal.pause()
-        self.goes_on(server, "committed", "the successor says nothing")
+        self.goes_on(server, "committed", "the successor does not respond")
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), -signal.SIGKILL)
 
     def test_it_refuses(self) -> None:
@@ -417,9 +417,9 @@ class FailureTest(HandoverTest):
         successor.say(HELLO, number=99)
         kind, text = successor.hear()
         self.assertEqual(kind, REFUSE)
-        self.assertIn(b"too far apart", text)
+        self.assertIn(b"incompatible", text)
         successor.close()
-        self.goes_on(server, "offered", "the two programs")
+        self.goes_on(server, "offered", "the two versions")
 
     def test_two_at_once(self) -> None:
         server = self.begin()
@@ -429,7 +429,7 @@ class FailureTest(HandoverTest):
         self.assertIn(b"under way", second.hear()[1])
         second.close()
         first.close()
-        self.goes_on(server, "offered", "the successor is gone")
+        self.goes_on(server, "offered", "the successor closed the connection")
 
     def failing(self, server: Server, *flags: str) -> str:
         """A real next server that fails; what it says."""
@@ -458,7 +458,7 @@ class FailureTest(HandoverTest):
             said = self.failing(server,
                                 f"--web.listen-address={HOST}:{taken.getsockname()[1]}")
         self.assertIn("address already in use", said)
-        self.goes_on(server, "offered", "the successor is gone")
+        self.goes_on(server, "offered", "the successor closed the connection")
         self.assertTrue(gram.exists() and self.path.exists())
         server.replace()
 

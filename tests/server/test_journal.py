@@ -87,7 +87,7 @@ class JournalTest(ServerTest):
                 server.reload()
                 said = self.line(server, "reload_failed")
                 self.assertEqual((said["level"], said["effect"]),
-                                 ("error", "the rules from before go on"))
+                                 ("error", "the previous rules stay active"))
                 self.assertIn(':3:3: unknown key "nam"', said["error"])
 
     def test_the_end(self) -> None:
@@ -132,7 +132,7 @@ class JournalTest(ServerTest):
                 said = self.line(server, "udp_datagrams_dropped")
                 self.assertGreater(int(said["n"]), 0)
                 self.assertEqual(said["level"], "warn")
-                self.assertTrue(said["remedy"].startswith("leave out --statsd.read-buffer, "))
+                self.assertTrue(said["remedy"].startswith("remove --statsd.read-buffer, "))
                 server.stop()
 
     def test_drops_of_the_largest_buffer(self) -> None:

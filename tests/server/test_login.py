@@ -214,7 +214,7 @@ class PasswordTest(LoginTest):
         self.config.unlink()
         self.assertIn("no such file", run(self.flag).stderr)
         os.mkfifo(self.config)
-        self.assertIn("no ordinary file", run(self.flag).stderr)
+        self.assertIn("not a regular file", run(self.flag).stderr)
 
     def test_warnings(self) -> None:
         self.config.write_text("http_server_config: {http2: true}\n")
@@ -280,7 +280,7 @@ class UnixTest(LoginTest):
     def test_mistakes(self) -> None:
         file = self.file("file", "")
         for flag, word in {"--web.listen-address=unix:": "names no socket",
-                           f"--web.listen-address=unix:{file}": "no socket",
+                           f"--web.listen-address=unix:{file}": "not a socket",
                            f"--web.listen-address=unix:/{'x' * 200}": "too long",
                            "--web.unixsocket-mode=rw": "octal digits"}.items():
             with self.subTest(flag):

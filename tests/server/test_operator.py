@@ -75,7 +75,7 @@ class StartTest(ServerTest):
         server = self.start("--statsd.read-buffer=65536")
         self.assertRegex(server.log(), r"level=warn .*event=receive_buffer_limited .*"
                                        r"asked=65536 granted=65536 "
-                                       r'remedy="leave out --statsd\.read-buffer"')
+                                       r'remedy="remove --statsd\.read-buffer"')
         page = server.scrape()
         self.assertEqual(page.total("bacowr_statsd_udp_receive_buffer_bytes"), 131072)
         self.assertEqual(page.total("bacowr_statsd_udp_receive_buffer_wanted_bytes"), 8 << 20)
@@ -94,14 +94,14 @@ class StartTest(ServerTest):
     def test_a_mapping_file_that_is_not_there(self) -> None:
         done = run(*serve_flags(Ports(), ["--statsd.mapping-config=/nonexistent/file.yml"]))
         self.assertEqual(done.returncode, 1)
-        self.assertIn("/nonexistent/file.yml: cannot read the mapping file: there is no such file; "
+        self.assertIn("/nonexistent/file.yml: cannot read the mapping file: no such file; "
                       "check the path", done.stderr)
 
     def test_a_server_reads_no_pipe(self) -> None:
         """A reload could not read it again."""
         done = run_with(GOOD, *serve_flags(Ports(), ["--statsd.mapping-config=/dev/stdin"]))
         self.assertEqual(done.returncode, 1)
-        self.assertIn("is no ordinary file", done.stderr)
+        self.assertIn("is not a regular file", done.stderr)
 
 
 class CheckTest(FolderTest):

@@ -124,7 +124,7 @@ class FileTest(ServerTest):
         os.mkfifo(server.mapping_file)
         server.reload()
         self.assertEqual(reloads(server.scrape()), (0, 1))
-        self.assertIn("is no ordinary file", server.log())
+        self.assertIn("is not a regular file", server.log())
         self.assertEqual(n_rules(server), 1)
 
     def test_a_file_that_windows_wrote(self) -> None:

@@ -140,7 +140,7 @@ class ActivationTest(SystemdTest):
 
     def test_what_cannot_serve_is_refused(self) -> None:
         with self.file("file", "").open() as file, bound(socket.SOCK_DGRAM, Ports().udp) as sock:
-            cases = ((file, "udp", "no socket"), (sock, "http", "named http"))
+            cases = ((file, "udp", "not a socket"), (sock, "http", "named http"))
             for passed, name, said in cases:
                 with self.subTest(said), self.assertRaisesRegex(Exception, said):
                     Activated([(passed, name)], [], Ports(), name=self.id())

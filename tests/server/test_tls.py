@@ -234,7 +234,7 @@ class ClientTest(TlsTest):
         address = f"--web.listen-address={HOST}:{server.ports.web}"
         done = run("healthcheck", address, self.flag)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertIn("answered with 400", run("healthcheck", address).stderr)
+        self.assertIn("returns 400", run("healthcheck", address).stderr)
         server.stop()
         path = self.folder / "web.sock"
         self.write("  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n")
@@ -465,15 +465,15 @@ class MistakeTest(TlsTest):
             "  client_ca_file: no.pem\n  client_auth_type: RequestClientCert\n":
                 ("web.yml:4:19: client_ca_file: ", "no such file"),
             "  client_ca_file: empty.pem\n  client_auth_type: RequestClientCert\n":
-                ("web.yml:4:19: ", "no certificate is in it"),
+                ("web.yml:4:19: ", "it has no certificate"),
             "  key: inline\n": ("web.yml:3:13: key and key_file are both given",),
             "  cert: inline\n": ("web.yml:2:14: cert and cert_file",),
         }.items():
             with self.subTest(more):
                 self.check(more, *words)
-        for name, words in {"cert_file: server.key": ("web.yml:2:14: ", "no certificate"),
-                            "key_file: stranger.key": ("web.yml:3:13: ", "not the certificate's"),
-                            "key_file: server.pem": ("web.yml:3:13: ", "no private key")}.items():
+        for name, words in {"cert_file: server.key": ("web.yml:2:14: ", "not a usable certificate"),
+                            "key_file: stranger.key": ("web.yml:3:13: ", "does not belong"),
+                            "key_file: server.pem": ("web.yml:3:13: ", "not a readable")}.items():
             key = name.split(":")[0]
             with self.subTest(name):
                 self.write()
@@ -501,7 +501,7 @@ class MistakeTest(TlsTest):
             done = run(self.flag, "--check-config")
             self.assertEqual(done.returncode, status, done.stderr)
             if status:
-                self.assertIn("web.yml:2:14: cert_file: a certificate behind the first", done.stderr)
+                self.assertIn("web.yml:2:14: cert_file: a certificate after the first", done.stderr)
 
     def test_a_passphrase_is_not_asked_for(self) -> None:
         self.write()

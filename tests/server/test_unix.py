@@ -94,7 +94,7 @@ class FileTest(UnixTest):
     def test_another_file_stays(self) -> None:
         self.path.write_text("precious")
         for flag, _ in self.KINDS:
-            self.assertIn("no socket", self.refused(flag))
+            self.assertIn("not a socket", self.refused(flag))
         self.assertEqual(self.path.read_text(), "precious")
 
     def test_a_folder_that_is_not_there(self) -> None:

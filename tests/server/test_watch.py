@@ -79,7 +79,7 @@ class WatchTest(ServerTest, FolderTest):
         server = self.watch(path)
         path.unlink()
         server.eventually("the loss is told", lambda page: "reload_failed" in server.log())
-        self.assertIn("there is no such file", server.log())
+        self.assertIn("no such file", server.log())
         self.wait_for(server, "one")  # goes on
         self.file("m.yml", mapping("two"))
         self.wait_for(server, "two")

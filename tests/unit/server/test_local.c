@@ -123,7 +123,7 @@ START_TEST(test_local_leaves_other_files)
         else
             ck_assert_int_eq(kind == 1 ? mkdir(path, 0700) : symlink("nowhere", path), 0);
         ck_assert_int_eq(open_one(SOCK_DGRAM), -EEXIST);
-        ck_assert_ptr_nonnull(strstr(e.text, "no socket"));
+        ck_assert_ptr_nonnull(strstr(e.text, "not a socket"));
         ck_assert(exists());
         ck_assert_int_eq(kind == 1 ? rmdir(path) : unlink(path), 0);
     }

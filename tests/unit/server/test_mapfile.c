@@ -95,10 +95,10 @@ END_TEST
 /* What cannot be a mapping is refused with a remedy. */
 START_TEST(test_mapfile_refuses_what_is_no_file)
 {
-    load(path, MAPFILE_REGULAR, -ENOENT, "there is no such file; check the path");
+    load(path, MAPFILE_REGULAR, -ENOENT, "no such file; check the path");
     load(folder, MAPFILE_REGULAR, -ENODATA, "ends in .yml or .yaml; name a file");
     load(folder, MAPFILE_ANY, -ENODATA, "ends in .yml or .yaml; name a file");
-    load("/dev/zero", MAPFILE_REGULAR, -ENOTSUP, "is no ordinary file");
+    load("/dev/zero", MAPFILE_REGULAR, -ENOTSUP, "is not a regular file");
     load("/dev/zero", MAPFILE_ANY, -EFBIG, "larger than 16 MiB");
 }
 END_TEST
@@ -107,7 +107,7 @@ END_TEST
 START_TEST(test_mapfile_never_waits_for_a_fifo)
 {
     ck_assert_int_eq(mkfifo(path, 0600), 0);
-    load(path, MAPFILE_REGULAR, -ENOTSUP, "is no ordinary file");
+    load(path, MAPFILE_REGULAR, -ENOTSUP, "is not a regular file");
 }
 END_TEST
 
@@ -121,7 +121,7 @@ START_TEST(test_mapfile_reads_pipes_when_asked)
     ck_assert_int_eq(write(fds[1], rules, strlen(rules)), (int)strlen(rules));
     close(fds[1]);
     snprintf(from, sizeof from, "/dev/fd/%d", fds[0]);
-    load(from, MAPFILE_REGULAR, -ENOTSUP, "is no ordinary file");
+    load(from, MAPFILE_REGULAR, -ENOTSUP, "is not a regular file");
     load(from, MAPFILE_ANY, 0, NULL);
     close(fds[0]);
 }
@@ -217,14 +217,14 @@ START_TEST(test_mapfile_names_the_bad_one)
     write_in("bad.yml", "defaults:\n  nope: 1\n");
     refused(2, (char *[]){path, folder}, -EINVAL, bad, "nope");
     snprintf(gone, sizeof gone, "%s/gone.yml", folder);
-    refused(2, (char *[]){path, gone}, -ENOENT, gone, "there is no such file");
+    refused(2, (char *[]){path, gone}, -ENOENT, gone, "no such file");
     unlink(bad);
     ck_assert_int_eq(symlink("nowhere", gone), 0);
-    refused(2, (char *[]){path, folder}, -ENOENT, gone, "there is no such file");
+    refused(2, (char *[]){path, folder}, -ENOENT, gone, "no such file");
     unlink(gone);
     snprintf(hole, sizeof hole, "%s/hole.yml", folder);
     ck_assert_int_eq(mkfifo(hole, 0600), 0);
-    refused(1, (char *[]){folder}, -ENOTSUP, hole, "is no ordinary file");
+    refused(1, (char *[]){folder}, -ENOTSUP, hole, "is not a regular file");
 }
 END_TEST
 
