@@ -291,10 +291,10 @@ int yaml_builder_scalar(struct yaml_builder *b, const struct yaml_head *head, st
 
 static int refuse_depth(const struct yaml_builder *b, const struct yaml_node *node)
 {
-    return yaml_doc_refuse(b->doc, node, b->e,
-                           "nested more than %d levels deep; look for brackets or indentation that "
-                           "were not meant",
-                           YAML_MAX_DEPTH);
+    return yaml_doc_refuse(
+        b->doc, node, b->e,
+        "nested more than %d levels deep; look for unintended brackets or indentation",
+        YAML_MAX_DEPTH);
 }
 
 int yaml_builder_start(struct yaml_builder *b, const struct yaml_head *head, enum yaml_kind kind)

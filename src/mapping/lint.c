@@ -70,7 +70,7 @@ static void warn_hidden(const struct lint *lint, const struct mapping_rule *rule
              rule->match, place);
     else
         warn(lint, rule,
-             "\"%s\" can never match: \"%s\" at %s comes first and takes all its names; put "
+             "\"%s\" can never match: \"%s\" at %s comes first and matches all its names; put "
              "this rule before that one",
              rule->match, by.rule->match, place);
 }
@@ -299,12 +299,12 @@ static void lint_glob_except(const struct lint *lint, const struct mapping_rule 
              except.p, n, rule->match, n_match);
     else if (!pattern_glob_meets(match, except))
         warn(lint, rule,
-             "the exception \"%s\" never applies: it takes no name that the match \"%s\" takes; "
-             "remove it or write another",
+             "the exception \"%s\" never applies: it matches no name that \"%s\" "
+             "matches; remove it or write another",
              except.p, rule->match);
     else if (pattern_glob_takes(except, match))
         warn(lint, rule,
-             "\"%s\" can never match: the exception \"%s\" takes all its names; remove one of "
+             "\"%s\" can never match: the exception \"%s\" matches all its names; remove one of "
              "them",
              rule->match, except.p);
 }

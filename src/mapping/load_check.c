@@ -88,7 +88,7 @@ int load_check_tag(struct load *l, const struct yaml_node *node, const char *tex
             return load_refuse(
                 l, node,
                 "no label has the name \"%.100s\", which %s %s; write it as the page "
-                "shows it, with _ in place of what is no letter, digit or _",
+                "shows it, with _ in place of characters other than letters, digits and _",
                 text, p == text ? "begins with" : "holds", one(p, c));
     }
     return 0;
@@ -117,7 +117,7 @@ static int refuse_name(struct load *l, const struct yaml_node *node, const char 
 
     if (*at == '$')
         return load_refuse(l, node,
-                           "the name \"%.200s\" has a reference that is no number; a name takes "
+                           "the name \"%.200s\" has a reference that is not a number; a name takes "
                            "$1, ${2} and so on, other references work in label values of regex "
                            "rules only",
                            text);
@@ -168,8 +168,8 @@ static int check_segment(struct load *l, const struct yaml_node *node, const cha
     for (const char *q = p; q < end; q++) {
         if (*q == '*' && q[1] == '*')
             return load_refuse(l, node,
-                               "the match \"%.200s\" has ** in a segment; write one *, which takes "
-                               "any text between two dots",
+                               "the match \"%.200s\" has ** in a segment; write one *, which "
+                               "matches any text between two dots",
                                text);
         if (*q != '*' && !is_word(*q) && (*q != '-' || q == p))
             return load_refuse(l, node,

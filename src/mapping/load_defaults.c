@@ -57,11 +57,11 @@ static int on_labels(struct load *l, const struct yaml_pair *pair, void *into)
 
 const struct load_key load_defaults_keys[] = {
     {"glob_disable_ordering", on_ordering, false, "true|false", "false",
-     "false: the first glob in the file that takes a name wins. true: the one with the earliest "
+     "false: the first glob in the file that matches a name wins. true: the one with the earliest "
      "literal text wins, and the order does not matter."},
     {"match_order", on_order, false, "globs_first|file", "globs_first",
-     "globs_first: all globs are tried before all regexes. file: the first rule that takes a name "
-     "wins, be it glob or regex."},
+     "globs_first: all globs are tried before all regexes. file: the first rule that matches a "
+     "name wins, be it glob or regex."},
     {"unmapped", on_unmapped, false, "map|drop", "map",
      "Unmapped names. map: create a metric of that name. drop: drop and count them."},
     {"labels", on_labels, false, "{NAME: TEXT, ...}", "none",
@@ -114,7 +114,7 @@ static int settle(struct load *l, struct load_defaults *d)
     d->settled->unit_seconds = d->common.unit_seconds;
     if (d->settled->ttl_ns < 0)
         load_warn(l, d->common.ttl,
-                  "a negative ttl drops each series that no rule takes at the next sweep, within a "
+                  "a negative ttl drops each unmapped series at the next sweep, within a "
                   "second; write a positive one such as 5m");
     load_observer_settle(d);
     warn_labels(l, d);

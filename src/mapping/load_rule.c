@@ -173,8 +173,9 @@ static int check_match(struct load *l, const struct reader *rd)
     if (rule->match_type == MAPPING_GLOB)
         return load_refuse(l, rd->match ? rd->match : rd->node,
                            "the rule has no match; write match: and a glob such as api.*.count");
-    load_warn(l, rd->match ? rd->match : rd->node,
-              "the rule has no match; an empty regex takes every name, write .* if that is meant");
+    load_warn(
+        l, rd->match ? rd->match : rd->node,
+        "the rule has no match; an empty regex matches every name, write .* if that is intended");
     return 0;
 }
 
@@ -211,7 +212,7 @@ static int check_name(struct load *l, const struct reader *rd)
     return load_refuse(l, rd->name ? rd->name : rd->node,
                        "the rule has no name; write name: and the metric's name%s",
                        rule->action == MAPPING_DROP
-                           ? " (statsd_exporter wants one even where action: drop never uses it)"
+                           ? " (statsd_exporter requires one even where action: drop never uses it)"
                            : "");
 }
 

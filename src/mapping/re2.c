@@ -128,9 +128,9 @@ static int refuse_repeat(struct re2_parser *p, size_t end)
 {
     if (p->atom == RE2_ATOM_NONE && p->at > 0 && p->text.p[p->at - 1] == '(' &&
         p->text.p[p->at] == '*')
-        return re2_refuse(p, p->at - 1, end,
-                          "begins a verb of PCRE's, which expressions here do "
-                          "not have; for a literal '*' write \\*");
+        return re2_refuse(
+            p, p->at - 1, end,
+            "begins a PCRE verb, which is not supported; for a literal '*' write \\*");
     if (p->atom == RE2_ATOM_NONE)
         return re2_refuse(p, p->at, end,
                           "repeats nothing; for the character itself put a "

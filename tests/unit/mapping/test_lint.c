@@ -15,13 +15,14 @@
 #define SAME(line)                                                                                \
     " can never match: the rule at line " line " has the same match and comes first; remove one " \
     "of them\n"
-#define TAKEN(by, line)                                                                            \
-    " can never match: \"" by "\" at line " line " comes first and takes all its names; put this " \
+#define TAKEN(by, line)                                 \
+    " can never match: \"" by "\" at line " line        \
+    " comes first and matches all its names; put this " \
     "rule before that one\n"
 #define GONE(by) \
-    " can never match: the exception \"" by "\" takes all its names; remove one of them\n"
-#define APART(match)                                                                           \
-    " never applies: it takes no name that the match \"" match "\" takes; remove it or write " \
+    " can never match: the exception \"" by "\" matches all its names; remove one of them\n"
+#define APART(match)                                                                     \
+    " never applies: it matches no name that \"" match "\" matches; remove it or write " \
     "another\n"
 #define EMPTY                                                                              \
     " is always empty: the expression has no such group; a letter, digit or '_' behind a " \
