@@ -253,7 +253,7 @@ class CommandsTest(ServerTest):
                                          "10s": "3s"}).splitlines()
         send = f"echo -n 'queue:1|c' >/dev/udp/{HOST}/{server.ports.udp}"
         said = self.shell(f"{tap.partition('  #')[0]} & sleep 1; {send}; wait")
-        self.assertIn('"queue:1|c" -> refused: conflict, queue is a gauge already', said)
+        self.assertIn('"queue:1|c" -> refused: conflict, queue is already a gauge', said)
         for command, words in zip(others, ('"line":"queue:1|c"', '"name":"unknown"',
                                            '"label":"user"', '"with":"queue"'), strict=True):
             self.assertIn(words, self.shell(command).replace(": ", ":"))
