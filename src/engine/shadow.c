@@ -66,19 +66,6 @@ static void family_free(struct shadow_family *f)
     free(f);
 }
 
-static void example_free(struct shadow_move *m)
-{
-    free(m->identity);
-    free(m->labels[BEFORE]);
-    free(m->labels[AFTER]);
-}
-
-static void move_free(struct shadow_move *m)
-{
-    example_free(m);
-    free(m);
-}
-
 void shadow_settings_free(struct shadow_settings *settings)
 {
     free(settings->text);
@@ -106,7 +93,7 @@ static void free_family_link(struct table_link *l)
 
 static void free_move_link(struct table_link *l)
 {
-    move_free(table_entry(l, struct shadow_move, link));
+    shadow_move_free(table_entry(l, struct shadow_move, link));
 }
 
 static void free_label_link(struct table_link *l)
@@ -177,14 +164,12 @@ static struct slice kept_of(struct slice text)
     return slice_of(text.p, text.len < SHADOW_TEXT_MAX ? text.len : SHADOW_TEXT_MAX);
 }
 
-static char *keep_text(struct slice text)
+char *shadow_keep_text(struct slice text)
 {
     return strndup(text.len > 0 ? text.p : "", kept_of(text).len);
 }
 
-/* Of several texts the least is kept, so that it is the same however the document is ordered.
- * Is it @text, or the one that was @kept (NULL: none)? */
-static bool is_least(struct slice text, const char *kept)
+bool shadow_is_least(struct slice text, const char *kept)
 {
     return kept == NULL || slice_cmp(kept_of(text), slice_str(kept)) < 0;
 }
@@ -224,9 +209,9 @@ static int keep_names(struct shadow_side *side, struct slice names)
 {
     char *text;
 
-    if (!is_least(names, side->least_names))
+    if (!shadow_is_least(names, side->least_names))
         return 0;
-    text = keep_text(names);
+    text = shadow_keep_text(names);
     if (text == NULL)
         return -ENOMEM;
     free(side->least_names);
@@ -339,106 +324,7 @@ static void count_outcome(struct shadow_count *c, const struct shadow_state *sta
     c->unmapped += state->is_series && state->settings->match.p == NULL;
 }
 
-/* ---- moves ---- */
-
-/* N_MOVES: it stays where it is. */
-static enum shadow_move_kind move_of(const struct shadow_state *before,
-                                     const struct shadow_state *after)
-{
-    bool had = before->is_series && !before->conflict;
-
-    if (before->conflict && before->family == after->family && before->type == after->type)
-        return N_MOVES;
-    if (!after->is_series && !after->dropped)
-        return had || before->dropped ? MOVE_REFUSED : N_MOVES;
-    if (!had)
-        return after->is_series ? MOVE_NEW : N_MOVES;
-    if (after->dropped)
-        return MOVE_DROPPED;
-    if (before->settings->match.p != NULL && after->settings->match.p == NULL)
-        return MOVE_UNMAPPED;
-    if (!slice_eq(before->name, after->name))
-        return MOVE_FAMILY;
-    return slice_eq(before->labels, after->labels) ? N_MOVES : MOVE_RELABELLED;
-}
-
-static struct shadow_move *move_find(const struct bacowr_shadow *s, uint64_t hash,
-                                     const struct shadow_move *like)
-{
-    for (struct table_link *l = table_chain(&s->moves, hash); l != NULL; l = l->next) {
-        struct shadow_move *m = table_entry(l, struct shadow_move, link);
-
-        if (m->kind == like->kind && m->from == like->from && m->to == like->to)
-            return m;
-    }
-    return NULL;
-}
-
-/* An example of its kind: the least identity. 0 or -ENOMEM. */
-static int keep_example(struct shadow_move *m, const struct shadow_move *like,
-                        struct slice identity, const struct shadow_state *before,
-                        const struct shadow_state *after)
-{
-    struct shadow_move now = *m;
-
-    if (!is_least(identity, m->identity))
-        return 0;
-    now.before = like->before;
-    now.rule = like->rule;
-    now.identity = keep_text(identity);
-    now.labels[BEFORE] = keep_text(before->labels);
-    now.labels[AFTER] = keep_text(after->labels);
-    if (now.identity == NULL || now.labels[BEFORE] == NULL || now.labels[AFTER] == NULL) {
-        example_free(&now);
-        return -ENOMEM;
-    }
-    example_free(m);
-    *m = now;
-    return 0;
-}
-
-static struct shadow_move *move_new(struct bacowr_shadow *s, const struct shadow_move *like)
-{
-    struct shadow_move *m = malloc(sizeof *m);
-
-    if (m == NULL)
-        return NULL;
-    *m = *like;
-    if (table_insert(&s->moves, &m->link) != 0) {
-        free(m);
-        return NULL;
-    }
-    return m;
-}
-
-static int note_move(struct bacowr_shadow *s, enum shadow_move_kind kind, struct slice identity,
-                     const struct shadow_state *before, const struct shadow_state *after,
-                     const struct mapping_rule *rule)
-{
-    struct shadow_move like = {
-        .kind = kind,
-        .from = before->family,
-        .to = after->family,
-        .before = before->settings,
-        .rule = rule,
-    };
-    const uintptr_t key[] = {(uintptr_t)kind, (uintptr_t)like.from, (uintptr_t)like.to};
-    struct shadow_move *m;
-
-    like.link.hash = hash_bytes(slice_of((const char *)key, sizeof key), 0);
-    m = move_find(s, like.link.hash, &like);
-    s->by_move[kind]++;
-    if (m == NULL && s->moves.n == SHADOW_MOVES_MAX) {
-        s->n_other_moves++;
-        return 0;
-    }
-    if (m == NULL)
-        m = move_new(s, &like);
-    if (m == NULL)
-        return -ENOMEM;
-    m->n++;
-    return keep_example(m, &like, identity, before, after);
-}
+/* ---- both sides ---- */
 
 /* The same series, kept otherwise? */
 static bool note_settings(struct shadow_state *before, const struct shadow_state *after)
@@ -490,10 +376,10 @@ int shadow_compare(struct bacowr_shadow *s, struct slice name, struct slice suff
     count_outcome(&s->counts[AFTER], &after);
     if (after.is_series)
         after.family->n_fresh[after.type] += !before->conflict;
-    kind = move_of(before, &after);
+    kind = shadow_move_of(before, &after);
     if (kind != N_MOVES) {
         s->n_changed++;
-        return note_move(s, kind, identity, before, &after, res.match.rule);
+        return shadow_note_move(s, kind, identity, before, &after, res.match.rule);
     }
     if (before->family != NULL && !before->conflict)
         s->n_changed += note_settings(before, &after);

@@ -4,6 +4,7 @@
  *
  *      shadow_read.c  a line of the document
  *      shadow.c       what its identity was, and what it would be
+ *      shadow_move.c  where it goes
  *      shadow_judge.c families that stand in each other's way, asked of a registry
  *      shadow_limits.c  what would go over a limit
  *      shadow_text.c  words for people
@@ -201,6 +202,11 @@ int shadow_compare(struct bacowr_shadow *s, struct slice name, struct slice suff
  * escaped. */
 void shadow_take_label(struct slice *labels, struct slice *name, struct slice *value);
 
+/* What is kept of @text: a copy of its beginning, or NULL. Of several the least is kept, so that it
+ * is the same however the document is ordered: is it @text, or what was @kept (NULL: none)? */
+char *shadow_keep_text(struct slice text);
+bool shadow_is_least(struct slice text, const char *kept);
+
 void shadow_settings_free(struct shadow_settings *settings);
 
 /* A series of observations goes on if its type changes: for both it has the same one here. */
@@ -216,6 +222,18 @@ static inline struct slice shadow_name(const struct shadow_family *f)
 
 /* Does anything change of it? */
 bool shadow_family_changes(const struct shadow_family *f);
+
+/* ---- shadow_move.c ---- */
+
+/* N_MOVES: it stays where it is. */
+enum shadow_move_kind shadow_move_of(const struct shadow_state *before,
+                                     const struct shadow_state *after);
+
+/* Count the move of @identity, which @rule takes then (NULL: none). 0 or -ENOMEM. */
+int shadow_note_move(struct bacowr_shadow *s, enum shadow_move_kind kind, struct slice identity,
+                     const struct shadow_state *before, const struct shadow_state *after,
+                     const struct mapping_rule *rule);
+void shadow_move_free(struct shadow_move *m);
 
 /* ---- shadow_judge.c ---- */
 
