@@ -125,14 +125,15 @@ const char *cidr_parse(struct cidr *out, struct slice text)
     unsigned bits;
 
     if (!parse_ip(slice_of(text.p, slash), &ip, &bits))
-        return "is no IP address, write it in digits as in 10.0.0.0/8 or 2001:db8::/32";
+        return "is not an IP address, write it as in 10.0.0.0/8 or 2001:db8::/32";
     prefix = bits;
     if (slash < text.len && num_parse_u64(slice_from(text, slash + 1), bits, &prefix) != 0)
-        return bits == V4_BITS ? "has a bad prefix, write a length from 0 to 32 behind the '/'"
-                               : "has a bad prefix, write a length from 0 to 128 behind the '/'";
+        return bits == V4_BITS ? "has a bad prefix, write a length from 0 to 32 after the '/'"
+                               : "has a bad prefix, write a length from 0 to 128 after the '/'";
     rest = behind((unsigned)prefix + 128 - bits);
     if ((ip.high & rest.high) != 0 || (ip.low & rest.low) != 0)
-        return "has bits behind its prefix, write the network's first address or a longer prefix";
+        return "has bits set after its prefix, write the network's first address or a longer "
+               "prefix";
     out->first = ip;
     out->last = (struct ip){ip.high | rest.high, ip.low | rest.low};
     return NULL;

@@ -48,8 +48,9 @@ static const char *read_host(struct slice *host)
 {
     if (host->len > 1 && host->p[0] == '[' && host->p[host->len - 1] == ']') {
         *host = slice_of(host->p + 1, host->len - 2);
-        return is_ipv6(*host) ? NULL
-                              : "has no IPv6 address in its brackets, write it as in [::1]:8125";
+        return is_ipv6(*host)
+                   ? NULL
+                   : "does not have an IPv6 address in its brackets, write it as in [::1]:8125";
     }
     if (slice_find(*host, ':') < host->len)
         return "has too many colons, an IPv6 address needs brackets as in [::1]:8125";

@@ -48,7 +48,7 @@ static int on_tls(struct web_reader *r, const struct yaml_pair *pair, void *fiel
             has_cert ? "a certificate without its key" : "a key without its certificate");
     if (c->skip_verify)
         web_read_warn(r, pair->key,
-                      "insecure_skip_verify tells the password to whoever answers; give ca_file "
+                      "insecure_skip_verify sends the password to whoever answers; set ca_file "
                       "instead, which may be the server's own certificate");
     return 0;
 }

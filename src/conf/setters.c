@@ -59,10 +59,10 @@ int setter_text(const struct setting *s, const char *value, void *field, struct 
 int setter_path(const struct setting *s, const char *value, void *field, struct err *e)
 {
     if (value[0] != '/')
-        return refuse(s, value, e, "is no path of a page, it must begin with '/' as in /metrics");
+        return refuse(s, value, e, "is not a valid path, it must begin with '/' as in /metrics");
     for (const char *p = value; *p; p++) {
         if (*p <= ' ' || *p == 0x7f || *p == '?' || *p == '#')
-            return refuse(s, value, e, "is no path of a page, leave out blanks, '?' and '#'");
+            return refuse(s, value, e, "is not a valid path, remove spaces, '?' and '#'");
     }
     return setter_text(s, value, field, e);
 }
@@ -75,9 +75,9 @@ int setter_number(const struct setting *s, const char *value, void *field, struc
 
     if (num_parse_u64(slice_str(value), s->max, &v) != 0 || v < s->min) {
         if (s->max == SETTER_NO_LIMIT)
-            snprintf(remedy, sizeof remedy, "is no whole number, %llu or more", min);
+            snprintf(remedy, sizeof remedy, "is not a whole number of at least %llu", min);
         else
-            snprintf(remedy, sizeof remedy, "is no whole number from %llu to %llu", min, max);
+            snprintf(remedy, sizeof remedy, "is not a whole number from %llu to %llu", min, max);
         return refuse(s, value, e, remedy);
     }
     if (field)
@@ -90,7 +90,7 @@ static int read_duration(const struct setting *s, const char *value, int64_t *ns
     int r = num_parse_duration(slice_str(value), ns);
 
     if (r == NUM_E_SYNTAX)
-        return refuse(s, value, e, "is no duration, write it with its unit as in 200ms or 30s");
+        return refuse(s, value, e, "is not a duration, write it with its unit as in 200ms or 30s");
     if (r == NUM_E_RANGE)
         return refuse(s, value, e, "is too long, write something like 200ms or 30s");
     return r;
@@ -189,15 +189,14 @@ int setter_exemplar_tag(const struct setting *s, const char *value, void *field,
     if (len == 0)
         return 0;
     if (!name_is_plain(slice_str(value)) || len > MAX_TAG_KEY)
-        return refuse(
-            s, value, e,
-            "is no label name of at most 64 bytes, write it with letters, digits and '_', "
-            "as in trace_id");
+        return refuse(s, value, e,
+                      "is not a label name of at most 64 bytes, use letters, digits and '_', "
+                      "as in trace_id");
     for (size_t i = 0; i < list->n; i++)
         if (strcmp(list->items[i], value) == 0)
             return refuse(s, value, e, "is named twice, name it once");
     if (list->n == STATSD_MAX_EXEMPLAR_TAGS)
-        return refuse(s, value, e, "is one too many, there may be four");
+        return refuse(s, value, e, "is one too many, the maximum is four");
     return options_list_add(list, value, len);
 }
 
@@ -224,14 +223,15 @@ int setter_web_address(const struct setting *s, const char *value, void *field, 
     if (strncmp(value, OPTIONS_UNIX, strlen(OPTIONS_UNIX)) != 0)
         return setter_address(s, value, field, e);
     if (value[strlen(OPTIONS_UNIX)] == '\0')
-        return refuse(s, value, e, "names no socket, write it as in unix:/run/bacowr/web.sock");
+        return refuse(s, value, e,
+                      "is not a socket address, write it as in unix:/run/bacowr/web.sock");
     return options_list_add(field, value, strlen(value));
 }
 
 int setter_mode(const struct setting *s, const char *value, void *field, struct err *e)
 {
     if (*value == '\0' || strlen(value) > 4 || value[strspn(value, "01234567")] != '\0')
-        return refuse(s, value, e, "is no mode of a file, write octal digits as in 660");
+        return refuse(s, value, e, "is not a file mode, write octal digits as in 660");
     return setter_text(s, value, field, e);
 }
 
@@ -243,7 +243,7 @@ int setter_host(const struct setting *s, const char *value, void *field, struct 
 
     if (value[strspn(value, word_bytes)] != '\0')
         return refuse(s, value, e,
-                      "is no host name, write it without scheme and port as in "
+                      "is not a host name, write it without scheme and port as in "
                       "metrics.example.com");
     return *value ? options_list_add(field, value, strlen(value)) : 0;
 }
@@ -263,7 +263,7 @@ int setter_network(const struct setting *s, const char *value, void *field, stru
     if (fault)
         return refuse(s, value, e, fault);
     if (list->n == MAX_NETWORKS)
-        return refuse(s, value, e, "is one too many, there may be 1024: write larger networks");
+        return refuse(s, value, e, "is one too many, the maximum is 1024: use larger networks");
     return options_list_add(list, value, strlen(value));
 }
 

@@ -158,7 +158,7 @@ static int on_http2(struct web_reader *r, const struct yaml_pair *pair, void *fi
     if (result == 0 && on)
         web_read_warn(
             r, pair->value,
-            "http2: HTTP/2 is not spoken here, clients get HTTP/1.1; write false, or leave it out");
+            "http2: HTTP/2 is not supported, clients get HTTP/1.1; write false, or remove it");
     return result;
 }
 
@@ -173,9 +173,9 @@ static int add_header(struct web_reader *r, const struct yaml_pair *pair, const 
         return result;
     for (const char *p = text; *p; p++) {
         if ((unsigned char)*p < ' ' || *p == 0x7f)
-            return yaml_doc_refuse(r->doc, pair->value, r->e,
-                                   "%s: a header has no control characters; write it in one line",
-                                   name);
+            return yaml_doc_refuse(
+                r->doc, pair->value, r->e,
+                "%s: a header must not contain control characters; write it in one line", name);
     }
     for (size_t i = 0; i < n && strcmp(text, words[i]) != 0; i++) {
         if (i + 1 == n)
@@ -264,9 +264,10 @@ static int check_hash(struct web_reader *r, const struct yaml_node *node, const 
     unsigned cost = bcrypt_cost(hash);
 
     if (cost < 4 || cost > 31)
-        return yaml_doc_refuse(r->doc, node, r->e,
-                               "basic_auth_users: this is no bcrypt hash; make one with htpasswd "
-                               "-nBC 10 \"\" | tr -d ':\\n'");
+        return yaml_doc_refuse(
+            r->doc, node, r->e,
+            "basic_auth_users: this is not a bcrypt hash; create one with htpasswd "
+            "-nBC 10 \"\" | tr -d ':\\n'");
     if (cost > WEB_CONFIG_MAX_COST)
         return yaml_doc_refuse(r->doc, node, r->e,
                                "basic_auth_users: a bcrypt cost of %u takes minutes for each "
@@ -371,8 +372,8 @@ static void warn_open(const struct web_reader *r)
     } sections[] = {
         {"tls_server_config", "tls_server_config is empty, so this is plain HTTP; give cert_file "
                               "and key_file, or leave the section out"},
-        {"basic_auth_users", "basic_auth_users names nobody, so nobody is asked for a password; "
-                             "give a user, or leave the section out"},
+        {"basic_auth_users", "basic_auth_users is empty, so no password is required; add a user, "
+                             "or remove the section"},
     };
     const struct yaml_node *root = yaml_doc_root(r->doc);
 

@@ -81,7 +81,7 @@ static const char *check_san(struct web_reader *r, const struct yaml_pair *pair,
 {
     if (*text != '\0')
         return text;
-    yaml_doc_refuse(r->doc, item, r->e, "%s: an empty name is nobody's; leave it out",
+    yaml_doc_refuse(r->doc, item, r->e, "%s: an empty name matches nobody; remove it",
                     pair->key->text.p);
     return NULL;
 }
@@ -174,7 +174,7 @@ static int on_min_version(struct web_reader *r, const struct yaml_pair *pair, vo
         return result;
     if (version < 12)
         web_read_warn(r, pair->value,
-                      "min_version: TLS 1.0 and 1.1 are broken and not spoken here; write TLS12");
+                      "min_version: TLS 1.0 and 1.1 are insecure and not supported; write TLS12");
     if (version == 13)
         *(bool *)field = false;
     return 0;
@@ -190,7 +190,7 @@ static int on_max_version(struct web_reader *r, const struct yaml_pair *pair, vo
     if (version < 12)
         return yaml_doc_refuse(
             r->doc, pair->value, r->e,
-            "max_version: TLS 1.0 and 1.1 are broken and not spoken here; write TLS12 or TLS13");
+            "max_version: TLS 1.0 and 1.1 are insecure and not supported; write TLS12 or TLS13");
     if (version == 12)
         *(bool *)field = false;
     return 0;
@@ -239,12 +239,12 @@ static int check_tls(struct web_reader *r, const struct yaml_node *key)
                                c->client_auth_type.text);
     if (has_ca && c->client_auth == WEB_CLIENT_NONE)
         return web_text_refuse(c->file, ca, r->e,
-                               "a client CA without client_auth_type verifies nobody; write "
+                               "a client CA has no effect without client_auth_type; write "
                                "client_auth_type: RequireAndVerifyClientCert");
     if (c->client_sans.n > 0 && c->client_auth == WEB_CLIENT_NONE)
         return web_text_refuse(c->file, &c->client_sans.items[0], r->e,
-                               "client_allowed_sans without client_auth_type looks at nobody; "
-                               "write client_auth_type: RequireAndVerifyClientCert");
+                               "client_allowed_sans has no effect without client_auth_type; write "
+                               "client_auth_type: RequireAndVerifyClientCert");
     return 0;
 }
 
@@ -261,7 +261,7 @@ int web_read_tls(struct web_reader *r, const struct yaml_pair *pair, void *field
     if (c->client_auth == WEB_CLIENT_REQUEST || c->client_auth == WEB_CLIENT_REQUIRE_ANY)
         web_read_warn(
             r, pair->key,
-            "client_auth_type lets everybody in, since anybody can make such a certificate; write "
+            "client_auth_type admits everybody, since anybody can create such a certificate; write "
             "RequireAndVerifyClientCert");
     return check_tls(r, pair->key);
 }

@@ -27,21 +27,21 @@ static const struct {
     bool tell_start; /* of what was opened and not closed */
 } hints[] = {
     {"mapping values are not allowed",
-     "indent the key like its neighbours, or quote the value if it holds a colon and a blank",
+     "indent the key like its neighbours, or quote the value if it contains a colon and a space",
      false},
-    {"tab character", "indent with blanks, not tabs", false},
-    {"',' or '}'", "close the brace, or quote a value that holds one of { } [ ] ,", true},
-    {"',' or ']'", "close the bracket, or quote a value that holds one of { } [ ] ,", true},
+    {"tab character", "indent with spaces, not tabs", false},
+    {"',' or '}'", "close the brace, or quote a value that contains one of { } [ ] ,", true},
+    {"',' or ']'", "close the bracket, or quote a value that contains one of { } [ ] ,", true},
     {"end of stream", "close the quote", true},
     {"document indicator", "close the quote", true},
     {"expected key", "indent the line like its neighbours", false},
-    {"expected ':'", "write `key: value`, with a blank after the colon", false},
+    {"expected ':'", "write `key: value`, with a space after the colon", false},
     {"expected '-' indicator", "begin the item with `- `, or indent the line like its neighbours",
      false},
     {"node content", "write a value there, or close the brackets before it", false},
     {"alphabetic or numeric", "quote a value that begins with * or &", false},
-    {"escape", "use single quotes if the backslash is meant", false},
-    {"hexdecimal", "use single quotes if the backslash is meant", false},
+    {"escape", "use single quotes for a literal backslash", false},
+    {"hexdecimal", "use single quotes for a literal backslash", false},
     {"", "check quotes, brackets and indentation there", false},
 };
 
@@ -83,7 +83,7 @@ static int refuse_character(const struct yaml_doc *doc, const yaml_parser_t *par
     }
     if (strstr(parser->problem, "control") != NULL)
         return yaml_doc_refuse(doc, &here, e,
-                               "the control character U+%04X cannot stand in YAML; remove it",
+                               "the control character U+%04X is not allowed in YAML; remove it",
                                (unsigned)parser->problem_value);
     return yaml_doc_refuse(doc, &here, e, "this is not UTF-8 (byte 0x%02x); save the file as UTF-8",
                            end < text.len ? (unsigned char)text.p[end] : 0);
@@ -103,7 +103,8 @@ static int refuse_token(const struct yaml_doc *doc, const struct yaml_node *here
                         struct err *e)
 {
     if (c == '\t')
-        return yaml_doc_refuse(doc, here, e, "a tab stands here; indent with blanks, not tabs");
+        return yaml_doc_refuse(doc, here, e,
+                               "a tab is not allowed here; indent with spaces, not tabs");
     return yaml_doc_refuse(doc, here, e, "no key or value can begin with %c; quote the value", c);
 }
 
@@ -117,8 +118,8 @@ static int refuse_rest(const struct yaml_doc *doc, const struct yaml_node *here,
 
     if (root != NULL && here->column < root->column)
         return yaml_doc_refuse(doc, here, e,
-                               "this line stands further left than line %u, where the file begins "
-                               "at column %u, and would be ignored; indent both alike",
+                               "this line begins left of line %u, where the file begins at column "
+                               "%u, and would be ignored; indent both equally",
                                root->line, root->column);
     return yaml_doc_refuse(doc, here, e,
                            "nothing can follow here, the file's only value is complete; remove "

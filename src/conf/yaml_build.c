@@ -168,9 +168,7 @@ static int apply_tag(const struct yaml_builder *b, struct yaml_node *node, const
             return 0;
         }
     }
-    return yaml_doc_refuse(b->doc, node, b->e,
-                           "the tag %.100s says nothing here; leave it out and write the value "
-                           "alone",
+    return yaml_doc_refuse(b->doc, node, b->e, "the tag %.100s has no meaning here; remove it",
                            tag);
 }
 
@@ -369,12 +367,12 @@ int yaml_builder_alias(struct yaml_builder *b, const struct yaml_head *head)
 
     if (a == NULL)
         return yaml_doc_refuse(b->doc, &here, b->e,
-                               "*%.100s names no anchor; put &%.100s before the value it stands "
-                               "for, further up, or quote the text if the star is meant",
+                               "*%.100s is not an anchor; put &%.100s before the value it refers "
+                               "to, further up, or quote the text for a literal star",
                                head->anchor, head->anchor);
     if (a->open)
         return yaml_doc_refuse(b->doc, &here, b->e,
-                               "*%.100s stands inside the value that it names; move one of the two",
+                               "*%.100s is inside the value that it refers to; move one of the two",
                                head->anchor);
     if (b->depth + a->node->height > YAML_MAX_DEPTH)
         return refuse_depth(b, &here);

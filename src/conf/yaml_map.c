@@ -116,7 +116,7 @@ static int refuse_twice(const struct yaml_doc *doc, const struct claim *first,
     const struct yaml_node *key = first->pair.key;
 
     return yaml_doc_refuse(doc, second->pair.key, e,
-                           "the key \"%.100s\" stands twice, first at line %u column %u; keep one "
+                           "the key \"%.100s\" occurs twice, first at line %u column %u; keep one "
                            "of the two",
                            key->text.p, key->line, key->column);
 }

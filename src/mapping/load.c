@@ -334,8 +334,7 @@ static int read_tops(struct load *l, const struct bacowr_text *texts, size_t n, 
         if (yaml_doc_ignored(file->doc) != NULL)
             load_warn(l, yaml_doc_ignored(file->doc),
                       "what follows this --- is another document and is ignored, as in "
-                      "statsd_exporter; write all rules under one mappings, or in files of their "
-                      "own");
+                      "statsd_exporter; write all rules under one mappings, or in separate files");
         if (!yaml_node_is_null(root))
             r = load_keys(l, root, "the file", tables, file);
     }
@@ -354,8 +353,8 @@ static int read_defaults(struct load *l, const struct files *files, struct load_
         l->doc = file->doc;
         if (with != NULL)
             return load_refuse(l, file->defaults_key,
-                               "defaults stand at line %u of %.255s already and hold for the rules "
-                               "of all files; keep them in one file",
+                               "defaults are already set at line %u of %.255s and apply to the "
+                               "rules of all files; keep them in one file",
                                with->defaults_key->line,
                                with->name != NULL ? with->name : "another");
         with = file;

@@ -117,8 +117,9 @@ static void warn_idle(const struct load *l, const struct load_observer *o, bool 
                   "histogram_options have no effect: no observer_type is given, so this is a "
                   "summary; write observer_type: histogram");
     if (o->old_buckets.n > 0 && !(typed && type == MAPPING_HISTOGRAM))
-        load_warn(l, o->old_buckets.node,
-                  "buckets have no effect: this is no histogram; write observer_type: histogram");
+        load_warn(
+            l, o->old_buckets.node,
+            "buckets have no effect: this is not a histogram; write observer_type: histogram");
     if (o->old_quantiles.n > 0 && !(typed && type == MAPPING_SUMMARY))
         load_warn(l, o->old_quantiles.node,
                   "quantiles have no effect without observer_type: summary; write it, or move them "

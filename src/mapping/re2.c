@@ -137,7 +137,7 @@ static int refuse_repeat(struct re2_parser *p, size_t end)
                           "backslash before it");
     return re2_refuse(p, p->atom_at, end,
                       end == p->at + 1 && p->text.p[p->at] == '+'
-                          ? "is possessive, which expressions here are not; leave out the last '+'"
+                          ? "is possessive, which is not supported; remove the last '+'"
                           : "repeats a repeat; put the inner one into a group: (?:...)");
 }
 
@@ -191,9 +191,9 @@ static int add_repeat(struct re2_parser *p, uint32_t min, uint32_t max, size_t e
     if (p->atom == RE2_ATOM_NONE || p->atom == RE2_ATOM_REPEATED)
         return refuse_repeat(p, end);
     if (!count_repeats(p, min, max))
-        return re2_refuse(p, p->at, end,
-                          "repeats too often, or less than nothing: at most 1000 "
-                          "times, all repeats around a thing multiplied");
+        return re2_refuse(
+            p, p->at, end,
+            "has an invalid number of repeats: at most 1000, nested repeats multiplied");
     end_literal(p, min);
     if (p->atom == RE2_ATOM_ASSERTION)
         wrap_assertion(p);
@@ -229,22 +229,22 @@ static const struct {
     const char *begins;
     const char *why;
 } foreign_groups[] = {
-    {"(?<=", "looks behind, which expressions here cannot; put what stands before into the match"},
-    {"(?<!", "looks behind, which expressions here cannot; put an earlier rule for the exception"},
-    {"(?=", "looks ahead, which expressions here cannot; put what follows into the match"},
-    {"(?!", "looks ahead, which expressions here cannot; put an earlier rule for the exception"},
-    {"(?>", "is an atomic group, which expressions here do not have; write (?:...)"},
-    {"(?|", "resets groups, which expressions here cannot; give each branch groups of its own"},
-    {"(?#", "is a comment; put it into the file, behind a #"},
-    {"(?(", "is a condition, which expressions here do not have; write a rule for each case"},
-    {"(?P=", "is a back-reference, which expressions here do not have"},
-    {"(?P>", "is recursion, which expressions here do not have"},
-    {"(?&", "is recursion, which expressions here do not have"},
-    {"(?R", "is recursion, which expressions here do not have"},
-    {"(?C", "is a callout, which expressions here do not have"},
-    {"(?'", "is no group; name one with (?P<name>...)"},
-    {"(?x", "is the flag x, which expressions here do not have; write the expression in one piece"},
-    {"(?^", "resets flags, which expressions here cannot; write (?-i) or the like"},
+    {"(?<=", "is a look-behind, which is not supported; put what precedes into the match"},
+    {"(?<!", "is a look-behind, which is not supported; put an earlier rule for the exception"},
+    {"(?=", "is a look-ahead, which is not supported; put what follows into the match"},
+    {"(?!", "is a look-ahead, which is not supported; put an earlier rule for the exception"},
+    {"(?>", "is an atomic group, which is not supported; write (?:...)"},
+    {"(?|", "resets groups, which is not supported; give each branch its own groups"},
+    {"(?#", "is a comment; put it into the file, after a #"},
+    {"(?(", "is a conditional, which is not supported; write a rule for each case"},
+    {"(?P=", "is a back-reference, which is not supported"},
+    {"(?P>", "is recursion, which is not supported"},
+    {"(?&", "is recursion, which is not supported"},
+    {"(?R", "is recursion, which is not supported"},
+    {"(?C", "is a callout, which is not supported"},
+    {"(?'", "is not a group; name one with (?P<name>...)"},
+    {"(?x", "is the flag x, which is not supported; write the expression in one piece"},
+    {"(?^", "resets flags, which is not supported; write (?-i) or the like"},
 };
 
 static int open_group(struct re2_parser *p, size_t from)
@@ -283,10 +283,10 @@ static int add_named_group(struct re2_parser *p, size_t from)
             name.len = 0;
     if (name.len == 0 || name.len == rest.len)
         return re2_refuse(p, from, p->at,
-                          "wants a name of letters, digits and '_' and a '>': (?P<name>...)");
+                          "requires a name of letters, digits and '_' and a '>': (?P<name>...)");
     for (uint32_t i = 0; i < p->out->n_groups; i++)
         if (slice_eq(p->out->names[i], name))
-            return re2_refuse(p, from, p->at, "names a group as another one is named already");
+            return re2_refuse(p, from, p->at, "repeats the name of another group");
     buf_add_byte(&p->out->pattern, '(');
     add_name(p->out, name);
     return open_group(p, from);
@@ -310,7 +310,7 @@ static int add_flags(struct re2_parser *p, size_t from)
         if (!re2_at_end(p))
             re2_next_point(p);
         return re2_refuse(p, from, p->at,
-                          "is no group that expressions here have; those are "
+                          "is not a supported group; those are "
                           "(...) (?:...) (?P<name>...) and the flags i m s U: (?i)");
     }
     p->atom = RE2_ATOM_NONE;
@@ -352,7 +352,8 @@ static int close_group(struct re2_parser *p)
     unsigned repeats = level->repeats;
 
     if (p->depth == 0)
-        return re2_refuse(p, p->at, p->at + 1, "closes no group; for the character write \\)");
+        return re2_refuse(p, p->at, p->at + 1,
+                          "closes no group; for the literal character write \\)");
     p->at++;
     p->atom = RE2_ATOM_OTHER;
     p->atom_at = level->open;
@@ -441,7 +442,7 @@ static int translate(struct re2_parser *p)
     }
     if (p->depth > 0)
         return re2_refuse(p, p->levels[p->depth].open, p->levels[p->depth].open + 1,
-                          "opens a group that nothing closes; for the character write \\(");
+                          "opens a group that is not closed; for the literal character write \\(");
     return p->out->pattern.failed || p->out->literal.failed ? -ENOMEM : 0;
 }
 

@@ -71,19 +71,19 @@ static const struct {
     const char *letters;
     const char *why;
 } foreign_escapes[] = {
-    {"123456789gk", "is a back-reference, which expressions here do not have; match both parts "
+    {"123456789gk", "is a back-reference, which is not supported; match both parts "
                     "and compare them in the application"},
-    {"K", "(forget what was matched) does not exist here; put the part to keep into a group"},
-    {"G", "(end of the last match) does not exist here; use ^"},
-    {"R", "(any newline) does not exist here; write \\n"},
-    {"XC", "does not exist here; a '.' takes one code point"},
-    {"hH", "(horizontal space) does not exist here; write [\\t ] or [^\\t ]"},
-    {"N", "(not a newline) does not exist here; write [^\\n]"},
-    {"V", "(vertical space) does not exist here; write [^\\n\\v\\f\\r]"},
-    {"Z", "(end, or before a last newline) does not exist here; write \\z or $"},
+    {"K", "(forget what was matched) is not supported; put the part to keep into a group"},
+    {"G", "(end of the last match) is not supported; use ^"},
+    {"R", "(any newline) is not supported; write \\n"},
+    {"XC", "is not supported; a '.' matches one code point"},
+    {"hH", "(horizontal space) is not supported; write [\\t ] or [^\\t ]"},
+    {"N", "(not a newline) is not supported; write [^\\n]"},
+    {"V", "(vertical space) is not supported; write [^\\n\\v\\f\\r]"},
+    {"Z", "(end, or before a last newline) is not supported; write \\z or $"},
     {"E", "ends a quotation that \\Q did not begin"},
     {"Q", "cannot begin a quotation inside brackets; escape each character"},
-    {"eco", "does not exist here; write the code point as \\x{...}"},
+    {"eco", "is not supported; write the code point as \\x{...}"},
     {"AzbBdDsSwWpP", "does not stand for one character, so it cannot be used here"},
 };
 
@@ -93,13 +93,13 @@ static int refuse_escape(struct re2_parser *p, size_t from)
     size_t to;
 
     if (re2_at_end(p))
-        return re2_refuse(p, from, p->at, "is nothing without a character behind it; write \\\\");
+        return re2_refuse(p, from, p->at, "needs a character after it; write \\\\");
     re2_next_point(p);
     to = p->at;
     for (size_t i = 0; i < sizeof foreign_escapes / sizeof *foreign_escapes; i++)
         if (letter != '\0' && strchr(foreign_escapes[i].letters, letter) != NULL)
             return re2_refuse(p, from, to, foreign_escapes[i].why);
-    return re2_refuse(p, from, to, "is no escape; leave out the backslash");
+    return re2_refuse(p, from, to, "is not an escape; remove the backslash");
 }
 
 static bool is_upper(char c)
@@ -121,10 +121,10 @@ static int read_hex(struct re2_parser *p, size_t from, uint32_t *point)
     }
     if (n == 0 || (brace ? re2_peek(p, 0) != '}' : n != 2))
         return re2_refuse(p, from, p->at,
-                          "wants two hexadecimal digits, or some in braces: \\x{e9}");
+                          "requires two hexadecimal digits, or some in braces: \\x{e9}");
     p->at += brace;
     if (*point > MAX_POINT || (*point >= 0xd800 && *point <= 0xdfff))
-        return re2_refuse(p, from, p->at, "is no Unicode code point");
+        return re2_refuse(p, from, p->at, "is not a Unicode code point");
     return 0;
 }
 
@@ -213,10 +213,10 @@ static int add_property(struct re2_parser *p, size_t from)
 
     if (name.len == 0)
         return re2_refuse(p, from, p->at,
-                          "wants a category or a script: \\pL, \\p{Lu}, \\p{Greek}");
+                          "requires a category or a script: \\pL, \\p{Lu}, \\p{Greek}");
     if (len >= (int)sizeof written || !is_property(name, slice_of(written, (size_t)len)))
         return re2_refuse(p, from, p->at,
-                          "names no category and no script; write it as Unicode does: \\pL, "
+                          "is not a category or a script; write it as Unicode does: \\pL, "
                           "\\p{Lu}, \\p{Greek}, \\p{Old_Italic}");
     buf_addf(&p->out->pattern, "\\%c{%s}", negated ? 'P' : 'p', written);
     return 0;
@@ -346,7 +346,7 @@ static int add_posix(struct re2_parser *p)
             return IS_CLASS;
         }
     return re2_refuse(p, p->at, p->at + len,
-                      "is no class; there are alnum alpha ascii blank cntrl digit graph lower "
+                      "is not a class; there are alnum alpha ascii blank cntrl digit graph lower "
                       "print punct space upper word xdigit");
 }
 
@@ -376,7 +376,7 @@ static int add_range(struct re2_parser *p)
     if (r < 0)
         return r;
     if (r == IS_CLASS)
-        return re2_refuse(p, from, p->at, "is no range: a class cannot end one");
+        return re2_refuse(p, from, p->at, "is not a range: a class cannot end one");
     if (high < low)
         return re2_refuse(p, from, p->at, "is a range that runs backwards; swap its ends");
     buf_add_byte(&p->out->pattern, '-');
@@ -397,9 +397,9 @@ int re2_add_brackets(struct re2_parser *p)
         int r = 0;
 
         if (re2_at_end(p))
-            return re2_refuse(p, from, from + 1,
-                              "opens brackets that nothing closes; for the "
-                              "character itself write \\[");
+            return re2_refuse(
+                p, from, from + 1,
+                "opens brackets that are not closed; for the literal character write \\[");
         if (re2_peek(p, 0) == '[' && re2_peek(p, 1) == ':')
             r = add_posix(p);
         if (r == 0)

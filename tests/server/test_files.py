@@ -88,7 +88,7 @@ class CommandTest(FolderTest):
         one, two = self.file("1.yml", DEFAULTS), self.file("2.yml", "\n" + DEFAULTS)
         done = run(*serve_flags(Ports(), configs(one, two)))
         self.assertEqual(done.returncode, 1)
-        self.assertIn(f"{two}:2:1: defaults stand at line 1 of {one} already", done.stderr)
+        self.assertIn(f"{two}:2:1: defaults are already set at line 1 of {one} ", done.stderr)
 
     def test_check_looks_at_each_alone(self) -> None:
         """Two files with defaults are right one by one; a directory is one thing."""

@@ -162,4 +162,4 @@ class GuardTest(ServerTest):
         for word in ("http://a", "a:80", "a b", "*"):
             done = run(f"--web.allowed-host={word}")
             self.assertEqual(done.returncode, 1)
-            self.assertIn("is no host name", done.stderr)
+            self.assertIn("is not a host name", done.stderr)

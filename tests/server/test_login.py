@@ -189,8 +189,8 @@ class PasswordTest(LoginTest):
 
     def test_mistakes(self) -> None:
         for text, words in {
-            "basic_auth_users: {a: secret}\n": ("web.yml:1:23: ", "no bcrypt hash"),
-            f"basic_auth_users: {{a: {SECRET[:-1]}}}\n": ("1:23: ", "no bcrypt hash"),
+            "basic_auth_users: {a: secret}\n": ("web.yml:1:23: ", "not a bcrypt hash"),
+            f"basic_auth_users: {{a: {SECRET[:-1]}}}\n": ("1:23: ", "not a bcrypt hash"),
             f"basic_auth_users: {{'a:b': {SECRET}}}\n": ("1:20: ", "colon"),
             f"basic_auth_users: {{a: {SECRET.replace('$04', '$19')}}}\n": ("1:23: ", "cost of 19"),
             f"basic_auth_users:\n  a: {SECRET}\n  a: {SECRET}\n": ("web.yml:3:3: ",),
@@ -220,7 +220,7 @@ class PasswordTest(LoginTest):
         self.config.write_text("http_server_config: {http2: true}\n")
         done = run(self.flag, "--check-config")
         self.assertEqual(done.returncode, 0)
-        self.assertIn("warning: http2: HTTP/2 is not spoken here", done.stderr)
+        self.assertIn("warning: http2: HTTP/2 is not supported", done.stderr)
 
 
 class RateTest(LoginTest):
@@ -279,7 +279,7 @@ class UnixTest(LoginTest):
 
     def test_mistakes(self) -> None:
         file = self.file("file", "")
-        for flag, word in {"--web.listen-address=unix:": "names no socket",
+        for flag, word in {"--web.listen-address=unix:": "is not a socket address",
                            f"--web.listen-address=unix:{file}": "not a socket",
                            f"--web.listen-address=unix:/{'x' * 200}": "too long",
                            "--web.unixsocket-mode=rw": "octal digits"}.items():

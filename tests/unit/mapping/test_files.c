@@ -99,7 +99,7 @@ START_TEST(test_files_take_their_own_blame)
          "3.yml",
          2,
          1,
-         "defaults stand at line 1 of 1.yml already"},
+         "defaults are already set at line 1 of 1.yml"},
         {{RULE, DEFAULTS "  ttl: no\n"}, "2.yml", 2, 8, "ttl"},
     };
 

@@ -28,9 +28,9 @@ START_TEST(test_load_refuses_unknown_keys)
         {RULE "  summary_options: {max_ages: 1s}\n", 4, 21, "did you mean \"max_age\"?"},
         {RULE "  summary_options: {quantiles: [{quantil: 1}]}\n", 4, 34,
          "in an entry of quantiles; did you mean \"quantile\"?"},
-        {RULE "  name: bb\n", 4, 3, "\"name\" stands twice, first at line 3 column 3"},
-        {RULE "  labels: {aa: x, aa: y}\n", 4, 19, "\"aa\" stands twice"},
-        {"mappings: []\nmappings: []\n", 2, 1, "\"mappings\" stands twice"},
+        {RULE "  name: bb\n", 4, 3, "\"name\" occurs twice, first at line 3 column 3"},
+        {RULE "  labels: {aa: x, aa: y}\n", 4, 19, "\"aa\" occurs twice"},
+        {"mappings: []\nmappings: []\n", 2, 1, "\"mappings\" occurs twice"},
     };
 
     check_refusals(cases, N(cases));

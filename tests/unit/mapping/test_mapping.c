@@ -206,10 +206,10 @@ static const struct {
     const char *match;
     const char *text;
 } refusals[] = {
-    {"~a(?=b)", "match: \"(?=\" at byte 2 of the expression looks ahead"},
+    {"~a(?=b)", "match: \"(?=\" at byte 2 of the expression is a look-ahead"},
     {"~^(x", "match: \"(\" at byte 2 of the expression opens a group"},
     {"~(x)\\1", "match: \"\\1\" at byte 4 of the expression is a back-reference"},
-    {"~\\p{Klingon}", "match: \"\\p{Klingon}\" at byte 1 of the expression names no"},
+    {"~\\p{Klingon}", "match: \"\\p{Klingon}\" at byte 1 of the expression is not a category"},
 };
 
 /* A bad expression is refused with the place of its match, and everything is freed. */

@@ -335,13 +335,12 @@ static const struct {
     const char *text;
     const char *part; /* of the sentence */
 } refusals[] = {
-    {"ab(?=c)", "\"(?=\" at byte 3 of the expression looks ahead"},
+    {"ab(?=c)", "\"(?=\" at byte 3 of the expression is a look-ahead"},
     {"(a)\\1", "\"\\1\" at byte 4 of the expression is a back-reference"},
-    {"a{1001}", "\"{1001}\" at byte 2 of the expression repeats too often"},
+    {"a{1001}", "\"{1001}\" at byte 2 of the expression has an invalid number of repeats"},
     {"[z-a]", "\"z-a\" at byte 2 of the expression is a range that runs backwards"},
     {"\xc3\x28", "the expression is not valid UTF-8"},
-    {"\\p{Klingon}",
-     "\"\\p{Klingon}\" at byte 1 of the expression names no category and no script"},
+    {"\\p{Klingon}", "\"\\p{Klingon}\" at byte 1 of the expression is not a category or a script"},
     {"\\pZz", NULL},
 };
 
