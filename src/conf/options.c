@@ -323,8 +323,9 @@ static int finish(struct options *o, struct err *e)
     if (o->command == OPTIONS_MAN && !is_page(&o->arguments))
         missing = "there are two manual pages: man and man mapping";
     else if (o->command == OPTIONS_CHECK && o->mapping_config.n > 0)
-        missing = "check takes its files as words: write check FILE..., or --check-config without "
-                  "check for those of --statsd.mapping-config";
+        missing =
+            "check takes its files as arguments: write check FILE..., or --check-config without "
+            "check for those of --statsd.mapping-config";
     else if (o->command == OPTIONS_CHECK && o->arguments.n == 0)
         missing = "check needs a file: check FILE...";
     else if (o->command == OPTIONS_CHECK && was_emptied(o, "against"))
@@ -346,7 +347,7 @@ static int finish(struct options *o, struct err *e)
     else if ((o->command == OPTIONS_SERVE || o->command == OPTIONS_HEALTHCHECK ||
               ((o->command == OPTIONS_TAP || o->command == OPTIONS_RECORD) && !o->tap_url)) &&
              o->web_listen.n == 0)
-        missing = "no metrics page without an address, give --web.listen-address one";
+        missing = "no HTTP listener: give --web.listen-address an address";
     if (!missing)
         return 0;
     err_set(e, NULL, 0, 0, "%s", missing);

@@ -110,8 +110,8 @@ static void print_command_help(FILE *out, const struct setting_word *command)
     }
     fputc('\n', out);
     print_wrapped(out,
-                  "The server's flags may stand beside them, and those that it needs count: "
-                  "bacowr-statsd --help tells of all.",
+                  "The server's flags are accepted too, and those that the command needs apply: "
+                  "bacowr-statsd --help shows all.",
                   0);
 }
 

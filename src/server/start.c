@@ -88,7 +88,7 @@ static int start_addresses(struct server *s)
                          "no StatsD listener: give --statsd.listen-udp or "
                          "--statsd.listen-tcp an address, or --statsd.listen-unixgram a path");
     if (s->o->web_listen.n == 0)
-        return fail_text(s, -EINVAL, "no HTTP listener: give --web.listen-address one");
+        return fail_text(s, -EINVAL, "no HTTP listener: give --web.listen-address an address");
     if (!http_path_is_free(s->o->telemetry_path, s->o->enable_lifecycle)) {
         err_set(&e, NULL, 0, 0,
                 "--web.telemetry-path: '%.200s' is reserved by the server, use another path such "

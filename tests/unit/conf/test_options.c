@@ -295,8 +295,7 @@ static const struct {
     {{"--statsd.listen-udp=", "--statsd.listen-tcp="},
      "nothing to listen on, give --statsd.listen-udp or --statsd.listen-tcp an address, or "
      "--statsd.listen-unixgram a path"},
-    {{"--web.listen-address="},
-     "no metrics page without an address, give --web.listen-address one"},
+    {{"--web.listen-address="}, "no HTTP listener: give --web.listen-address an address"},
     {{"run"},
      "unexpected word 'run', the commands are serve, check, explain, man, healthcheck, "
      "tap, record, replay and help"},
@@ -310,16 +309,16 @@ static const struct {
     {{"serve", "x"}, "unexpected word 'x', serve takes no arguments"},
     {{"healthcheck", "x"}, "unexpected word 'x', healthcheck takes no arguments"},
     {{"healthcheck", "--web.listen-address="},
-     "no metrics page without an address, give --web.listen-address one"},
+     "no HTTP listener: give --web.listen-address an address"},
     {{"--", "--check-config"},
      "unexpected word '--check-config', the commands are serve, check, explain, man, healthcheck, "
      "tap, record, replay and help"},
     {{"check"}, "check needs a file: check FILE..."},
     {{"check", "--statsd.mapping-config=a.yml", "b.yml"},
-     "check takes its files as words: write check FILE..., or --check-config without check for "
+     "check takes its files as arguments: write check FILE..., or --check-config without check for "
      "those of --statsd.mapping-config"},
     {{"check", "--statsd.mapping-config=a.yml"},
-     "check takes its files as words: write check FILE..., or --check-config without check for "
+     "check takes its files as arguments: write check FILE..., or --check-config without check for "
      "those of --statsd.mapping-config"},
     {{"man", "serve"}, "there are two manual pages: man and man mapping"},
     {{"man", "mapping", "mapping"}, "there are two manual pages: man and man mapping"},
