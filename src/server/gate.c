@@ -22,6 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lines.h"
+
 #define SPLIT_MS  10000
 #define NS_PER_MS 1000000
 
@@ -33,47 +35,10 @@ struct passed {
 
 /* ---- lines ---- */
 
-typedef unsigned char vector __attribute__((vector_size(16)));
-
-/* A lane of the sum holds 255 hits. */
-#define VECTORS_A_SUM 255
-
-/* LFs in the @n vectors at @p, at most VECTORS_A_SUM. */
-static uint64_t count_vectors(const char *p, size_t n)
-{
-    vector sum = {0}, v;
-    uint64_t total = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        memcpy(&v, p + i * sizeof v, sizeof v);
-        sum -= (vector)(v == '\n');
-    }
-    for (size_t i = 0; i < sizeof v; i++)
-        total += sum[i];
-    return total;
-}
-
-static uint64_t count_lfs(struct slice text)
-{
-    uint64_t total = 0;
-
-    while (text.len >= sizeof(vector)) {
-        size_t n = text.len / sizeof(vector);
-
-        if (n > VECTORS_A_SUM)
-            n = VECTORS_A_SUM;
-        total += count_vectors(text.p, n);
-        text = slice_from(text, n * sizeof(vector));
-    }
-    for (size_t i = 0; i < text.len; i++)
-        total += text.p[i] == '\n';
-    return total;
-}
-
 /* Lines as the engine counts them, empty ones too. */
 static uint64_t count_lines(const struct bacowr_datagram *d)
 {
-    return count_lfs(slice_of(d->p, d->len)) + !(d->truncated || d->stream);
+    return lines_count_ends(slice_of(d->p, d->len)) + !(d->truncated || d->stream);
 }
 
 /* ---- who may pass ---- */

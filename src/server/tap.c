@@ -27,6 +27,7 @@
 #include <uv.h>
 
 #include "bacowr/statsd.h"
+#include "base/lines.h"
 
 #define WINDOW_NS  100000000
 #define SCAN_MAX   (1024 * 1024) /* bytes searched in a window */
@@ -111,16 +112,11 @@ static void ring_get(struct ring *r, void *p, size_t len)
     r->from += len;
 }
 
-static bool has_budget(struct ring *r, size_t len)
+/* Is nothing taken any more before the next window? */
+static bool is_spent(const struct ring *r)
 {
-    if (r->window_lines > 0 && r->n_lines >= r->window_lines)
-        return false;
-    if (r->filter.match_len == 0)
-        return true;
-    if (r->n_scanned >= SCAN_MAX)
-        return false;
-    r->n_scanned += len;
-    return true;
+    return (r->window_lines > 0 && r->n_lines >= r->window_lines) ||
+           (r->filter.match_len > 0 && r->n_scanned >= SCAN_MAX);
 }
 
 /* Was @line kept? */
@@ -128,10 +124,8 @@ static bool ring_take(struct ring *r, struct slice line, bool first, int64_t now
 {
     struct head head = {now_ns, (uint32_t)line.len, first};
 
-    if (!has_budget(r, line.len)) {
-        r->skipped++;
-        return false;
-    }
+    if (r->filter.match_len > 0)
+        r->n_scanned += line.len;
     if (!tap_matches(slice_of(r->filter.match, r->filter.match_len), line))
         return false;
     if (line.len > TAP_LINE_MAX || r->to - r->from + sizeof head + line.len > TAP_ROOM) {
@@ -155,16 +149,23 @@ static struct statsd_cursor cursor_of(const struct bacowr_datagram *d)
     return statsd_cursor(slice_of(d->p, len), d->stream || d->truncated);
 }
 
+/* Lines that a reader might have got; not one by one, since under load these are nearly all. */
+static uint64_t count_left(const struct statsd_cursor *cursor)
+{
+    return cursor->done ? 0 : lines_count_filled(cursor->rest);
+}
+
 static void take_datagram(struct ring *r, const struct bacowr_datagram *d, int64_t now_ns)
 {
     struct statsd_cursor cursor = cursor_of(d);
     struct slice line;
     bool first = true;
 
-    while (statsd_next_line(&cursor, &line)) {
+    while (!is_spent(r) && statsd_next_line(&cursor, &line)) {
         if (line.len > 0 && ring_take(r, line, first, now_ns))
             first = false;
     }
+    r->skipped += count_left(&cursor);
 }
 
 static void take_batch(struct ring *r, const struct bacowr_datagram *batch, unsigned n,
@@ -181,13 +182,11 @@ static void take_batch(struct ring *r, const struct bacowr_datagram *batch, unsi
 static uint64_t count_lines(const struct bacowr_datagram *batch, unsigned n)
 {
     uint64_t total = 0;
-    struct slice line;
 
     for (unsigned i = 0; i < n; i++) {
         struct statsd_cursor cursor = cursor_of(&batch[i]);
 
-        while (statsd_next_line(&cursor, &line))
-            total += line.len > 0;
+        total += count_left(&cursor);
     }
     return total;
 }
