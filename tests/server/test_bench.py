@@ -58,10 +58,11 @@ class SocketsTest(unittest.TestCase):
 
     def test_what_looking_costs(self) -> None:
         said = self.run_script("--only=watched")
-        self.assertEqual(self.names(said, "watched"), ["W1, process", "W1, ingest thread",
-                                                       "W2, process", "W2, ingest thread"])
+        self.assertEqual(self.names(said, "watched"), [f"{name}, {what}" for name in ("W1", "W2")
+                                                       for what in ("process", "ingest thread",
+                                                                    "lost")])
         self.assertEqual([account["who"] for account in said["accounts"]],
-                         2 * ["ours", "ours", "sink"])
+                         2 * ["ours"])
 
     def test_a_peer_is_measured_by_what_the_kernel_says(self) -> None:
         peer = f"{binary().parent}/tests/bench/sink {{port}}"
