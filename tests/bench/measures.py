@@ -17,23 +17,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Iterator, Sequence
 
-from bench.receivers import (CPUS, RECEIVED, Joined, Load, Ours, Peer, Programs, Receiver, Run, Sink,
-                             Unbelievable, Web, on_cpus, ours_command, resident_bytes, schedule_of,
-                             server_cpu, sum_of)
+from bench.receivers import (CPUS, JOINED, LOSS_RATES, RECEIVED, Joined, Load, Ours, Peer, Programs,
+                             Receiver, Run, Sink, Unbelievable, Web, lossless, on_cpus,
+                             ours_command, resident_bytes, schedule_of, server_cpu, sum_of)
 from bench.scrapes import measure_scrape
 from bench.tables import Account, Goal, Report, Row, pair, spread
 from bench.watched import measure_watched
 from lib.harness import HOST, end_process, free_port, wait_until
 
-JOINED = 16  # single lines in a piece for the kernel, or the sender is slower than who receives
 
 SATURATED_GOALS = {"W1": 1.2, "W2": 1.6, "W3": 1.6, "W4": 3.3}
 RESIDENT_GOALS = {"W2": 6, "W4": 60}  # MB: goal 3, of all that the process holds
-LOSS_RATES = {"W1": 250_000, "W2": 40_000}  # datagrams a second
 ORDINARY_RATE = 20_000
 N_PROBES = 50
 N_SOURCES = 16
-BIRTH_RATE = 4_000  # datagrams a second, which are some 200 000 series
 
 
 @dataclass(frozen=True)
@@ -76,6 +73,15 @@ class Bench:
             if time.monotonic() > end:
                 return
 
+    def take_turns(self, one: Callable[[], Run],
+                   other: Callable[[], Run]) -> tuple[list[Run], list[Run]]:
+        """Who begins changes from round to round."""
+        runs: tuple[list[Run], list[Run]] = [], []
+        for i in self.rounds():
+            for at in (i % 2, 1 - i % 2):
+                runs[at].append((one, other)[at]())
+        return runs
+
     def server(self, *flags: str, cpus: Sequence[int] = ()) -> Web:
         """What is measured: ours, or the peer."""
         cpus = cpus or [server_cpu()]
@@ -108,11 +114,7 @@ class Bench:
 def alternate(bench: Bench, one: Receiver, other: Receiver,
               *arguments: object) -> tuple[list[Run], list[Run]]:
     """The same load for both, round by round."""
-    runs: dict[Receiver, list[Run]] = {one: [], other: []}
-    for i in bench.rounds():
-        for receiver in (one, other) if i % 2 == 0 else (other, one):
-            runs[receiver].append(receiver.drive(*arguments))
-    return runs[one], runs[other]
+    return bench.take_turns(lambda: one.drive(*arguments), lambda: other.drive(*arguments))
 
 
 def costs(runs: Sequence[Run]) -> list[float]:
@@ -132,16 +134,12 @@ def describe(ours: Sequence[Run], theirs: Sequence[Run]) -> str:
     return f"{of(ours)}; sink {of(theirs)}"
 
 
-def give_birth(server: Receiver, workload: str) -> None:
-    server.drive(workload, "--births", "--rate", BIRTH_RATE)
-
-
 # ---- goal 6 ----
 
 def measure_saturated(bench: Bench) -> None:
     for name in bench.size.workloads:
         with bench.server() as server, bench.sink() as sink:
-            give_birth(server, name)
+            server.give_birth(name)
             ours, theirs = alternate(bench, server, sink, name, "--seconds", bench.size.saturated,
                                      "--join", JOINED if name == "W1" else 1)
             bench.add(pair("saturated", name, "ns/line", costs(ours), costs(theirs),
@@ -160,7 +158,7 @@ def measure_gro(bench: Bench) -> None:
     if bench.peer is not None:
         return
     with bench.joined() as server, bench.sink() as sink:
-        give_birth(server, "W1")
+        server.give_birth("W1")
         ours, theirs = alternate(bench, server, sink, "W1", "--seconds", bench.size.saturated,
                                  "--join", JOINED)
         bench.add(pair("gro", "W1", "ns/line", costs(ours), costs(theirs), Goal(0.4, "ratio"),
@@ -173,7 +171,7 @@ def measure_gro(bench: Bench) -> None:
 def measure_ordinary(bench: Bench) -> None:
     load = "W1", "--rate", ORDINARY_RATE, "--seconds", bench.size.ordinary
     with bench.server() as server, bench.sink() as sink:
-        give_birth(server, "W1")
+        server.give_birth("W1")
         ours, theirs = alternate(bench, server, sink, *load)
         bench.add(pair("ordinary", f"{ORDINARY_RATE} datagrams/s", "ns/line", costs(ours),
                        costs(theirs), Goal(0.4, "ratio"), describe(ours, theirs)))
@@ -185,7 +183,7 @@ def measure_ordinary(bench: Bench) -> None:
 def measure_visible(bench: Bench) -> None:
     """From a sample's sending to the end of a page that shows it, while others come in."""
     with bench.server() as server:
-        give_birth(server, "W1")
+        server.give_birth("W1")
         took: list[float] = []
         load = Load(bench.programs, server.port, "W1", "--rate", ORDINARY_RATE, "--seconds", 30)
         try:
@@ -228,10 +226,9 @@ class Probe:
 
 def measure_loss(bench: Bench) -> None:
     for name, rate in LOSS_RATES.items():
-        load = (name, "--rate", rate, "--seconds", bench.size.loss,
-                "--join", JOINED if name == "W1" else 1)
+        load = lossless(name, bench.size.loss)
         with bench.server() as server, bench.sink() as sink:
-            give_birth(server, name)
+            server.give_birth(name)
             ours, theirs = server.drive(*load), sink.drive(*load)
             sent = ours.sent.datagrams / ours.sent.seconds
             bench.add(Row("loss", f"{name}, {rate} datagrams/s", "datagrams",
@@ -274,7 +271,7 @@ def measure_threads(bench: Bench) -> None:
     with bench.server("--statsd.ingest-threads=2", cpus=CPUS) as two, \
             bench.server(cpus=CPUS) as one:
         for server in (two, one):
-            give_birth(server, "W2")
+            server.give_birth("W2")
         ours, theirs = alternate(bench, two, one, "W2", "--sources", N_SOURCES, "--seconds",
                                  bench.size.saturated)
         bench.add(pair("threads", "W2, two beside one", "ns/line", costs(ours), costs(theirs),

@@ -34,6 +34,9 @@ SETTLE_STEP = 0.02   # of which a receiver that has nothing to do ...
 SETTLE_CPU_NS = 1e6  # ... does not run longer than this
 HTTP_SECONDS = 60.0
 
+JOINED = 16  # single lines in a piece for the kernel, or the sender is slower than who receives
+LOSS_RATES = {"W1": 250_000, "W2": 40_000}  # datagrams a second, of which none may be lost
+BIRTH_RATE = 4_000  # datagrams a second, which are some 200 000 series
 INGEST = "ingest-"  # names of our threads begin so
 
 RECEIVED = "statsd_exporter_udp_packets_total"
@@ -158,6 +161,12 @@ class Load:
         self.process.communicate(timeout=10)
 
 
+def lossless(name: str, seconds: float) -> tuple[object, ...]:
+    """The arguments of a load of which nothing may be lost."""
+    return (name, "--rate", LOSS_RATES[name], "--seconds", seconds,
+            "--join", JOINED if name == "W1" else 1)
+
+
 # ---- receivers ----
 
 @dataclass(frozen=True)
@@ -249,6 +258,10 @@ class Receiver:
         self.n_sent += sent.datagrams
         return Run(sent, sockets_of(self.port).dropped - dropped, after[0] - ran,
                    schedule_of(self.pid, INGEST)[0] - ingest, after[1] - waited)
+
+    def give_birth(self, workload: str) -> None:
+        """To all its series."""
+        self.drive(workload, "--births", "--rate", BIRTH_RATE)
 
     def account(self) -> Account | None:
         """End it, in order if it listens to that."""

@@ -12,9 +12,9 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Iterator
 
-from bench.receivers import Run, Unbelievable, Web, sum_of
+from bench.receivers import LOSS_RATES, Run, Unbelievable, Web, lossless, sum_of
 from bench.tables import Goal, Row, pair, spread
 from lib.harness import HOST, end_process, wait_until
 
@@ -27,7 +27,6 @@ ASKED = {"/api/v1/rates?since=0": 2.0,
          "/api/v1/sources": 5.0,
          "/api/v1/families?limit=200": 10.0, "/api/v1/cardinality": 10.0,
          "/api/v1/mapping?limit=300": 10.0}
-RATES = {"W1": 250_000, "W2": 40_000}  # datagrams a second, of which none may be lost
 READERS = "bacowr_statsd_tap_readers"
 
 
@@ -83,9 +82,8 @@ def measure_watched(bench: Bench) -> None:
     both receive the same: the sender shares its processor with who looks."""
     if bench.peer is not None:
         return
-    for name, rate in RATES.items():
-        load = (name, "--rate", rate, "--seconds", bench.size.watched,
-                "--join", 16 if name == "W1" else 1)
+    for name in LOSS_RATES:
+        load = lossless(name, bench.size.watched)
         with bench.server() as server:
             def watched() -> Run:
                 with watching(server, bench.binary, bench.log):
@@ -94,8 +92,8 @@ def measure_watched(bench: Bench) -> None:
             def alone() -> Run:
                 return server.drive(*load)
 
-            server.drive(name, "--births", "--rate", 4000)
-            looked_at, left = take_turns(bench, [watched, alone])
+            server.give_birth(name)
+            looked_at, left = bench.take_turns(watched, alone)
             note = "the reference is ours with nobody looking"
             bench.add(pair("watched", f"{name}, process", "ns/line",
                            [run.ns_per_line for run in looked_at],
@@ -107,13 +105,3 @@ def measure_watched(bench: Bench) -> None:
                           spread([sum(run.dropped for run in looked_at)]),
                           spread([sum(run.dropped for run in left)]), goal=Goal(0), note=note))
             bench.close(server)
-
-
-def take_turns(bench: Bench, ways: Sequence[Callable[[], Run]]) -> list[list[Run]]:
-    """Who begins changes from round to round."""
-    runs: list[list[Run]] = [[] for _ in ways]
-    for first in bench.rounds():
-        for i in range(len(ways)):
-            at = (first + i) % len(ways)
-            runs[at].append(ways[at]())
-    return runs
