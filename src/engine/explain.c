@@ -233,12 +233,12 @@ static struct explain_line find_line(struct explainer *x, struct slice text,
     return line;
 }
 
-/* What trying all rules costs, where that is done. */
-static size_t work_of_rules(const struct explain_form *form, const struct mapping *m)
+/* What trying all rules costs. */
+static size_t work_of_rules(const struct mapping *m)
 {
     size_t work = 0;
 
-    for (size_t i = 0; form->candidates && i < mapping_n_rules(m); i++) {
+    for (size_t i = 0; i < mapping_n_rules(m); i++) {
         const struct mapping_rule *rule = mapping_rule(m, i);
 
         work += (rule->match_type == MAPPING_GLOB ? 1 : WORK_REGEX) + rule->except.n;
@@ -322,7 +322,7 @@ int bacowr_explain_within(struct bacowr *b, struct slice text, enum bacowr_expla
     struct slice line;
     int rc = mapping_scratch_new(&x.scratch, b->config.regex_max_steps);
 
-    x.rules_work = work_of_rules(x.form, x.mapping);
+    x.rules_work = x.form->candidates ? work_of_rules(x.mapping) : 0;
     while (rc == 0 && statsd_next_line(&cursor, &line))
         rc = explain_line(&x, line, out);
     mapping_scratch_free(x.scratch);
