@@ -7,7 +7,7 @@
  * it has, and one without end is cut with a word.
  *
  * Laws: no socket is opened. Each explanation leaves at once, so that lines may come from a pipe
- *       unchangeds open.
+ *       that stays open.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -41,7 +41,7 @@ enum series_outcome {
     SERIES_E_ABSENT = 1, /* series_find(): not there, or not ready for this worker: acquire it */
     SERIES_E_TYPE,       /* the family exists with another type, and that holds */
     SERIES_E_SUFFIX,   /* the name clashes with a histogram's or summary's _bucket, _sum, _count */
-    SERIES_E_RESERVED, /* the name is reserved for the server's own metrics families */
+    SERIES_E_RESERVED, /* the name is one of the server's own families */
     /* From here on: a limit, which time can heal. */
     SERIES_E_LIMIT,        /* as many series as allowed are alive */
     SERIES_E_FAMILY_LIMIT, /* as many of this family are */
